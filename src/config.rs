@@ -1,0 +1,459 @@
+//! The typed configuration: valid by construction. What can fail, failed in [`parse`].
+//!
+//! Bytes become [`raw`] nodes with positions, and nodes become the types below; every problem is collected
+//! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
+
+pub mod defaults;
+pub mod expression;
+pub mod pattern;
+pub mod problems;
+pub mod raw;
+pub mod schema;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::expression::Expression;
+use crate::config::pattern::{HostPattern, PathPattern};
+use crate::config::problems::{Position, Problem, Problems};
+use crate::token::Algorithm;
+use crate::token::claims::Selector;
+use crate::token::scope::ScopeMatch;
+
+/// A value and where it stood in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stood.
+    pub at: Position,
+}
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Worker threads; `None` is one per core.
+    pub workers: Option<usize>,
+    /// Where clients connect. Not empty.
+    pub listeners: Vec<Listener>,
+    /// The admin listener.
+    pub admin: Option<Admin>,
+    /// Upstreams, in file order; routes name them by index.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Issuers, in file order; routes name them by index.
+    pub issuers: Vec<Arc<Issuer>>,
+    /// Routes, in file order. Not empty.
+    pub routes: Vec<Arc<Route>>,
+    /// `revocation`.
+    pub revocation: Option<Revocation>,
+    /// `store: {sqlite: PATH}`: accepted; nothing is kept there yet.
+    pub store: Option<PathBuf>,
+    /// Directory of the last good fetched key sets; `None` when `none`.
+    pub key_mirror: Option<PathBuf>,
+    /// Every bound.
+    pub limits: Limits,
+    /// How long open requests may go on after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// Logging.
+    pub log: Log,
+}
+
+/// One address clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// `admin`.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where.
+    pub address: SocketAddr,
+    /// Its bearer token, if one is set.
+    pub token: Option<Secret>,
+}
+
+/// Where a secret is; the edges read it. It never stands in the file but with `dangerous_inline_secret`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Where.
+    pub source: SecretSource,
+    /// Where it is named in the configuration, to blame.
+    pub at: Position,
+}
+
+/// The places a secret may be.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file; one trailing newline is trimmed if the content is UTF-8. Absolute, or resolved against the
+    /// configuration's directory already.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// In the file itself (`dangerous_inline_secret`).
+    Inline(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.source {
+            SecretSource::File(path) => write!(f, "Secret(file {})", path.display()),
+            SecretSource::Env(name) => write!(f, "Secret(env {name})"),
+            SecretSource::Inline(_) => f.write_str("Secret(***)"),
+        }
+    }
+}
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name in the file.
+    pub name: Box<str>,
+    /// Where it is reached. Not empty. Plain HTTP/1.1 in this version.
+    pub peers: Vec<Peer>,
+    /// How a peer is chosen.
+    pub balance: Balance,
+    /// Active health checks.
+    pub health: Option<Health>,
+    /// The `Host` it is sent.
+    pub host: UpstreamHost,
+    /// To connect.
+    pub connect_timeout: Duration,
+    /// From the request sent to the response head.
+    pub response_timeout: Duration,
+}
+
+/// One peer: a host (name or address) and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Host name, IPv4 or IPv6 address without brackets.
+    pub host: Box<str>,
+    /// Port; 80 unless given.
+    pub port: u16,
+}
+
+/// How a peer is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// In turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests in flight.
+    LeastRequests,
+    /// By the subject's hash, else the client address's.
+    ConsistentHash,
+}
+
+/// Active health checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `GET` this path; 2xx is healthy.
+    pub path: Box<str>,
+    /// How often.
+    pub interval: Duration,
+}
+
+/// The `Host` an upstream is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum UpstreamHost {
+    /// The client's.
+    #[default]
+    Keep,
+    /// The peer's `host:port`.
+    Upstream,
+    /// This one.
+    Literal(Box<str>),
+}
+
+/// One issuer whose tokens count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Issuer {
+    /// Its name in the file: the metric label.
+    pub name: Box<str>,
+    /// `iss`, exact.
+    pub issuer: Box<str>,
+    /// Any of these; `None` is `any`.
+    pub audience: Option<Vec<Box<str>>>,
+    /// Where its keys come from.
+    pub keys: Located<KeySource>,
+    /// Between fetches.
+    pub refresh: Duration,
+    /// Between fetches forced by unknown kids.
+    pub cooldown: Duration,
+    /// How long fetched keys serve when no fetch succeeds.
+    pub max_stale: Duration,
+    /// How long a request may wait for a key.
+    pub miss_wait: Duration,
+    /// The allowed algorithms; `None` is what the keys are.
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// Clock difference tolerated.
+    pub leeway: Duration,
+    /// Longest life accepted.
+    pub max_token_lifetime: Duration,
+    /// What kind of token.
+    pub token_type: TokenType,
+    /// How its granted scopes are read.
+    pub scope_match: ScopeMatch,
+    /// Where the claims are.
+    pub claims: ClaimMap,
+    /// Where its tokens stand in a request. Not empty.
+    pub from: Vec<TokenPlace>,
+    /// Plain HTTP fetches beyond loopback are allowed (`dangerous_http`).
+    pub dangerous_http: bool,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// By OpenID Connect discovery from `issuer`.
+    Discovery,
+    /// A JWKS document fetched from here (`https`, or `http` to loopback or with `dangerous_http`).
+    JwksUrl(String),
+    /// A JWKS file.
+    JwksFile(PathBuf),
+    /// A JWKS in the configuration itself, as JSON text.
+    JwksInline(String),
+    /// Public keys as PEM.
+    PemFile(PathBuf),
+    /// Public keys as PEM in an environment variable.
+    PemEnv(String),
+    /// Public keys as PEM in the configuration itself.
+    PemInline(String),
+    /// A shared secret.
+    Secret {
+        /// Where.
+        secret: Secret,
+        /// Shorter than the hash is accepted (`dangerous_short_secret`).
+        dangerous_short: bool,
+    },
+}
+
+/// What kind of token an issuer's are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenType {
+    /// Any but those that say they are something else (ID, refresh, logout tokens).
+    #[default]
+    Any,
+    /// The RFC 9068 profile.
+    AtJwt,
+}
+
+/// `claims`: where scope, subject, client, id, session and tenant are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the configuration's")]
+pub struct ClaimMap {
+    pub scope: Selector,
+    pub subject: Selector,
+    pub client: Selector,
+    pub id: Selector,
+    pub session: Selector,
+    pub tenant: Selector,
+}
+
+/// Where a token may stand in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TokenPlace {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// The whole value of this header (lower-case name).
+    Header(Box<str>),
+    /// This cookie.
+    Cookie(Box<str>),
+    /// This query parameter.
+    Query(Box<str>),
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// Its metric label: `name`, default the key as written.
+    pub name: Box<str>,
+    /// Where its key stands.
+    pub at: Position,
+    /// Methods as written, `GET` implying `HEAD`; empty is any.
+    pub methods: Vec<Box<str>>,
+    /// The hosts it is for.
+    pub host: HostPattern,
+    /// The paths it is for.
+    pub path: PathPattern,
+    /// What it requires.
+    pub require: Require,
+    /// What the upstream is told.
+    pub forward: Forward,
+    /// CORS, if it takes part.
+    pub cors: Option<Cors>,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// Whether a refusal counts.
+    pub enforce: Enforce,
+    /// Paths in [`crate::path::Path::Dangerous`] spelling may match (`dangerous_path`).
+    pub dangerous_path: bool,
+}
+
+/// What a route requires.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Require {
+    /// Nothing.
+    Public,
+    /// A token of one of these issuers, and what else is named.
+    Token(Requirement),
+}
+
+/// What a token must have. `scopes` and `any_scope` both empty and no `when` is `authenticated`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Requirement {
+    /// Indices into [`Config::issuers`]: those trusted here. Not empty.
+    pub issuers: Vec<usize>,
+    /// All of these.
+    pub scopes: Vec<Box<str>>,
+    /// And, unless empty, one of these.
+    pub any_scope: Vec<Box<str>>,
+    /// And this.
+    pub when: Option<Expression>,
+}
+
+/// What the upstream is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Forward {
+    /// Identity headers: lower-case name, and the claim that fills it.
+    pub headers: Vec<ForwardHeader>,
+    /// Whether the credential travels on (`authorization: keep`); it is stripped otherwise.
+    pub keep_authorization: bool,
+}
+
+/// One identity header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardHeader {
+    /// As written; compared without case.
+    pub name: Box<str>,
+    /// Which claim.
+    pub claim: Selector,
+    /// How an array is written.
+    pub array: ArrayForm,
+}
+
+/// How an array claim becomes a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArrayForm {
+    /// Joined by commas.
+    #[default]
+    Comma,
+    /// As JSON.
+    Json,
+    /// One line each.
+    Repeat,
+}
+
+/// CORS (Fetch standard) for one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Exact origins; `*` stands alone and excludes credentials.
+    pub origins: Vec<Box<str>>,
+    /// `Access-Control-Allow-Credentials`.
+    pub credentials: bool,
+    /// Allowed request headers, lower-case.
+    pub headers: Vec<Box<str>>,
+    /// Exposed response headers.
+    pub expose: Vec<Box<str>>,
+    /// How long a preflight may be remembered.
+    pub max_age: Duration,
+}
+
+/// Whether a refusal counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enforce {
+    /// It does.
+    #[default]
+    Deny,
+    /// It is counted and logged, and the request goes on without an identity.
+    Shadow,
+}
+
+/// `revocation`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// A YAML list of entries.
+    pub file: PathBuf,
+    /// Where it is named.
+    pub at: Position,
+}
+
+/// Every bound on what a client, an upstream or a key server can make us hold or wait for. Defaults and their
+/// reasons are in [`defaults`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of a token.
+    pub token: usize,
+    /// Octets of one header line.
+    pub header_line: usize,
+    /// Octets of a whole request head.
+    pub header_total: usize,
+    /// Header lines.
+    pub headers: usize,
+    /// Connections open at once.
+    pub connections: usize,
+    /// Of which from one address.
+    pub connections_per_address: usize,
+    /// Requests before a connection is closed.
+    pub requests_per_connection: u64,
+    /// From a request's first octet to the end of its head.
+    pub header_time: Duration,
+    /// Between requests.
+    pub idle_time: Duration,
+    /// Least octets of body a second.
+    pub body_rate: u64,
+    /// Longest wait for a client to take octets.
+    pub write_stall: Duration,
+    /// Octets of a refused body that are read so that the connection can go on.
+    pub drain: usize,
+    /// Octets of memory for verified tokens, all workers together.
+    pub verified_cache: usize,
+    /// Signatures waiting or running, a worker.
+    pub signatures_in_flight: usize,
+    /// Octets of a fetched key set.
+    pub key_set: usize,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Form.
+    pub format: LogFormat,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: Box<str>,
+    /// One line a request.
+    pub access: bool,
+}
+
+/// Log form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum LogFormat {
+    Text,
+    #[default]
+    Json,
+}
+
+/// What [`parse`] needs from outside.
+pub struct Context<'a> {
+    /// The file's name, for messages.
+    pub name: &'a str,
+    /// What relative paths are relative to.
+    pub directory: &'a Path,
+    /// The environment, for `{env: NAME, default: value}` scalars.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Parses a whole file, or reports every problem in it at once. The second value holds warnings
+/// (`dangerous_*` keys).
+pub fn parse(text: &str, context: &Context<'_>) -> Result<(Config, Vec<Problem>), Problems> {
+    todo!()
+}
+
+/// Renders the long form (`check --print`), secrets redacted, as YAML.
+pub fn print(config: &Config) -> String {
+    todo!()
+}

@@ -1,0 +1,5 @@
+//! Compiled routes and what they require.
+
+pub mod condition;
+pub mod requirement;
+pub mod route;

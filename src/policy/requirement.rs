@@ -1,0 +1,1 @@
+//! requirement (skeleton)

@@ -1,0 +1,181 @@
+//! One cell, one writer: what every decision reads, published whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::Issuer;
+use crate::keys::KeySet;
+use crate::policy::route::Routes;
+use crate::revocation::Revocations;
+
+/// Everything one decision reads. Immutable; parts are shared between generations.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts publications, from 1.
+    pub generation: u64,
+    /// Routes, requirements, upstreams.
+    pub routes: Arc<Routes>,
+    /// Issuers by the index that routes use.
+    pub issuers: Arc<[Arc<IssuerState>]>,
+    /// What no longer counts.
+    pub revocations: Arc<Revocations>,
+    /// `limits.token`.
+    pub token_limit: usize,
+}
+
+/// One issuer and its keys of the moment.
+#[derive(Debug)]
+pub struct IssuerState {
+    /// Its configuration.
+    pub config: Arc<Issuer>,
+    /// Its keys.
+    pub keys: Keys,
+    /// Changes whenever its keys, its algorithms or anything else that steps 5, 7 and 8 read changes, and is
+    /// never used twice: a memo entry of another epoch is dead.
+    pub epoch: u64,
+}
+
+/// The keys of the moment.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// These. `fetched` sets may learn of new keys; others may not.
+    Ready {
+        /// The keys.
+        set: Arc<KeySet>,
+        /// Whether they were fetched, so that an unknown kid may be new.
+        fetched: bool,
+    },
+    /// None yet, or none any more (past `max_stale`): decisions are `keys_unavailable`.
+    Unavailable,
+}
+
+/// What can be published: one part, whole.
+#[derive(Debug)]
+pub enum Change {
+    /// A new configuration: everything at once. Keys of fetched issuers that stay are carried over by whoever
+    /// makes the change.
+    Config {
+        /// The compiled routes.
+        routes: Arc<Routes>,
+        /// Issuers and their keys, in the order the routes use. Epochs are assigned by the publisher.
+        issuers: Vec<(Arc<Issuer>, Keys)>,
+        /// Revocations.
+        revocations: Arc<Revocations>,
+        /// `limits.token`.
+        token_limit: usize,
+    },
+    /// New keys for the issuer of this name.
+    Keys {
+        /// The issuer's name.
+        issuer: Box<str>,
+        /// Its keys.
+        keys: Keys,
+    },
+    /// New revocations.
+    Revocations(Arc<Revocations>),
+}
+
+/// The one writer's end.
+#[derive(Debug)]
+pub struct Publisher {
+    cell: Arc<ArcSwap<Snapshot>>,
+    next_epoch: u64,
+}
+
+/// A reader's end.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    cell: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Reader {
+    /// The snapshot of the moment: one load per decision, dropped before any await.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.cell.load()
+    }
+}
+
+/// Makes the cell from the first change, which has to be a [`Change::Config`]; anything else starts empty.
+pub fn channel(initial: Change) -> (Publisher, Reader) {
+    let empty = Snapshot {
+        generation: 0,
+        routes: Arc::new(Routes::default()),
+        issuers: Arc::from([]),
+        revocations: Arc::new(Revocations::default()),
+        token_limit: 0,
+    };
+    let cell = Arc::new(ArcSwap::from_pointee(empty));
+    let mut publisher = Publisher { cell: Arc::clone(&cell), next_epoch: 1 };
+    publisher.publish(initial);
+    (publisher, Reader { cell })
+}
+
+impl Publisher {
+    /// Publishes one change and returns the new generation.
+    pub fn publish(&mut self, change: Change) -> u64 {
+        let now = self.cell.load_full();
+        let generation = now.generation + 1;
+        let next = match change {
+            Change::Config { routes, issuers, revocations, token_limit } => Snapshot {
+                generation,
+                routes,
+                issuers: issuers.into_iter().map(|(config, keys)| self.state(&now, config, keys)).collect(),
+                revocations,
+                token_limit,
+            },
+            Change::Keys { issuer, keys } => {
+                let issuers = now
+                    .issuers
+                    .iter()
+                    .map(|state| {
+                        if state.config.name == issuer {
+                            self.state(&now, Arc::clone(&state.config), keys.clone())
+                        } else {
+                            Arc::clone(state)
+                        }
+                    })
+                    .collect();
+                Snapshot { generation, issuers, ..now.parts() }
+            }
+            Change::Revocations(revocations) => Snapshot { generation, revocations, ..now.parts() },
+        };
+        self.cell.store(Arc::new(next));
+        generation
+    }
+
+    /// Keeps the state (and its epoch) of an issuer whose configuration and keys did not change.
+    fn state(&mut self, now: &Snapshot, config: Arc<Issuer>, keys: Keys) -> Arc<IssuerState> {
+        let same = now.issuers.iter().find(|state| state.config == config && state.keys.same(&keys));
+        if let Some(state) = same {
+            return Arc::clone(state);
+        }
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        Arc::new(IssuerState { config, keys, epoch })
+    }
+}
+
+impl Snapshot {
+    fn parts(&self) -> Self {
+        Self {
+            generation: self.generation,
+            routes: Arc::clone(&self.routes),
+            issuers: Arc::clone(&self.issuers),
+            revocations: Arc::clone(&self.revocations),
+            token_limit: self.token_limit,
+        }
+    }
+}
+
+impl Keys {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ready { set, fetched }, Self::Ready { set: other, fetched: also }) => {
+                fetched == also && (Arc::ptr_eq(set, other) || set.same_keys(other))
+            }
+            (Self::Unavailable, Self::Unavailable) => true,
+            (Self::Ready { .. }, Self::Unavailable) | (Self::Unavailable, Self::Ready { .. }) => false,
+        }
+    }
+}
