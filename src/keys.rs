@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::token::Algorithm;
 use crate::token::claims::Claims;
-use crate::token::jws::{Compact, Malformed};
+use crate::token::jws::Compact;
 
 /// One issuer's keys, prepared.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl VerifyingKey {
     }
     /// Verifies the signature and, only then, reads the claims. The outer error is a bad signature; the inner
     /// one a signed payload that is no claims set.
-    pub fn verify(&self, compact: &Compact<'_>) -> Result<Result<Verified, Malformed>, BadSignature> {
+    pub fn verify(&self, unverified: crate::token::claims::Unverified) -> Result<Verified, BadSignature> {
         todo!()
     }
 }
