@@ -309,7 +309,12 @@ fn verified<'s>(
         return Err(Denial::new(Reason::UntrustedIssuer, "no issuer has this iss").into());
     };
     let state = trust(index)?;
-    Err(signature_work(index, state, unverified, evidence.keys))
+    match signature_work(index, state, unverified, evidence.keys) {
+        Stop::Need(Need::Signature(_)) if evidence.overloaded => {
+            Err(Denial::new(Reason::Overloaded, "too many signatures are waiting").into())
+        }
+        stop => Err(stop),
+    }
 }
 
 fn malformed(memo: &mut Memo, token: Fingerprint, why: Malformed) -> Denial {

@@ -77,4 +77,6 @@ pub struct Evidence {
     pub keys: Option<KeysAnswer>,
     /// What verifying the signature came to.
     pub signature: Option<SignatureVerdict>,
+    /// No signature can be verified now: too many are waiting (`limits.signatures_in_flight`).
+    pub overloaded: bool,
 }

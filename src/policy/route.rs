@@ -45,7 +45,7 @@ pub struct CompiledRoute {
     pub config: Arc<Route>,
     /// Where a grant goes; its index in the configuration.
     pub upstream_index: usize,
-    /// Where a grant goes.
+    /// Where a grant goes: only a grant hands it to a request.
     pub(crate) upstream: Arc<Upstream>,
     /// Where a token for this route may stand, each place once.
     pub places: Vec<TokenPlace>,
