@@ -92,7 +92,7 @@ impl Routes {
             table.issuers_by_iss.insert(issuer.issuer.clone(), index);
         }
         for (index, route) in config.routes.iter().enumerate() {
-            table.plant(index, route);
+            table.host(&route.host).plant(&route.path, &route.methods, index);
             // A configuration whose routes name no upstream does not parse; an index past the end is
             // therefore never met, and the route would answer nothing rather than something.
             let Some(upstream) = config.upstreams.get(route.upstream) else { continue };
@@ -104,24 +104,26 @@ impl Routes {
                 places: places(config, route),
             }));
         }
-        table.suffixes.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        table.sort_suffixes();
         table
     }
 
-    fn plant(&mut self, index: usize, route: &Route) {
-        let tree = match &route.host {
+    fn host(&mut self, host: &HostPattern) -> &mut Tree {
+        match host {
             HostPattern::Exact(host) => self.exact.entry(host.clone()).or_default(),
             HostPattern::Suffix(suffix) => {
-                let place =
-                    self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
-                        self.suffixes.push((suffix.clone(), Tree::default()));
-                        self.suffixes.len() - 1
-                    });
+                let place = self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
+                    self.suffixes.push((suffix.clone(), Tree::default()));
+                    self.suffixes.len() - 1
+                });
                 &mut self.suffixes[place].1
             }
             HostPattern::Any => &mut self.any,
-        };
-        tree.plant(&route.path, &route.methods, index);
+        }
+    }
+
+    fn sort_suffixes(&mut self) {
+        self.suffixes.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     }
 
     /// The compiled routes, in file order.
@@ -147,8 +149,7 @@ impl Routes {
     /// Matches. `host` is lower-case, without port or trailing dot.
     pub fn find<'t>(&'t self, method: &str, host: &str, path: &str) -> Match<'t> {
         let Some(leaf) = self.leaf(host, path) else { return Match::Nothing };
-        let found = leaf.by_method.iter().find(|(known, _)| &**known == method).map(|(_, index)| *index);
-        match found.or(leaf.any_method).and_then(|index| self.routes.get(index)) {
+        match leaf.index(method).and_then(|index| self.routes.get(index)) {
             Some(route) => Match::Route(route),
             None => Match::WrongMethod(leaf.by_method.iter().map(|(known, _)| &**known).collect()),
         }
@@ -206,6 +207,11 @@ impl Leaf {
             self.any_method = Some(index);
         }
         self.by_method.extend(methods.iter().map(|method| (method.clone(), index)));
+    }
+
+    fn index(&self, method: &str) -> Option<usize> {
+        let named = self.by_method.iter().find(|(known, _)| &**known == method).map(|(_, index)| *index);
+        named.or(self.any_method)
     }
 
     fn planted(&self) -> Option<&Self> {
