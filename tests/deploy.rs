@@ -1,7 +1,7 @@
 //! What stands under `deploy/` is true: its configurations and commands go through the real binary, its manifests
 //! agree with the configuration inside them, and its queries name only metrics that exist.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
