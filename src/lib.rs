@@ -1,7 +1,7 @@
 //! Portcullis: a reverse-proxy authentication gateway. This page is the map.
 //!
-//! **One sentence.** A pure function decides, one writer publishes what it reads, thin edges do everything else:
-//! `decide(&Snapshot, &Memo, &Request, &Evidence, now) -> Allow(Grant) | Refuse(Denial) | Need(Need)`.
+//! **One sentence.** A pure function decides, one writer publishes what it reads, thin edges do everything
+//! else: `decide(&Snapshot, &Memo, &Request, &Evidence, now) -> Allow(Grant) | Refuse(Denial) | Need(Need)`.
 //!
 //! # Rooms, top floor first
 //!
@@ -34,25 +34,27 @@
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
-//! lower layer (`Change`, `Reader`, `AskKeys`) and are wired in [`app`]. `tests/tidy.rs` reads the sources and
-//! fails on a broken rule, so that a new edge is a visible line in its table.
+//! lower layer (`Change`, `Reader`, `AskKeys`) and are wired in [`app`]. `tests/tidy.rs` reads the sources
+//! and fails on a broken rule, so that a new edge is a visible line in its table.
 //!
 //! What is deliberately absent:
 //!
-//! - From [`http1`] rightwards nothing knows tokio, hyper or pingora, a file, a socket, the environment, the clock
-//!   or a source of randomness: `now` and octets are arguments. (`keys::rotation` makes key pairs, for commands
-//!   and tests; no decision does.) Tests and fuzzers therefore run the whole core without a double for anything.
-//! - [`gate`] knows nothing of HTTP versions or of how a refusal is worded; [`proxy`] knows nothing of scopes,
-//!   claims or keys. A refusal becomes HTTP in one place, by one exhaustive `match`.
-//! - Only [`app`] and [`proxy`] know pingora, which runs the process and chooses upstream peers; the listeners and
-//!   the framing are ours. Only [`control`] fetches; only [`metrics`] and [`admin`] know prometheus.
+//! - From [`http1`] rightwards nothing knows tokio, hyper or pingora, a file, a socket, the environment, the
+//!   clock or a source of randomness: `now` and octets are arguments. (`keys::rotation` makes key pairs, for
+//!   commands and tests; no decision does.) Tests and fuzzers therefore run the whole core without a double
+//!   for anything.
+//! - [`gate`] knows nothing of HTTP versions or of how a refusal is worded; [`proxy`] knows nothing of
+//!   scopes, claims or keys. A refusal becomes HTTP in one place, by one exhaustive `match`.
+//! - Only [`app`] and [`proxy`] know pingora, which runs the process and chooses upstream peers; the
+//!   listeners and the framing are ours. Only [`control`] fetches; only [`metrics`] and [`admin`] know
+//!   prometheus.
 //! - No room reads a configuration while it serves: what a request meets was compiled when it was published.
 //! - There is no crate-wide error type, no prelude, no re-export, no global, and no `unsafe`.
 //!
-//! *Why [`path`] stands at the bottom.* Route patterns ([`config`]), the table they compile to ([`policy`]) and
-//! request targets on the wire have to be put into the same spelling by the same function, or two spellings of
-//! one resource could meet different rules. All three may know it only if it knows none of them. It stands beside
-//! [`token`], the other vocabulary, and neither needs the other.
+//! *Why [`path`] stands at the bottom.* Route patterns ([`config`]), the table they compile to ([`policy`])
+//! and request targets on the wire have to be put into the same spelling by the same function, or two
+//! spellings of one resource could meet different rules. All three may know it only if it knows none of them.
+//! It stands beside [`token`], the other vocabulary, and neither needs the other.
 //!
 //! # A request, one straight path
 //!
@@ -79,8 +81,8 @@
 //!         Allow(grant)   → identity headers: every configured one removed, then this grant's set; to the upstream
 //! ```
 //!
-//! Everything that waits, costs much or changes something is a `Need`: the edge does it, at most one round of each
-//! kind, and asks again from step 1 on a fresh snapshot, so that a key fetched or a revocation published
+//! Everything that waits, costs much or changes something is a `Need`: the edge does it, at most one round of
+//! each kind, and asks again from step 1 on a fresh snapshot, so that a key fetched or a revocation published
 //! meanwhile counts. `decide` is pure, so asking again is safe. A memo hit answers steps 5, 7 and 8 only; the
 //! others run on every request.
 //!
@@ -91,23 +93,24 @@
 //!         edges          every problem at once   cannot fail          one queue      &mut Publisher   one load a request
 //! ```
 //!
-//! One cell holds the [`snapshot`], one writer replaces it whole; generations share the parts that stayed. All that
-//! can fail is in *parse*. A reload with a problem changes nothing: the last good snapshot stays, a gauge says so.
-//! Keys outlive an outage of their issuer, up to `max_stale`; past it decisions are `keys_unavailable`. The
-//! generation stands in the access log: every decision can be traced to what it read.
+//! One cell holds the [`snapshot`], one writer replaces it whole; generations share the parts that stayed.
+//! All that can fail is in *parse*. A reload with a problem changes nothing: the last good snapshot stays, a
+//! gauge says so. Keys outlive an outage of their issuer, up to `max_stale`; past it decisions are
+//! `keys_unavailable`. The generation stands in the access log: every decision can be traced to what it read.
 //!
 //! # Invariants
 //!
 //! 1. *No leak-through.* A refused request never reaches an upstream: only a `Grant` knows where to go, only
-//!    [`gate`] makes one, and a `Grant` with an identity needs a [`keys::Verified`], which only [`keys`] makes.
-//! 2. *One interpretation.* Method, path, host and body length that were decided on are, octet for octet, what the
-//!    upstream receives; one request in is at most one request out.
+//!    [`gate`] makes one, and a `Grant` with an identity needs a [`keys::Verified`], which only [`keys`]
+//!    makes.
+//! 2. *One interpretation.* Method, path, host and body length that were decided on are, octet for octet,
+//!    what the upstream receives; one request in is at most one request out.
 //! 3. *Identity is ours.* No octet of a client can make, drop or shadow a header that carries identity.
 //! 4. *No secret leaves.* Tokens, keys and secrets stand in no log, metric, error or answer, at any level.
 //! 5. *Bounded.* Every queue, cache, body, head, retry and wait has a limit with a name ([`config::Limits`],
 //!    [`config::defaults`]).
-//! 6. *Fail closed, keep serving.* What is unknown or unreadable refuses that request; it allows nothing, stops
-//!    nothing, and never costs the last good configuration or keys.
+//! 6. *Fail closed, keep serving.* What is unknown or unreadable refuses that request; it allows nothing,
+//!    stops nothing, and never costs the last good configuration or keys.
 //!
 //! # Errors: five kinds, sorted by who must act
 //!
