@@ -96,7 +96,9 @@ const CLASSES: [Class; 256] = {
             b'%' => Class::Percent,
             b'\\' | b';' => Class::Separator,
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => Class::Plain,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => Class::Plain,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => {
+                Class::Plain
+            }
             _ => Class::Forbidden,
         };
         octet += 1;
