@@ -1,5 +1,6 @@
 //! Against hyper: what both accept means the same, what hyper refuses is refused here.
 
+pub(crate) mod cuts;
 mod oracle;
 
 use proptest::prelude::*;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::HeaderMap;
 use hyper::rt::ReadBufCursor;
-use hyper::{Request, Response};
+use hyper::{Request, Response, http};
 
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, Line, RequestHead, ResponseHead, octets, text};
@@ -23,14 +23,14 @@ pub const LIMITS: HeadLimits = HeadLimits { line: 16 << 10, total: 32 << 10, lin
 
 /// What hyper's server made of one request.
 pub struct SeenRequest {
-    request: hyper::http::request::Parts,
+    request: http::request::Parts,
     /// `None`: it was cut off, or broke its framing.
     body: Option<Vec<u8>>,
 }
 
 /// What hyper's client made of the response.
 pub struct SeenResponse {
-    response: hyper::http::response::Parts,
+    response: http::response::Parts,
     body: Option<Vec<u8>>,
 }
 
