@@ -4,11 +4,11 @@ use crate::http1::body::{BodyError, BodyReader, Piece};
 use crate::http1::head::Framing;
 
 /// What reading some octets came to: content, octets consumed, and whether the end was seen.
-pub type Reading = Result<(Vec<u8>, usize, bool), BodyError>;
+pub(crate) type Reading = Result<(Vec<u8>, usize, bool), BodyError>;
 
 /// Reads `input` in pieces whose lengths are `steps`, over and over (0 is 1). Like a caller with a buffer, it
 /// gives the octets of a piece that were not consumed again, together with those of the next one.
-pub fn read(framing: Framing, input: &[u8], steps: &[u8]) -> Reading {
+pub(crate) fn read(framing: Framing, input: &[u8], steps: &[u8]) -> Reading {
     let mut reader = BodyReader::new(framing);
     let mut content = Vec::new();
     let (mut at, mut end) = (0, 0);
@@ -37,7 +37,7 @@ pub fn read(framing: Framing, input: &[u8], steps: &[u8]) -> Reading {
 }
 
 /// Asserts that `input` read in `steps` is `input` read whole.
-pub fn compare_cuts(framing: Framing, input: &[u8], steps: &[u8]) -> Reading {
+pub(crate) fn compare_cuts(framing: Framing, input: &[u8], steps: &[u8]) -> Reading {
     let mut reader = BodyReader::new(framing);
     let whole = whole(&mut reader, input);
     assert_eq!(read(framing, input, steps), whole);

@@ -19,23 +19,23 @@ use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, Line, RequestHead, ResponseHead, octets, text};
 
 /// Bounds that hyper has too: 100 lines.
-pub const LIMITS: HeadLimits = HeadLimits { line: 16 << 10, total: 32 << 10, lines: 100 };
+pub(crate) const LIMITS: HeadLimits = HeadLimits { line: 16 << 10, total: 32 << 10, lines: 100 };
 
 /// What hyper's server made of one request.
-pub struct SeenRequest {
+pub(crate) struct SeenRequest {
     request: http::request::Parts,
     /// `None`: it was cut off, or broke its framing.
     body: Option<Vec<u8>>,
 }
 
 /// What hyper's client made of the response.
-pub struct SeenResponse {
+pub(crate) struct SeenResponse {
     response: http::response::Parts,
     body: Option<Vec<u8>>,
 }
 
 /// Asserts that every request accepted here is one to hyper, with the same meaning. Gives how many were.
-pub fn compare_requests(input: &[u8]) -> usize {
+pub(crate) fn compare_requests(input: &[u8]) -> usize {
     let seen = requests(input);
     let mut theirs = seen.iter();
     let mut head = RequestHead::default();
@@ -72,7 +72,7 @@ pub fn compare_requests(input: &[u8]) -> usize {
 }
 
 /// Asserts that a response accepted here is one to hyper, with the same meaning. Says whether it was.
-pub fn compare_responses(input: &[u8], to_head: bool) -> bool {
+pub(crate) fn compare_responses(input: &[u8], to_head: bool) -> bool {
     let seen = response(input, to_head);
     let mut head = ResponseHead::default();
     let mut at = 0;

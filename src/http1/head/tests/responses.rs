@@ -1,20 +1,22 @@
 use super::*;
 
-fn read(octets: &[u8], to_head: bool) -> Result<Option<ResponseHead>, ResponseError> {
+fn read_response(octets: &[u8], to_head: bool) -> Result<Option<ResponseHead>, ResponseError> {
     let mut head = ResponseHead::default();
     Ok(head.read(octets, &LIMITS, to_head)?.then_some(head))
 }
 
 #[track_caller]
-fn accepted(head: &str, to_head: bool) -> ResponseHead {
-    read(head.as_bytes(), to_head).unwrap_or_else(|error| panic!("{head:?}: {error}")).expect("a whole head")
+fn accepted_response(head: &str, to_head: bool) -> ResponseHead {
+    read_response(head.as_bytes(), to_head)
+        .unwrap_or_else(|error| panic!("{head:?}: {error}"))
+        .expect("a whole head")
 }
 
 #[track_caller]
 fn check_refused<T: AsRef<[u8]>>(heads: impl IntoIterator<Item = T>) {
     for head in heads {
         let head = head.as_ref();
-        assert!(read(head, false).is_err(), "{}", head.escape_ascii());
+        assert!(read_response(head, false).is_err(), "{}", head.escape_ascii());
     }
 }
 
@@ -106,7 +108,7 @@ fn h11_a_body_where_none_may_be_ends_the_connection() {
         ("HTTP/1.1 304 N\r\nContent-Length: 5", false, true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5", true, true),
     ] {
-        let head = accepted(&format!("{head}\r\n\r\n"), to_head);
+        let head = accepted_response(&format!("{head}\r\n\r\n"), to_head);
         assert_eq!((head.framing, head.keep_alive), (Framing::None, keep_alive), "{head:?}");
     }
 }
@@ -134,7 +136,7 @@ fn framing_follows_status_method_and_lines() {
         ("HTTP/1.0 200 OK", "Content-Length: 5", false, Framing::Length(5), Some(5), false),
         ("HTTP/1.0 200 OK", "X: y", false, Framing::UntilClose, None, false),
     ] {
-        let head = accepted(&format!("{start}\r\n{lines}\r\n\r\n"), to_head);
+        let head = accepted_response(&format!("{start}\r\n{lines}\r\n\r\n"), to_head);
         assert_eq!(
             (head.framing, head.declared_length, head.keep_alive),
             (framing, declared, keep_alive),
@@ -147,7 +149,7 @@ fn framing_follows_status_method_and_lines() {
 fn lines_and_reason_are_read() {
     let text = "HTTP/1.1 404 Not  Found!\r\nServer: x\r\nConnection: x-hop, Content-Length\r\nX-Hop: 1\r\nContent-Length: 2\r\n\
                 Access-Control-Allow-Origin: *\r\nAccess_Control_Max_Age: 1\r\nVia: 1.1 u\r\nUpgrade: h2\r\nContent_Length: 7\r\n\r\nno";
-    let head = accepted(text, false);
+    let head = accepted_response(text, false);
     assert_eq!(head.status, 404);
     assert_eq!(super::text(text.as_bytes(), &head.reason), "Not  Found!");
     assert_eq!(&text[head.length..], "no");
@@ -156,11 +158,14 @@ fn lines_and_reason_are_read() {
         [Known::Other, hop, hop, Known::ContentLength, Known::Cors, Known::Cors, Known::Via, hop, hop];
     assert_eq!(kinds(&head.lines), expected);
     for end in 0..head.length {
-        assert!(matches!(read(&text.as_bytes()[..end], false), Ok(None)), "{end} octets are no whole head");
+        assert!(
+            matches!(read_response(&text.as_bytes()[..end], false), Ok(None)),
+            "{end} octets are no whole head"
+        );
     }
     for (line, reason) in [("HTTP/1.1 200 ", ""), ("HTTP/1.1 200", ""), ("HTTP/1.1 200 a\u{e9}b", "a\u{e9}b")]
     {
         let text = format!("{line}\r\n\r\n");
-        assert_eq!(super::text(text.as_bytes(), &accepted(&text, false).reason), reason);
+        assert_eq!(super::text(text.as_bytes(), &accepted_response(&text, false).reason), reason);
     }
 }
