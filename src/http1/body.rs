@@ -75,11 +75,18 @@ enum Place {
     },
     ChunkReturn,
     ChunkFeed,
-    Trailer,
-    TrailerName,
-    TrailerValue,
-    TrailerFeed,
+    Trailer(Trailer),
     EndFeed,
+}
+
+/// Where in a trailer line the next octet stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trailer {
+    /// At its start: it may also be the empty line, which ends the body.
+    Start,
+    Name,
+    Value,
+    Feed,
 }
 
 /// Digits of a chunk size.
@@ -158,15 +165,13 @@ impl BodyReader {
             (Place::Size { digits, size }, _) => size_line(digits, size, octet)?,
             (Place::Extension { size, begins: false, .. }, b'\r') => Place::SizeFeed { size },
             (Place::Extension { line, size, begins }, _) => self.extension(line, size, begins, octet)?,
-            (Place::SizeFeed { size: 0 }, b'\n') => Place::Trailer,
+            (Place::SizeFeed { size: 0 }, b'\n') => Place::Trailer(Trailer::Start),
             (Place::SizeFeed { size }, b'\n') => return Ok(State::Chunk(size)),
             (Place::ChunkReturn, b'\r') => Place::ChunkFeed,
             (Place::ChunkFeed, b'\n') => return Ok(NEXT),
             (Place::EndFeed, b'\n') => return Ok(State::Done),
-            (Place::Trailer, b'\r') => Place::EndFeed,
-            (Place::Trailer | Place::TrailerName | Place::TrailerValue | Place::TrailerFeed, _) => {
-                self.trailer(place, octet)?
-            }
+            (Place::Trailer(Trailer::Start), b'\r') => Place::EndFeed,
+            (Place::Trailer(trailer), _) => Place::Trailer(self.trailer(trailer, octet)?),
             (Place::SizeFeed { .. } | Place::ChunkReturn | Place::ChunkFeed | Place::EndFeed, _) => {
                 return Err(BodyError("a chunk that does not end in CRLF"));
             }
@@ -188,19 +193,21 @@ impl BodyReader {
 
     /// Trailers are well-formed field lines (RFC 9112 section 7.1.2) and then forgotten: what was decided on
     /// cannot be changed by what comes after it.
-    fn trailer(&mut self, place: Place, octet: u8) -> Result<Place, BodyError> {
+    fn trailer(&mut self, trailer: Trailer, octet: u8) -> Result<Trailer, BodyError> {
         self.trailers += 1;
-        self.trailer_lines += usize::from(place == Place::Trailer);
+        self.trailer_lines += usize::from(trailer == Trailer::Start);
         if self.trailers > TRAILERS_MAX || self.trailer_lines > TRAILER_LINES_MAX {
             return Err(BodyError("trailers past their bound"));
         }
-        match (place, octet) {
-            (Place::Trailer | Place::TrailerName, _) if is_token(octet) => Ok(Place::TrailerName),
-            (Place::TrailerName, b':') => Ok(Place::TrailerValue),
-            (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => Ok(Place::TrailerValue),
-            (Place::TrailerValue, b'\r') => Ok(Place::TrailerFeed),
-            (Place::TrailerFeed, b'\n') => Ok(Place::Trailer),
-            (_, _) => Err(BodyError("an invalid trailer")),
+        match (trailer, octet) {
+            (Trailer::Start | Trailer::Name, _) if is_token(octet) => Ok(Trailer::Name),
+            (Trailer::Name, b':') => Ok(Trailer::Value),
+            (Trailer::Value, b'\t' | b' '..=b'~' | 0x80..) => Ok(Trailer::Value),
+            (Trailer::Value, b'\r') => Ok(Trailer::Feed),
+            (Trailer::Feed, b'\n') => Ok(Trailer::Start),
+            (Trailer::Start | Trailer::Name | Trailer::Value | Trailer::Feed, _) => {
+                Err(BodyError("an invalid trailer"))
+            }
         }
     }
 }

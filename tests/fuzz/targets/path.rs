@@ -9,7 +9,9 @@ use portcullis::path::{Path, canonical};
 fuzz_target!(|raw: &str| {
     match canonical(raw) {
         Ok(Path::Canonical(spelled)) => {
-            assert!(matches!(canonical(&spelled), Ok(Path::Canonical(Cow::Borrowed(again))) if again == spelled));
+            assert!(
+                matches!(canonical(&spelled), Ok(Path::Canonical(Cow::Borrowed(again))) if again == spelled)
+            );
             let decoded = decode(&spelled);
             assert_eq!(decoded, decode(raw), "the resource is the same");
             let decoded = String::from_utf8(decoded).expect("escapes spell UTF-8");
@@ -31,7 +33,9 @@ fn decode(path: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut octets = path.bytes();
     while let Some(octet) = octets.next() {
-        let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16)).expect("a digit") as u8;
+        let digit = |octet: Option<u8>| {
+            octet.and_then(|octet| char::from(octet).to_digit(16)).expect("a digit") as u8
+        };
         decoded.push(if octet == b'%' { digit(octets.next()) << 4 | digit(octets.next()) } else { octet });
     }
     decoded
