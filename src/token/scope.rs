@@ -131,7 +131,11 @@ fn wildcards(automaton: &mut Automaton, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(['*', '?']) {
         automaton.literal(&rest[..at]);
-        if rest[at..].starts_with('*') { automaton.any_number() } else { automaton.any_one() }
+        if rest[at..].starts_with('*') {
+            automaton.any_number()
+        } else {
+            automaton.any_one()
+        }
         rest = &rest[at + 1..];
     }
     automaton.literal(rest);
@@ -139,7 +143,9 @@ fn wildcards(automaton: &mut Automaton, text: &str) {
 
 /// Characters kept for meanings that other systems give them, and that nobody should believe in here.
 fn reserved(text: &str) -> Result<(), PatternError> {
-    text.chars().find(|character| matches!(character, '!' | '[' | '(')).map_or(Ok(()), |c| Err(PatternError(c)))
+    text.chars()
+        .find(|character| matches!(character, '!' | '[' | '('))
+        .map_or(Ok(()), |c| Err(PatternError(c)))
 }
 
 impl Granted {

@@ -51,7 +51,8 @@ fn c6_bearer_joined_behind_another_scheme_is_malformed() {
 
 #[test]
 fn c6_other_schemes_are_no_bearer_credential() {
-    for value in ["", "Basic dTpw", "Bearerx y", "xBearer y", "Bearer.x y", "DPoP x", "Digest a=b, c=d", "x"] {
+    for value in ["", "Basic dTpw", "Bearerx y", "xBearer y", "Bearer.x y", "DPoP x", "Digest a=b, c=d", "x"]
+    {
         check(value.as_bytes(), Authorization::OtherScheme);
     }
 }

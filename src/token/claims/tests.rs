@@ -49,7 +49,8 @@ fn j14_the_issuer_is_exactly_one_string() {
     refused(r#"{"iss":["https://good.example"]}"#, Malformed::ClaimType);
     refused(r#"{"iss":{"":"https://good.example"}}"#, Malformed::ClaimType);
     // Nothing is folded or trimmed: comparing octets is all that is left to do.
-    for issuer in ["https://good.example/", "HTTPS://good.example", "\u{fb01}", "f\u{131}", "e\u{301}", " x"] {
+    for issuer in ["https://good.example/", "HTTPS://good.example", "\u{fb01}", "f\u{131}", "e\u{301}", " x"]
+    {
         assert_eq!(parsed(&json!({ "iss": issuer }).to_string()).issuer.as_deref(), Some(issuer));
     }
 }

@@ -50,7 +50,9 @@ fn what_stands_at_the_bound_is_read() {
 
 #[test]
 fn j19_numbers_that_are_not_finite_are_refused() {
-    for number in ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x1", "1e", "--1"] {
+    for number in
+        ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x1", "1e", "--1"]
+    {
         refused(format!(r#"{{"exp":{number}}}"#), JsonError::Syntax);
     }
 }
@@ -78,8 +80,21 @@ fn anything_but_one_object_is_refused() {
         refused(text, JsonError::NotAnObject);
     }
     for text in [
-        "{", "{}{}", "{} x", "{},", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "{\"a\":1}\0", "{\"a\":[1,]}",
-        "{\"a\":tru}", "{/**/}", "{\"a\":1 \"b\":2}", "{1:1}",
+        "{",
+        "{}{}",
+        "{} x",
+        "{},",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":1}\0",
+        "{\"a\":[1,]}",
+        "{\"a\":tru}",
+        "{/**/}",
+        "{\"a\":1 \"b\":2}",
+        "{1:1}",
     ] {
         refused(text, JsonError::Syntax);
     }
@@ -96,11 +111,8 @@ fn an_object_is_read_as_it_stands() {
     let mut seen = Vec::new();
     let text = br#"{"alg":"RS256","k\u0069d":"\u0041","x":[{}]}"#;
     assert_eq!(members(text, BOUNDS, |name, value| seen.push((name.to_owned(), value))), Ok(()));
-    let expected = [
-        ("alg", Member::Text("RS256".into())),
-        ("kid", Member::Text("A".into())),
-        ("x", Member::Other),
-    ];
+    let expected =
+        [("alg", Member::Text("RS256".into())), ("kid", Member::Text("A".into())), ("x", Member::Other)];
     assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value)));
 }
 

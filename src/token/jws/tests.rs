@@ -25,9 +25,29 @@ fn refused_header(header: &str, why: Malformed) {
 #[test]
 fn j1_none_is_no_algorithm_in_any_spelling() {
     for algorithm in [
-        r#""none""#, r#""None""#, r#""NONE""#, r#""nOnE""#, r#""none ""#, r#""""#, "null", "0", "true", "[]",
-        r#"["RS256"]"#, r#"{"RS256":1}"#, r#"" RS256""#, r#""RS256 ""#, r#""rs256""#, r#""RS256\u0000""#,
-        r#""ES512""#, r#""ES256K""#, r#""RS1""#, r#""dir""#, r#""RSA-OAEP""#, r#""Ed448""#, r#""HS256\n""#,
+        r#""none""#,
+        r#""None""#,
+        r#""NONE""#,
+        r#""nOnE""#,
+        r#""none ""#,
+        r#""""#,
+        "null",
+        "0",
+        "true",
+        "[]",
+        r#"["RS256"]"#,
+        r#"{"RS256":1}"#,
+        r#"" RS256""#,
+        r#""RS256 ""#,
+        r#""rs256""#,
+        r#""RS256\u0000""#,
+        r#""ES512""#,
+        r#""ES256K""#,
+        r#""RS1""#,
+        r#""dir""#,
+        r#""RSA-OAEP""#,
+        r#""Ed448""#,
+        r#""HS256\n""#,
     ] {
         let header = format!(r#"{{"alg":{algorithm}}}"#);
         refused_header(&header, Malformed::Algorithm);
@@ -49,8 +69,17 @@ fn j4_embedded_keys_change_nothing() {
 #[test]
 fn j5_key_ids_are_short_strings_without_controls() {
     for key_id in [
-        "1", "null", "[\"a\"]", "{}", r#""\u0000""#, r#""a\r\nlevel=info""#, r#""\u001b[31m""#, r#""\u007f""#,
-        r#""\u0085""#, &format!("\"{}\"", "x".repeat(257)), &format!("\"{}\"", "é".repeat(129)),
+        "1",
+        "null",
+        "[\"a\"]",
+        "{}",
+        r#""\u0000""#,
+        r#""a\r\nlevel=info""#,
+        r#""\u001b[31m""#,
+        r#""\u007f""#,
+        r#""\u0085""#,
+        &format!("\"{}\"", "x".repeat(257)),
+        &format!("\"{}\"", "é".repeat(129)),
     ] {
         refused_header(&format!(r#"{{"alg":"RS256","kid":{key_id}}}"#), Malformed::HeaderType);
     }
@@ -63,7 +92,9 @@ fn j5_key_ids_are_short_strings_without_controls() {
 
 #[test]
 fn j7_crit_is_refused_whatever_it_says() {
-    for critical in [r#"["x"]"#, "[]", r#"["exp"]"#, r#""x""#, r#"["alg"]"#, r#"["x","x"]"#, "null", "{}", "1"] {
+    for critical in
+        [r#"["x"]"#, "[]", r#"["exp"]"#, r#""x""#, r#"["alg"]"#, r#"["x","x"]"#, "null", "{}", "1"]
+    {
         refused_header(&format!(r#"{{"alg":"RS256","crit":{critical},"x":1,"exp":1}}"#), Malformed::Critical);
     }
     refused_header(r#"{"\u0063rit":[],"alg":"RS256"}"#, Malformed::Critical);
@@ -200,7 +231,17 @@ fn j12_header_members_that_stand_twice_are_refused() {
 
 #[test]
 fn a_header_that_is_no_strict_json_object_is_refused() {
-    for header in ["", " ", "[]", "null", "RS256", "{", r#"{"alg":"RS256"}{}"#, r#"{"alg":"RS256"}x"#, r#"{"alg":"RS256",}"#] {
+    for header in [
+        "",
+        " ",
+        "[]",
+        "null",
+        "RS256",
+        "{",
+        r#"{"alg":"RS256"}{}"#,
+        r#"{"alg":"RS256"}x"#,
+        r#"{"alg":"RS256",}"#,
+    ] {
         let token = format!("{}.{}.AAAA", encode(header), encode("{}"));
         let why = if header.is_empty() { Malformed::NotThreeParts } else { Malformed::Header };
         refused(&token, why);
@@ -223,7 +264,10 @@ fn j18_length_and_shape_are_bounded() {
     let token = with_header(r#"{"alg":"RS256"}"#);
     assert!(parse(&token, token.len()).is_ok());
     assert_eq!(parse(&token, token.len() - 1).map(|_| ()), Err(Malformed::TooLong));
-    refused_header(&format!(r#"{{"alg":"RS256","x":{}1{}}}"#, "[".repeat(32), "]".repeat(32)), Malformed::Header);
+    refused_header(
+        &format!(r#"{{"alg":"RS256","x":{}1{}}}"#, "[".repeat(32), "]".repeat(32)),
+        Malformed::Header,
+    );
     let many: String = (0..64).map(|n| format!(r#","m{n}":0"#)).collect();
     refused_header(&format!(r#"{{"alg":"RS256"{many}}}"#), Malformed::Header);
 }

@@ -301,7 +301,8 @@ fn representatives(union: &Automaton, requested: &Automaton) -> Vec<u8> {
         })
         .collect();
     named.insert(b':');
-    let another = (0x21..=0x7e).filter(|octet| !matches!(octet, b'"' | b'\\')).find(|octet| !named.contains(octet));
+    let another =
+        (0x21..=0x7e).filter(|octet| !matches!(octet, b'"' | b'\\')).find(|octet| !named.contains(octet));
     named.extend(another);
     named.into_iter().collect()
 }

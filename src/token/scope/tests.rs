@@ -16,7 +16,16 @@ fn granted(scopes: &str, how: ScopeMatch) -> Granted {
 
 #[test]
 fn reserved_characters_and_unbalanced_braces_are_no_patterns() {
-    let both = [("a!b", '!'), ("!a", '!'), ("a[bc]", '['), ("a(b|c)", '('), ("", ' '), ("a b", ' '), ("é", 'é'), ("a\"", '"')];
+    let both = [
+        ("a!b", '!'),
+        ("!a", '!'),
+        ("a[bc]", '['),
+        ("a(b|c)", '('),
+        ("", ' '),
+        ("a b", ' '),
+        ("é", 'é'),
+        ("a\"", '"'),
+    ];
     for (text, character) in both {
         assert_eq!(Pattern::parse(text, Segments), Err(PatternError(character)), "{text}");
         assert_eq!(Pattern::parse(text, Glob), Err(PatternError(character)), "{text}");
@@ -24,9 +33,15 @@ fn reserved_characters_and_unbalanced_braces_are_no_patterns() {
     for text in ["ab*", "*ab", "a:b*", "a:**", "**", "a:*b:c"] {
         assert_eq!(Pattern::parse(text, Segments), Err(PatternError('*')), "{text}");
     }
-    for (text, character) in
-        [("{a", '{'), ("a{b,c", '{'), ("a}", '}'), ("}{", '}'), ("{a,{b}}", '{'), ("{a}}", '}'), ("{a}{b", '{')]
-    {
+    for (text, character) in [
+        ("{a", '{'),
+        ("a{b,c", '{'),
+        ("a}", '}'),
+        ("}{", '}'),
+        ("{a,{b}}", '{'),
+        ("{a}}", '}'),
+        ("{a}{b", '{'),
+    ] {
         assert_eq!(Pattern::parse(text, Glob), Err(PatternError(character)), "{text}");
     }
 }
@@ -140,7 +155,13 @@ fn c5_scopes_are_split_at_single_spaces_and_compared_whole() {
     ] {
         assert!(!Granted::from_claims([&claim], Exact).covers("admin"), "{claim}");
     }
-    for claim in [json!("read admin"), json!(["read", "admin"]), json!("admin"), json!("  read  admin "), json!(["", "admin"])] {
+    for claim in [
+        json!("read admin"),
+        json!(["read", "admin"]),
+        json!("admin"),
+        json!("  read  admin "),
+        json!(["", "admin"]),
+    ] {
         let granted = Granted::from_claims([&claim], Exact);
         assert!(granted.covers("admin"), "{claim}");
         assert!(!granted.covers("read admin") && !granted.covers("") && !granted.covers(" "), "{claim}");
@@ -246,20 +267,34 @@ fn containment_knows_when_no_character_is_left() {
 }
 
 /// What a pattern covers, by backtracking over its text: slow, and written apart from the automata.
-fn reference(pattern: &str, how: ScopeMatch, text: &str) -> bool {
-    match how {
-        Exact => pattern == text,
-        Segments => {
-            let pattern: Vec<&str> = pattern.split(':').collect();
-            let text: Vec<&str> = text.split(':').collect();
-            let fits = |(at, part): (usize, &&str)| match pattern.get(at.min(pattern.len() - 1)) {
-                Some(&"*") => !part.is_empty(),
-                Some(literal) => at < pattern.len() && literal == part,
-                None => false,
-            };
-            text.len() >= pattern.len() && text.iter().enumerate().all(fits)
+enum Reference {
+    Exact(String),
+    Segments(Vec<String>),
+    Glob(Vec<String>),
+}
+
+impl Reference {
+    fn new(pattern: &str, how: ScopeMatch) -> Self {
+        match how {
+            Exact => Self::Exact(pattern.to_owned()),
+            Segments => Self::Segments(pattern.split(':').map(str::to_owned).collect()),
+            Glob => Self::Glob(expand(pattern)),
         }
-        Glob => expand(pattern).iter().any(|pattern| wild(pattern.as_bytes(), text.as_bytes())),
+    }
+
+    fn covers(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(pattern) => pattern == text,
+            Self::Segments(pattern) => {
+                let last = pattern.len() - 1;
+                let fits = |(at, part): (usize, &str)| match &*pattern[at.min(last)] {
+                    "*" => !part.is_empty(),
+                    literal => at <= last && literal == part,
+                };
+                text.split(':').count() > last && text.split(':').enumerate().all(fits)
+            }
+            Self::Glob(patterns) => patterns.iter().any(|pattern| wild(pattern.as_bytes(), text.as_bytes())),
+        }
     }
 }
 
@@ -299,23 +334,21 @@ fn texts(alphabet: &[char], length: usize) -> Vec<String> {
     all
 }
 
-// Long enough for a text that tells any two of the patterns below apart.
+// Long enough for a text that tells any of the patterns below apart: what they name is at most five
+// characters long, and a longer text differs from a shorter one only in what a `*` stands for.
 static FEW_CHARACTERS: LazyLock<Vec<String>> = LazyLock::new(|| texts(&['a', 'x', ':'], 7));
 static MORE_CHARACTERS: LazyLock<Vec<String>> = LazyLock::new(|| texts(&['a', 'b', ':', 'x'], 6));
 
 fn any_pattern(how: ScopeMatch) -> BoxedStrategy<String> {
     match how {
         Exact => "[ab:]{1,3}".boxed(),
-        Segments => prop::collection::vec("\\*|a?|aa", 1..4)
+        Segments => prop::collection::vec("\\*|a?", 1..4)
             .prop_map(|parts| parts.join(":"))
             .prop_filter("a scope-token", |text| !text.is_empty())
             .boxed(),
-        Glob => prop::collection::vec(
-            prop_oneof!["[ab:]", "[*?]", "\\{[ab:]{0,2}(,[ab:*?]{0,2}){0,2}\\}"],
-            1..5,
-        )
-        .prop_map(|parts| parts.concat())
-        .boxed(),
+        Glob => prop::collection::vec(prop_oneof!["[ab:]", "[*?]", "\\{[ab:*?]?(,[ab:*?]?){0,2}\\}"], 1..5)
+            .prop_map(|parts| parts.concat())
+            .boxed(),
     }
 }
 
@@ -323,6 +356,8 @@ fn agrees_with_brute_force(how: ScopeMatch, union: &[String], requested: &str) -
     let compiled = pattern(requested, how);
     let union_text = union.join(" ");
     let granted = granted(&union_text, how);
+    let asked_for = Reference::new(requested, how);
+    let given: Vec<Reference> = union.iter().map(|pattern| Reference::new(pattern, how)).collect();
     let mut some = false;
     let mut all = true;
     let texts = match how {
@@ -330,8 +365,8 @@ fn agrees_with_brute_force(how: ScopeMatch, union: &[String], requested: &str) -
         Exact | Glob => &*MORE_CHARACTERS,
     };
     for text in texts {
-        let asked = reference(requested, how, text);
-        let given = union.iter().any(|one| reference(one, how, text));
+        let asked = asked_for.covers(text);
+        let given = given.iter().any(|one| one.covers(text));
         prop_assert_eq!(compiled.covers(text), asked, "{} covers {}", requested, text);
         prop_assert_eq!(granted.covers(text), given, "{} cover {}", union_text, text);
         some |= asked;
@@ -342,7 +377,7 @@ fn agrees_with_brute_force(how: ScopeMatch, union: &[String], requested: &str) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn segments_agree_with_brute_force(
