@@ -11,8 +11,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use portcullis::gate::denial::Reason;
+use portcullis::keys::Unverified;
 use portcullis::token::Algorithm;
-use portcullis::token::claims::Unverified;
 
 use crate::core::Scene;
 
@@ -55,10 +55,12 @@ fn remembered(criterion: &mut Criterion) {
 }
 
 fn fresh(criterion: &mut Criterion) {
-    let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    let algorithms =
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
     for algorithm in algorithms {
         let mut scene = Scene::new(algorithm, 1);
-        let bearers: Vec<_> = (0..FRESH).map(|id| format!("Bearer {}", scene.token(id, 600, SCOPE))).collect();
+        let bearers: Vec<_> =
+            (0..FRESH).map(|id| format!("Bearer {}", scene.token(id, 600, SCOPE))).collect();
         let mut next = 0;
         criterion.bench_function(&format!("fresh/{}", algorithm.name()), |bencher| {
             bencher.iter_batched(
@@ -88,7 +90,11 @@ fn refusals(criterion: &mut Criterion) {
         ("malformed_token", "Bearer abc.def.ghi".to_owned(), Reason::MalformedToken),
         ("bad_signature_remembered", format!("Bearer {bad}"), Reason::BadSignature),
         ("expired", format!("Bearer {}", scene.token(2, -600, SCOPE)), Reason::Expired),
-        ("insufficient_scope", format!("Bearer {}", scene.token(3, 600, "openid")), Reason::InsufficientScope),
+        (
+            "insufficient_scope",
+            format!("Bearer {}", scene.token(3, 600, "openid")),
+            Reason::InsufficientScope,
+        ),
     ];
     for (name, authorization, reason) in cases {
         assert_eq!(scene.decide(TARGET, &authorization), Some(reason), "{name}");
@@ -96,7 +102,9 @@ fn refusals(criterion: &mut Criterion) {
             bencher.iter(|| scene.decide(TARGET, black_box(&authorization)));
         });
     }
-    criterion.bench_function("refuse/no_route", |bencher| bencher.iter(|| scene.decide(black_box("/nowhere"), "")));
+    criterion.bench_function("refuse/no_route", |bencher| {
+        bencher.iter(|| scene.decide(black_box("/nowhere"), ""))
+    });
 }
 
 criterion_group!(benches, parse, remembered, fresh, refusals);

@@ -3,7 +3,13 @@
 //! Wall time on a shared machine says little; the processor time of the gateway per request, and the ratio of
 //! the two throughputs measured in turn, say more. Comparison with other gateways is another bench's work.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench, not an interface")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench, not an interface"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -75,7 +81,8 @@ impl Options {
         };
         let Some(algorithm) = self.algorithm else { return vec![head(String::new())] };
         let key = SigningKey::generate(algorithm).unwrap();
-        std::fs::write(directory.join("jwks.json"), json!({"keys": [key.public_jwk()]}).to_string()).unwrap();
+        std::fs::write(directory.join("jwks.json"), json!({"keys": [key.public_jwk().unwrap()]}).to_string())
+            .unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let token = |id: usize| {
             let claims = json!({
@@ -211,7 +218,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     // `cargo test --benches` and `cargo bench -- --test` run each once, so that none rots.
-    let smoke = std::env::args().any(|argument| argument == "--test") || !std::env::args().any(|argument| argument == "--bench");
+    let smoke = std::env::args().any(|argument| argument == "--test")
+        || !std::env::args().any(|argument| argument == "--bench");
     let (round, rounds) = if smoke { (Duration::from_millis(200), 1) } else { (Duration::from_secs(2), 5) };
     let upstream = upstream();
     let all = [

@@ -23,7 +23,9 @@ fn routes(criterion: &mut Criterion) {
     group.sample_size(10);
     for count in [1_000, 10_000] {
         let config = config(count);
-        group.bench_function(format!("compile/{count}"), |bencher| bencher.iter(|| Routes::compile(black_box(&config))));
+        group.bench_function(format!("compile/{count}"), |bencher| {
+            bencher.iter(|| Routes::compile(black_box(&config)))
+        });
     }
     group.finish();
 }
@@ -39,13 +41,21 @@ fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("publish");
     group.sample_size(10);
     group.bench_function("config_1000_routes", |bencher| {
-        bencher.iter_batched(|| change(&config, &key), |change| publisher.publish(change), BatchSize::SmallInput);
+        bencher.iter_batched(
+            || change(&config, &key),
+            |change| publisher.publish(change),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
 
 fn keys(criterion: &mut Criterion) {
-    let keys: Vec<_> = (0..50).map(|_| SigningKey::generate(Algorithm::ES256).expect("a key").public_jwk()).collect();
+    let keys: Vec<_> = (0..50)
+        .map(|_| {
+            SigningKey::generate(Algorithm::ES256).expect("a key").public_jwk().expect("an asymmetric key")
+        })
+        .collect();
     let jwks = serde_json::json!({ "keys": keys }).to_string();
     criterion.bench_function("keys/parse_50", |bencher| {
         bencher.iter(|| jwk::parse_jwks(black_box(jwks.as_bytes()), None).unwrap());
@@ -68,7 +78,10 @@ fn revocations(criterion: &mut Criterion) {
             .collect();
         let before = resident();
         let kept = Revocations::compile(&entries, NumericDate(NOW));
-        println!("revocations/{count}: {} octets resident an entry", resident().saturating_sub(before) / count);
+        println!(
+            "revocations/{count}: {} octets resident an entry",
+            resident().saturating_sub(before) / count
+        );
         drop(kept);
         group.bench_function(format!("compile/{count}"), |bencher| {
             bencher.iter(|| Revocations::compile(black_box(&entries), NumericDate(NOW)));

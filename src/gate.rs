@@ -34,11 +34,11 @@ use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::{Fingerprint, Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
+use crate::keys::Unverified;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
 use crate::token::NumericDate;
-use crate::token::claims::Unverified;
 use crate::token::jws::Malformed;
 
 /// One header line.
@@ -279,8 +279,7 @@ fn verified<'s>(
         return match verdict.outcome {
             Ok(verified) => {
                 let state = &snapshot.issuers[verdict.issuer];
-                let facts =
-                    Arc::new(TokenFacts::new(verdict.issuer, state, verified, credential.token.len()));
+                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified));
                 memo.remember_good(token, Arc::clone(&facts));
                 Ok(facts)
             }
@@ -367,7 +366,7 @@ fn unavailable() -> Denial {
 }
 
 impl TokenFacts {
-    fn new(index: usize, state: &IssuerState, verified: crate::keys::Verified, token_length: usize) -> Self {
+    fn new(index: usize, state: &IssuerState, verified: crate::keys::Verified) -> Self {
         let members = &verified.claims().members;
         let claims = &state.config.claims;
         let text = |selector: &crate::token::claims::Selector| {
@@ -383,8 +382,8 @@ impl TokenFacts {
             granted,
             subject: text(&claims.subject),
             token_id: text(&claims.id),
-            // Parsed members take about four times the room of their text, the rest about half a kilobyte.
-            weight: token_length * 4 + 512,
+            // The rest: scopes, the names found in the claims, and the map's own room.
+            weight: verified.footprint() + 512,
             verified,
         }
     }

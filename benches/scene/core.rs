@@ -39,12 +39,16 @@ pub fn config(routes: usize) -> Config {
 
 /// A change that publishes `config` with `key`.
 pub fn change(config: &Config, key: &SigningKey) -> Change {
-    let jwks = json!({"keys": [key.public_jwk()]}).to_string();
+    let jwks = json!({"keys": [key.public_jwk().expect("an asymmetric key")]}).to_string();
     let (set, _) = jwk::parse_jwks(jwks.as_bytes(), None).expect("a key set");
     let set = Arc::new(set);
     Change::Config {
         routes: Arc::new(Routes::compile(config)),
-        issuers: config.issuers.iter().map(|issuer| (Arc::clone(issuer), Keys::Ready { set: Arc::clone(&set), fetched: false })).collect(),
+        issuers: config
+            .issuers
+            .iter()
+            .map(|issuer| (Arc::clone(issuer), Keys::Ready { set: Arc::clone(&set), fetched: false }))
+            .collect(),
         revocations: Arc::new(Revocations::default()),
         token_limit: config.limits.token,
     }

@@ -8,8 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::keys::{BadSignature, Verified, VerifyingKey};
-use crate::token::claims::Unverified;
+use crate::keys::{BadSignature, Unverified, Verified, VerifyingKey};
 
 /// What a decision cannot go on without.
 #[derive(Debug)]

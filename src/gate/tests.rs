@@ -123,12 +123,17 @@ impl Scene {
 }
 
 fn keys(key: &SigningKey, fetched: bool) -> Keys {
-    let jwks = json!({"keys": [key.public_jwk()]}).to_string();
+    let jwks = json!({"keys": [key.public_jwk().expect("an asymmetric key")]}).to_string();
     let (set, _) = jwk::parse_jwks(jwks.as_bytes(), None).expect("a key set");
     Keys::Ready { set: Arc::new(set), fetched }
 }
 
-fn change(config: &config::Config, routes: &Arc<Routes>, keys: [Keys; 2], revocations: Revocations) -> Change {
+fn change(
+    config: &config::Config,
+    routes: &Arc<Routes>,
+    keys: [Keys; 2],
+    revocations: Revocations,
+) -> Change {
     Change::Config {
         routes: Arc::clone(routes),
         issuers: config.issuers.iter().cloned().zip(keys).collect(),
@@ -164,7 +169,9 @@ fn p6_what_matches_no_route_is_refused() {
 #[test]
 fn p1_a_dangerous_spelling_needs_a_route_that_takes_it() {
     let mut scene = Scene::new();
-    for path in ["/orders/..", "//orders/1", "/public/%2e%2e/me", "/public/a%2fb", "/nowhere/%00", "/orders/a;b"] {
+    for path in
+        ["/orders/..", "//orders/1", "/public/%2e%2e/me", "/public/a%2fb", "/nowhere/%00", "/orders/a;b"]
+    {
         assert_eq!(scene.refused(path, &[]), Some(Reason::MalformedRequest), "{path}");
     }
     assert_eq!(scene.refused("/raw/a%2fb/../c", &[]), None);
@@ -220,7 +227,8 @@ fn c1_time_is_checked_with_leeway_on_every_request() {
 #[test]
 fn c4_the_audience_is_one_of_ours() {
     let mut scene = Scene::new();
-    for aud in [json!("API"), json!("api "), json!("api,other"), json!("ap"), json!([]), json!(["x", "apis"])] {
+    for aud in [json!("API"), json!("api "), json!("api,other"), json!("ap"), json!([]), json!(["x", "apis"])]
+    {
         scene.check("/orders/1", claims(json!({"aud": aud})), Some(Reason::WrongAudience));
     }
     scene.check("/orders/1", claims(json!({"aud": null})), Some(Reason::MissingClaim));
@@ -232,12 +240,20 @@ fn c4_the_audience_is_one_of_ours() {
 #[test]
 fn j17_a_token_of_another_kind_is_no_access_token() {
     let mut scene = Scene::new();
-    for mark in [json!({"at_hash": "x"}), json!({"nonce": "x", "scope": null}), json!({"token_use": "refresh"}), json!({"events": {}})] {
+    for mark in [
+        json!({"at_hash": "x"}),
+        json!({"nonce": "x", "scope": null}),
+        json!({"token_use": "refresh"}),
+        json!({"events": {}}),
+    ] {
         scene.check("/me", claims(mark), Some(Reason::WrongType));
     }
     scene.check("/me", claims(json!({"nonce": "x"})), None);
     let logout = scene.corp.mint(&claims(json!({})), "logout+jwt").expect("a token");
-    assert_eq!(scene.refused("/me", &[("Authorization", &format!("Bearer {logout}"))]), Some(Reason::WrongType));
+    assert_eq!(
+        scene.refused("/me", &[("Authorization", &format!("Bearer {logout}"))]),
+        Some(Reason::WrongType)
+    );
 }
 
 #[test]
@@ -340,9 +356,12 @@ fn r2_a_remembered_token_is_judged_anew_on_every_route() {
 #[test]
 fn any_scope_takes_one_of_them() {
     let mut scene = Scene::new();
-    for (scope, allowed) in [("orders:write", true), ("x orders:admin", true), ("orders:read", false), ("", false)] {
+    for (scope, allowed) in
+        [("orders:write", true), ("x orders:admin", true), ("orders:read", false), ("", false)]
+    {
         let authorization = format!("Bearer {}", scene.token(claims(json!({"scope": scope}))));
-        let decision = scene.ask("POST", "/orders", &[("Authorization", &authorization)], KeysAnswer::Unavailable);
+        let decision =
+            scene.ask("POST", "/orders", &[("Authorization", &authorization)], KeysAnswer::Unavailable);
         assert_eq!(matches!(decision, Decision::Allow(_)), allowed, "{scope}");
     }
 }
@@ -351,7 +370,9 @@ fn any_scope_takes_one_of_them() {
 fn a_shadowed_refusal_passes_without_an_identity() {
     let mut scene = Scene::new();
     for authorization in ["Bearer garbage".to_owned(), format!("Bearer {}", scene.token(claims(json!({}))))] {
-        let Decision::Allow(grant) = scene.ask("GET", "/shadow", &[("Authorization", &authorization)], KeysAnswer::Unavailable) else {
+        let Decision::Allow(grant) =
+            scene.ask("GET", "/shadow", &[("Authorization", &authorization)], KeysAnswer::Unavailable)
+        else {
             panic!("refused: {authorization}");
         };
         assert!(grant.shadow().is_some());
@@ -391,7 +412,9 @@ fn h12_a_preflight_is_options_with_origin_and_method_and_nothing_looser() {
         let decision = scene.ask("OPTIONS", target, &[origin, method], KeysAnswer::Unavailable);
         assert!(matches!(decision, Decision::Refuse(_)), "{target}");
     }
-    let Decision::Preflight(preflight) = scene.ask("OPTIONS", "/cors", &[origin, method], KeysAnswer::Unavailable) else {
+    let Decision::Preflight(preflight) =
+        scene.ask("OPTIONS", "/cors", &[origin, method], KeysAnswer::Unavailable)
+    else {
         panic!("no preflight");
     };
     assert!(preflight.headers.contains(&("access-control-allow-origin", "https://app.test".to_owned())));
@@ -399,7 +422,11 @@ fn h12_a_preflight_is_options_with_origin_and_method_and_nothing_looser() {
     let Decision::Preflight(preflight) = scene.ask("OPTIONS", "/cors", &evil, KeysAnswer::Unavailable) else {
         panic!("no preflight");
     };
-    assert!(preflight.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{:?}", preflight.headers);
+    assert!(
+        preflight.headers.iter().all(|(name, _)| !name.starts_with("access-control")),
+        "{:?}",
+        preflight.headers
+    );
 }
 
 #[test]
@@ -407,7 +434,12 @@ fn an_unchanged_issuer_keeps_its_remembered_tokens_over_a_reload() {
     let mut scene = Scene::new();
     scene.check("/me", claims(json!({})), None);
     let before = scene.memo.counts();
-    let again = change(&scene.config, &scene.routes, [keys(&scene.corp, true), keys(&scene.other, false)], Revocations::default());
+    let again = change(
+        &scene.config,
+        &scene.routes,
+        [keys(&scene.corp, true), keys(&scene.other, false)],
+        Revocations::default(),
+    );
     scene.publisher.publish(again);
     let authorization = format!("Bearer {}", scene.token(claims(json!({"jti": "another"}))));
     scene.refused("/me", &[("Authorization", &authorization)]);
@@ -431,7 +463,10 @@ fn explain_decides_as_production_does() {
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
     let steps: Vec<_> = allowed.steps.iter().map(|(name, _)| *name).collect();
-    assert_eq!(steps, ["route", "credential", "issuer", "signature", "time", "claims", "revoked", "permission", "grant"]);
+    assert_eq!(
+        steps,
+        ["route", "credential", "issuer", "signature", "time", "claims", "revoked", "permission", "grant"]
+    );
     let late = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW + 10_000));
     assert!(matches!(late.outcome, Outcome::Refused(refusal) if refusal.denial.reason == Reason::Expired));
 }

@@ -112,10 +112,11 @@ impl Routes {
         match host {
             HostPattern::Exact(host) => self.exact.entry(host.clone()).or_default(),
             HostPattern::Suffix(suffix) => {
-                let place = self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
-                    self.suffixes.push((suffix.clone(), Tree::default()));
-                    self.suffixes.len() - 1
-                });
+                let place =
+                    self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
+                        self.suffixes.push((suffix.clone(), Tree::default()));
+                        self.suffixes.len() - 1
+                    });
                 &mut self.suffixes[place].1
             }
             HostPattern::Any => &mut self.any,

@@ -6,8 +6,14 @@ use crate::gate::denial::Reason;
 use crate::gate::{Field, Request};
 use crate::path::Path;
 
-fn check(places: &[TokenPlace], query: Option<&str>, headers: &[(&str, &str)], expected: Result<&str, Reason>) {
-    let fields: Vec<Field<'_>> = headers.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+fn check(
+    places: &[TokenPlace],
+    query: Option<&str>,
+    headers: &[(&str, &str)],
+    expected: Result<&str, Reason>,
+) {
+    let fields: Vec<Field<'_>> =
+        headers.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
     let request = Request {
         method: "GET",
         host: "h",
@@ -31,8 +37,17 @@ fn c6_two_filled_places_are_many_credentials() {
 
 #[test]
 fn a_place_that_is_empty_or_not_named_holds_nothing() {
-    let places = [TokenPlace::Header("x-token".into()), TokenPlace::Cookie("sid".into()), TokenPlace::Query("t".into())];
-    check(&places, Some("T=a&tt=b&t="), &[("cookie", "SID=a; xsid=b; sid="), ("x-token", "")], Err(Reason::NoCredentials));
+    let places = [
+        TokenPlace::Header("x-token".into()),
+        TokenPlace::Cookie("sid".into()),
+        TokenPlace::Query("t".into()),
+    ];
+    check(
+        &places,
+        Some("T=a&tt=b&t="),
+        &[("cookie", "SID=a; xsid=b; sid="), ("x-token", "")],
+        Err(Reason::NoCredentials),
+    );
     check(&places, None, &[("authorization", "Bearer x.y.z")], Err(Reason::NoCredentials));
     check(&places, None, &[("x-token", "a b")], Err(Reason::MalformedRequest));
     check(&places, None, &[("x-token", "a"), ("X-Token", "b")], Err(Reason::MalformedRequest));

@@ -5,7 +5,13 @@ use crate::gate::memo::{Memo, Remembered};
 fn r2_tokens_that_share_all_but_one_octet_have_their_own_fingerprints() {
     let memo = Memo::new([1; 16], 1 << 20);
     let long = "a".repeat(2000);
-    let texts = [long.clone(), format!("{long}b"), format!("b{}", &long[1..]), format!("{}b", &long[1..]), String::new()];
+    let texts = [
+        long.clone(),
+        format!("{long}b"),
+        format!("b{}", &long[1..]),
+        format!("{}b", &long[1..]),
+        String::new(),
+    ];
     for (at, one) in texts.iter().enumerate() {
         for other in &texts[at + 1..] {
             assert_ne!(memo.fingerprint(one), memo.fingerprint(other));

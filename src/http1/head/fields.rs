@@ -67,8 +67,10 @@ fn classify(name: &[u8]) -> Name {
     }
 }
 
-/// Beginnings of the names that tell how a request came.
-const FORWARDING: [&[u8]; 3] = [b"x-forwarded", b"x-original-", b"x-rewrite-"];
+/// Beginnings of the names that tell how a request came, or that it is another one than it says: an upstream that
+/// heeds `X-HTTP-Method-Override` would act otherwise than was decided (threats H12).
+const FORWARDING: [&[u8]; 5] =
+    [b"x-forwarded", b"x-original-", b"x-rewrite-", b"x-http-method", b"x-method-override"];
 
 /// Whether `name` begins with `known` (lower case) when case is ignored and anything but a letter or a digit
 /// is read as `-`.

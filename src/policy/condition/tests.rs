@@ -25,7 +25,13 @@ fn check(source: &str, expected: Result<(), Failed>) {
 
 #[test]
 fn an_expression_that_cannot_be_evaluated_refuses() {
-    for source in ["claims.absent == 'x'", "request.headers['absent'] == ''", "claims.tid", "claims.level + 1", "claims.tid < 3"] {
+    for source in [
+        "claims.absent == 'x'",
+        "request.headers['absent'] == ''",
+        "claims.tid",
+        "claims.level + 1",
+        "claims.tid < 3",
+    ] {
         check(source, Err(Failed::Error("")));
     }
 }

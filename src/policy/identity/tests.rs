@@ -18,7 +18,9 @@ fn s2_aliases_of_a_name_are_that_name() {
 #[test]
 fn j20_a_claim_that_could_be_read_as_more_than_one_value_has_no_form() {
     let long = "a".repeat(VALUE_LIMIT + 1);
-    for text in ["a\r\nX-Role: admin", "a\u{0}b", "alice,admin", "\u{85}", "é", " a", "a ", "\t", long.as_str()] {
+    for text in
+        ["a\r\nX-Role: admin", "a\u{0}b", "alice,admin", "\u{85}", "é", " a", "a ", "\t", long.as_str()]
+    {
         assert_eq!(values(&json!(text), ArrayForm::Comma), Err(UnsafeValue), "{text:?}");
         assert_eq!(values(&json!([text]), ArrayForm::Repeat), Err(UnsafeValue), "{text:?}");
     }

@@ -42,7 +42,17 @@ fn found(tree: &Tree, path: &str) -> Option<usize> {
 #[test]
 fn p4_a_path_matches_whole_segments_only() {
     let tree = tree(&["/admin", "/a/{*rest}", "/files/{name}/raw"]);
-    for path in ["/adminx", "/admin/", "/admin.", "/Admin", "/a", "/files//raw", "/files/x/rawx", "/files/x/raw/", "/"] {
+    for path in [
+        "/adminx",
+        "/admin/",
+        "/admin.",
+        "/Admin",
+        "/a",
+        "/files//raw",
+        "/files/x/rawx",
+        "/files/x/raw/",
+        "/",
+    ] {
         assert_eq!(found(&tree, path), None, "{path}");
     }
     for (path, index) in [("/admin", 0), ("/a/", 1), ("/a/b/c", 1), ("/files/x/raw", 2)] {
@@ -53,7 +63,9 @@ fn p4_a_path_matches_whole_segments_only() {
 #[test]
 fn a_literal_comes_before_a_parameter_before_the_rest() {
     let tree = tree(&["/{*all}", "/{a}", "/x", "/x/{b}", "/{a}/y", "/x/{*deep}"]);
-    for (path, index) in [("/", 0), ("/x", 2), ("/z", 1), ("/x/y", 3), ("/z/y", 4), ("/x/y/z", 5), ("/z/y/x", 0), ("/x/", 5)] {
+    for (path, index) in
+        [("/", 0), ("/x", 2), ("/z", 1), ("/x/y", 3), ("/z/y", 4), ("/x/y/z", 5), ("/z/y/x", 0), ("/x/", 5)]
+    {
         assert_eq!(found(&tree, path), Some(index), "{path}");
     }
 }
@@ -125,13 +137,15 @@ fn written() -> impl Strategy<Value = Written> {
         prop::sample::select(vec![".h.io", ".io"]).prop_map(|suffix| HostPattern::Suffix(suffix.into())),
     ];
     let methods = prop::sample::select(vec![vec![], vec!["GET"], vec!["GET", "POST"], vec!["PUT"]]);
-    (methods, host, prop::collection::vec(segment, 0..4), end).prop_map(|(methods, host, mut segments, end)| {
-        segments.extend(end);
-        if segments.is_empty() {
-            segments.push(Segment::Literal("".into()));
-        }
-        Written { methods, host, segments }
-    })
+    (methods, host, prop::collection::vec(segment, 0..4), end).prop_map(
+        |(methods, host, mut segments, end)| {
+            segments.extend(end);
+            if segments.is_empty() {
+                segments.push(Segment::Literal("".into()));
+            }
+            Written { methods, host, segments }
+        },
+    )
 }
 
 /// The table without what a match does not read.
