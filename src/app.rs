@@ -92,7 +92,7 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
     let admin_listener = config.admin.as_ref().map(|admin| listen(admin.address)).transpose()?;
     let ready = Ready {
-        listeners: bound.addresses().to_vec(),
+        listeners: bound.addresses(),
         admin: admin_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
 

@@ -212,7 +212,7 @@ fn problem(reason: Reason, detail: &str) -> Response {
 /// A problem body (RFC 9457) with the members that every refusal of the gateway has.
 fn problem_body(status: StatusCode, reason: &str, detail: &str, extra: Value) -> Response {
     let mut body = json!({
-        "type": "about:blank",
+        "type": format!("urn:portcullis:reason:{reason}"),
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "reason": reason,

@@ -33,8 +33,14 @@ pub(crate) fn start(log: &Log) {
 fn targets(level: &str) -> Targets {
     let ours = level.parse().unwrap_or(LevelFilter::INFO);
     let cap = if ours > LevelFilter::INFO { LevelFilter::INFO } else { LevelFilter::WARN };
-    Targets::new().with_default(ours.min(cap)).with_target(env!("CARGO_CRATE_NAME"), ours)
+    let access = if ours == LevelFilter::OFF { ours } else { LevelFilter::INFO };
+    let targets = Targets::new().with_default(ours.min(cap)).with_target(env!("CARGO_CRATE_NAME"), ours);
+    targets.with_target(ACCESS, access)
 }
+
+/// Where the data plane writes one line a request. `log.access` says whether it does: `log.level: warn` leaves
+/// these lines in.
+const ACCESS: &str = "portcullis::access";
 
 /// Reports a panic by its place alone: its message may hold a request's octets.
 pub(crate) fn report_panics(metrics: Arc<Metrics>) {

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::cli::request::{Described, Told};
+use crate::cli::request::{Described, Told, Verdict};
 use crate::cli::terminal::{Exit, Terminal, visible};
 use crate::cli::time;
 use crate::gate::denial::Reason;
@@ -62,13 +62,14 @@ pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result
     } else {
         write!(terminal.out, "{}", as_text(&told))?;
     }
-    if told.verdict == Err(Reason::KeysUnavailable) {
+    let reason = told.verdict.reason();
+    if reason == Some(Reason::KeysUnavailable) {
         writeln!(
             terminal.err,
             "note: explain fetches nothing: an issuer's fetched keys come from key_mirror alone"
         )?;
     }
-    Ok(if told.verdict.is_ok() { Exit::Fine } else { Exit::Refused })
+    Ok(if reason.is_none() { Exit::Fine } else { Exit::Refused })
 }
 
 /// One line a step, and the verdict.
@@ -78,40 +79,54 @@ pub fn as_text(told: &Told) -> String {
     for (step, what) in &told.steps {
         text += &format!("{step:width$}  {}\n", visible(&what.replace('\n', " ")));
     }
-    text + &format!("=> {}\n", visible(&verdict(told)))
+    text + &format!("=> {}\n", visible(&verdict(&told.verdict)))
 }
 
 /// The verdict in a few words.
-pub fn verdict(told: &Told) -> String {
-    match &told.verdict {
-        Ok(allowed) => {
-            let route = format!("allowed by route \"{}\"", allowed.route);
-            let issuer = allowed.issuer.as_ref().map(|issuer| format!(", issuer {issuer}"));
-            let subject = allowed.subject.as_ref().map(|subject| format!(", subject {subject}"));
-            route + &issuer.unwrap_or_default() + &subject.unwrap_or_default()
+fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allowed(allowed) => {
+            let mut text = format!("allowed by route \"{}\"", allowed.route);
+            for (what, value) in [("issuer", &allowed.issuer), ("subject", &allowed.subject)] {
+                text += &value.as_ref().map(|value| format!(", {what} {value}")).unwrap_or_default();
+            }
+            for (name, value) in &allowed.headers {
+                text += &format!("\n   {name}: {value}");
+            }
+            let shadow = allowed.shadow.map(|reason| {
+                format!("\n   only in shadow: would be refused with {} {}", reason.status(), reason.code())
+            });
+            text + &shadow.unwrap_or_default()
         }
-        Err(reason) => format!("refused: {} {}", reason.status(), reason.code()),
+        Verdict::Preflight(route) => format!("answered as a CORS preflight of route \"{route}\""),
+        Verdict::Refused { reason, detail } => {
+            let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+            format!("refused: {} {}{detail}", reason.status(), reason.code())
+        }
     }
 }
 
 fn as_json(told: &Told) -> Value {
-    let steps: Vec<Value> =
-        told.steps.iter().map(|(step, what)| json!({"step": step, "what": what})).collect();
-    match &told.verdict {
-        Ok(allowed) => json!({
+    let mut text = match &told.verdict {
+        Verdict::Allowed(allowed) => json!({
             "allowed": true,
             "route": allowed.route,
             "issuer": allowed.issuer,
             "subject": allowed.subject,
-            "steps": steps,
+            "headers": allowed.headers,
+            "shadow": allowed.shadow.map(Reason::code),
         }),
-        Err(reason) => json!({
+        Verdict::Preflight(route) => json!({"allowed": true, "route": route, "preflight": true}),
+        Verdict::Refused { reason, detail } => json!({
             "allowed": false,
             "reason": reason.code(),
             "status": reason.status(),
-            "steps": steps,
+            "detail": detail,
         }),
-    }
+    };
+    let step = |(step, what): &(&'static str, String)| json!({"step": step, "what": what});
+    text["steps"] = told.steps.iter().map(step).collect();
+    text
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

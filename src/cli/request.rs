@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::Limits;
 use crate::gate::denial::Reason;
-use crate::gate::explain;
+use crate::gate::explain::{self, Outcome};
 use crate::gate::{Field, Request};
 use crate::http1::head::{self, HeadLimits, RequestError, RequestHead, Span};
 use crate::path;
@@ -20,10 +20,26 @@ pub struct Described {
 /// What was decided, and how.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// Each step and what came of it.
+    /// Each step that was passed and with what.
     pub steps: Vec<(&'static str, String)>,
-    /// Who was let in, or why nobody was.
-    pub verdict: Result<Allowed, Reason>,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes to the upstream.
+    Allowed(Allowed),
+    /// It is answered here, as a CORS preflight of this route.
+    Preflight(String),
+    /// It is refused.
+    Refused {
+        /// With this.
+        reason: Reason,
+        /// And this in the log.
+        detail: String,
+    },
 }
 
 /// Who was let in where.
@@ -35,6 +51,36 @@ pub struct Allowed {
     pub issuer: Option<String>,
     /// The token's subject, if it has one.
     pub subject: Option<String>,
+    /// The identity headers that are set.
+    pub headers: Vec<(String, String)>,
+    /// What it would have been refused with, were the route not in shadow.
+    pub shadow: Option<Reason>,
+}
+
+impl Verdict {
+    /// Why it is refused, if it is.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Refused { reason, .. } => Some(*reason),
+            Self::Allowed(_) | Self::Preflight(_) => None,
+        }
+    }
+}
+
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Allowed { route, issuer, subject, headers, shadow } => {
+                let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+                let shadow = shadow.map(|denial| denial.reason);
+                Self::Allowed(Allowed { route, issuer, subject, headers, shadow })
+            }
+            Outcome::Preflight { route } => Self::Preflight(route),
+            Outcome::Refused(refusal) => {
+                Self::Refused { reason: refusal.denial.reason, detail: refusal.denial.detail.into_owned() }
+            }
+        }
+    }
 }
 
 impl Described {
@@ -64,13 +110,13 @@ impl Described {
         let mut head = RequestHead::default();
         match head.read(&self.head, &bounds) {
             Ok(true) => {}
-            Ok(false) => return refused("head", "it does not end", Reason::MalformedRequest),
-            Err(error) => return refused("head", &error.to_string(), reason(error)),
+            Ok(false) => return refused("the head does not end".to_owned(), Reason::MalformedRequest),
+            Err(error) => return refused(error.to_string(), reason(error)),
         }
         let text = |span: &Span| head::text(&self.head, span);
         let path = match path::canonical(text(&head.path)) {
             Ok(path) => path,
-            Err(error) => return refused("path", &error.to_string(), Reason::MalformedRequest),
+            Err(error) => return refused(error.to_string(), Reason::MalformedRequest),
         };
         let host = text(&head.host).to_ascii_lowercase();
         let field = |line: &head::Line| Field {
@@ -87,13 +133,7 @@ impl Described {
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let explanation = explain::explain(snapshot, &request, now);
-        let verdict = match explanation.outcome {
-            Ok(allowed) => {
-                Ok(Allowed { route: allowed.route, issuer: allowed.issuer, subject: allowed.subject })
-            }
-            Err(denial) => Err(denial.reason()),
-        };
-        Told { steps: explanation.steps, verdict }
+        Told { steps: explanation.steps, verdict: explanation.outcome.into() }
     }
 }
 
@@ -113,8 +153,9 @@ fn split(url: &str) -> Result<(Option<&str>, &str), String> {
     }
 }
 
-fn refused(step: &'static str, what: &str, reason: Reason) -> Told {
-    Told { steps: vec![(step, what.to_owned())], verdict: Err(reason) }
+/// Refused before there was a request to decide.
+fn refused(detail: String, reason: Reason) -> Told {
+    Told { steps: Vec::new(), verdict: Verdict::Refused { reason, detail } }
 }
 
 fn reason(error: RequestError) -> Reason {

@@ -171,7 +171,7 @@ impl Case {
 
 impl Expected {
     fn holds(&self, told: &Told) -> bool {
-        let reason = told.verdict.as_ref().err();
+        let reason = told.verdict.reason();
         self.allow.is_none_or(|allow| allow == reason.is_none())
             && self.reason.as_deref().is_none_or(|code| reason.is_some_and(|reason| reason.code() == code))
             && self.status.is_none_or(|status| reason.is_some_and(|reason| reason.status() == status))

@@ -29,3 +29,11 @@ fn other_crates_never_reach_the_levels_that_print_octets() {
     check("error", Some(Level::ERROR), Some(Level::ERROR));
     check("off", None, None);
 }
+
+#[test]
+fn access_lines_are_written_at_every_level_but_off() {
+    for (level, written) in [("error", true), ("warn", true), ("trace", true), ("off", false)] {
+        assert_eq!(targets(level).would_enable(ACCESS, &Level::INFO), written, "{level}");
+        assert!(!targets(level).would_enable(ACCESS, &Level::DEBUG), "{level}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Cases as written, wrong ones first.
 
 use super::*;
+use crate::cli::request::Verdict;
 
 #[track_caller]
 fn check_refused(text: &str, what: &str) {
@@ -50,24 +51,26 @@ fn cases_are_read() {
 }
 
 #[track_caller]
-fn check_holds(expect: &str, verdict: Result<(), Reason>, holds: bool) {
+fn check_holds(expect: &str, refused: Option<Reason>, holds: bool) {
     let text = format!("[{{name: n, request: {{url: /}}, expect: {expect}}}]");
     let case = read(&text).expect("a case").remove(0);
-    let allowed = || cli::request::Allowed { route: "r".to_owned(), issuer: None, subject: None };
-    let told = Told { steps: Vec::new(), verdict: verdict.map(|()| allowed()) };
-    assert_eq!(case.expect.holds(&told), holds, "{expect} {verdict:?}");
+    let verdict = match refused {
+        Some(reason) => Verdict::Refused { reason, detail: String::new() },
+        None => Verdict::Preflight("r".to_owned()),
+    };
+    assert_eq!(case.expect.holds(&Told { steps: Vec::new(), verdict }), holds, "{expect} {refused:?}");
 }
 
 #[test]
 fn an_expectation_holds_only_if_all_of_it_does() {
-    check_holds("{allow: true}", Err(Reason::Expired), false);
-    check_holds("{allow: false}", Ok(()), false);
-    check_holds("{reason: expired}", Ok(()), false);
-    check_holds("{reason: expired}", Err(Reason::Revoked), false);
-    check_holds("{status: 401}", Err(Reason::NoRoute), false);
-    check_holds("{status: 401}", Ok(()), false);
-    check_holds("{allow: true}", Ok(()), true);
-    check_holds("{allow: false}", Err(Reason::NoRoute), true);
-    check_holds("{reason: expired, status: 401}", Err(Reason::Expired), true);
-    check_holds("{status: 401}", Err(Reason::Expired), true);
+    check_holds("{allow: true}", Some(Reason::Expired), false);
+    check_holds("{allow: false}", None, false);
+    check_holds("{reason: expired}", None, false);
+    check_holds("{reason: expired}", Some(Reason::Revoked), false);
+    check_holds("{status: 401}", Some(Reason::NoRoute), false);
+    check_holds("{status: 401}", None, false);
+    check_holds("{allow: true}", None, true);
+    check_holds("{allow: false}", Some(Reason::NoRoute), true);
+    check_holds("{reason: expired, status: 401}", Some(Reason::Expired), true);
+    check_holds("{status: 401}", Some(Reason::Expired), true);
 }
