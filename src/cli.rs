@@ -72,7 +72,7 @@ fn command(command: &Command, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         Command::Run(arguments) => run::run(arguments, terminal),
         Command::Check(arguments) => check::check(arguments, terminal),
         Command::Schema => {
-            writeln!(terminal.out, "{:#}", schema::schema())?;
+            writeln!(terminal.out, "{:#}", schema::json_schema())?;
             Ok(Exit::Fine)
         }
         Command::Explain(arguments) => explain::explain(arguments, terminal),

@@ -62,15 +62,18 @@ fn generate(arguments: &Generate, terminal: &mut Terminal<'_>) -> io::Result<Exi
             }
         }
     }
-    let jwks = format!("{:#}\n", json!({"keys": [key.public_jwk()]}));
+    let (Some(pem), Some(jwk)) = (key.to_pem(), key.public_jwk()) else {
+        return terminal.end(Exit::Bug, "a key pair has two halves");
+    };
+    let jwks = format!("{:#}\n", json!({"keys": [jwk]}));
     let written = fs::create_dir_all(&arguments.out)
-        .and_then(|()| write(&private, key.to_pem().as_bytes(), 0o600, arguments.force))
+        .and_then(|()| write(&private, pem.as_bytes(), 0o600, arguments.force))
         .and_then(|()| write(&public, jwks.as_bytes(), 0o644, arguments.force));
     if let Err(error) = written {
         return terminal.end(Exit::Refused, format!("{}: {error}", arguments.out.display()));
     }
     writeln!(terminal.out, "{}\n{}", private.display(), public.display())?;
-    writeln!(terminal.err, "{} key {}", key.algorithm().name(), key.key_id())?;
+    writeln!(terminal.err, "{} key {}", key.algorithm().name(), key.key_id().unwrap_or_default())?;
     Ok(Exit::Fine)
 }
 
