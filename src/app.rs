@@ -74,6 +74,10 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
     let metrics = Arc::new(Metrics::new());
     logging::start(&loaded.config.log);
     logging::report_panics(Arc::clone(&metrics));
+    for warning in &loaded.warnings {
+        let hint = warning.hint.as_deref().unwrap_or_default();
+        tracing::warn!(file = %path.display(), line = warning.at.line, hint, "{}", warning.what);
+    }
 
     let config = loaded.config.clone();
     let admin_token = loaded.admin_token.clone();

@@ -18,7 +18,7 @@ use std::path::Path;
 use clap::{Parser, Subcommand};
 
 use crate::cli::terminal::{Exit, Terminal};
-use crate::config::problems::{Problem, Problems};
+use crate::config::problems::Problems;
 use crate::config::schema;
 use crate::control::{self, Loaded};
 
@@ -95,16 +95,11 @@ fn usage(error: &clap::Error, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
     }
 }
 
-/// Loads a configuration as `run` would, and shows its problems and warnings. The inner error is how to end.
+/// Loads a configuration as `run` would, and shows its problems. The inner error is how to end.
 fn load(path: &Path, terminal: &mut Terminal<'_>) -> io::Result<Result<Loaded, Exit>> {
     let env = |name: &str| std::env::var(name).ok();
     match control::load(path, &env, None) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                warn(path, warning, terminal)?;
-            }
-            Ok(Ok(loaded))
-        }
+        Ok(loaded) => Ok(Ok(loaded)),
         Err(problems) => {
             show(&problems, terminal)?;
             Ok(Err(Exit::Configuration))
@@ -122,16 +117,6 @@ fn show(problems: &Problems, terminal: &mut Terminal<'_>) -> io::Result<()> {
         if count == 1 { "problem" } else { "problems" },
         problems.file
     )
-}
-
-fn warn(path: &Path, warning: &Problem, terminal: &mut Terminal<'_>) -> io::Result<()> {
-    let text =
-        format!("{}:{}:{}: warning: {}", path.display(), warning.at.line, warning.at.column, warning.what);
-    writeln!(terminal.err, "{}", terminal::visible(&text))?;
-    if let Some(hint) = &warning.hint {
-        writeln!(terminal.err, "  hint: {}", terminal::visible(hint))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

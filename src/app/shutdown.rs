@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ impl Conductor {
     }
 
     async fn conduct(mut self) {
-        let source = match Source::new(&self.stop) {
+        let mut source = match Source::new(&self.stop) {
             Ok(source) => source,
             Err(error) => {
                 tracing::error!(%error, "signals cannot be taken");
@@ -88,8 +89,12 @@ impl Conductor {
                 return;
             }
         };
-        let mut source = source;
-        tracing::info!(listeners = ?self.ready.listeners, admin = ?self.ready.admin, "ready");
+        tracing::info!(
+            listeners = %listed(&self.ready.listeners),
+            admin = %listed(self.ready.admin.as_slice()),
+            version = env!("CARGO_PKG_VERSION"),
+            "ready"
+        );
         (std::mem::replace(&mut self.on_ready, Box::new(|_| ())))(&self.ready);
         let mut control_ended = false;
         loop {
@@ -180,6 +185,10 @@ impl Source {
             Self::When(_) => pending().await,
         }
     }
+}
+
+fn listed(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

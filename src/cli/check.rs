@@ -1,13 +1,14 @@
 //! `portcullis check`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli;
-use crate::cli::terminal::{Exit, Terminal};
+use crate::cli::terminal::{Exit, Terminal, visible};
 use crate::config;
+use crate::config::problems::{Position, Problem};
 
 /// What `check` is told.
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub fn check(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<E
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
+    for warning in &loaded.warnings {
+        warn(&arguments.config, warning, terminal)?;
+    }
     let config = &loaded.config;
     if arguments.print {
         write!(terminal.out, "{}", config::print(config))?;
@@ -38,6 +42,16 @@ pub fn check(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<E
         writeln!(terminal.out, "{}: fine ({})", arguments.config.display(), counts.join(", "))?;
     }
     Ok(Exit::Fine)
+}
+
+fn warn(path: &Path, warning: &Problem, terminal: &mut Terminal<'_>) -> io::Result<()> {
+    let Position { line, column } = warning.at;
+    let text = format!("{}:{line}:{column}: warning: {}", path.display(), warning.what);
+    writeln!(terminal.err, "{}", visible(&text))?;
+    if let Some(hint) = &warning.hint {
+        writeln!(terminal.err, "  = hint: {}", visible(hint))?;
+    }
+    Ok(())
 }
 
 fn count(number: usize, what: &str) -> String {
