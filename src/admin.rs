@@ -31,8 +31,6 @@ use crate::metrics::Metrics;
 pub struct Parts {
     /// As configured.
     pub address: SocketAddr,
-    /// The bearer token, if one is set.
-    pub token: Option<SecretString>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// What `/readyz` says.
@@ -44,6 +42,8 @@ pub struct Parts {
 /// What is asked of control; wired by `app`.
 #[derive(Clone)]
 pub struct Controls {
+    /// The bearer token of the moment, if one is set: its file may change.
+    pub token: Arc<dyn Fn() -> Option<Arc<SecretString>> + Send + Sync>,
     /// The state of the moment.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// The configuration in force in long form, secrets redacted.
@@ -58,8 +58,8 @@ pub type Reloading = Pin<Box<dyn Future<Output = Result<u64, ReloadRefused>> + S
 /// Control's state.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// Every issuer whose keys are fetched has some.
-    pub ready: bool,
+    /// The issuers that have no keys.
+    pub waiting: Vec<String>,
     /// The rest, for `/v1/status`: an object.
     pub detail: serde_json::Value,
 }

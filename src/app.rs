@@ -26,7 +26,9 @@ use crate::admin;
 use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Switches};
-use crate::control::{Control, ControlHandle, Loaded};
+use crate::control::config_file::Loaded;
+use crate::control::reload::{Environment, ReloadError};
+use crate::control::{Control, ControlHandle};
 use crate::metrics::Metrics;
 use crate::proxy::{self, Proxy};
 
@@ -80,8 +82,7 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
     }
 
     let config = loaded.config.clone();
-    let admin_token = loaded.admin_token.clone();
-    let (control, reader, handle) = Control::start(path, loaded, Arc::clone(&metrics));
+    let (control, reader, handle) = Control::start(path, environment(), loaded, Arc::clone(&metrics));
     let proxy = Proxy::new(proxy::Parts {
         reader,
         ask_keys: handle.ask_keys(),
@@ -106,7 +107,6 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
     if let (Some(admin), Some(listener)) = (&config.admin, admin_listener) {
         let parts = admin::Parts {
             address: admin.address,
-            token: admin_token,
             metrics,
             readiness: Arc::clone(&readiness),
             controls: controls(&handle),
@@ -174,38 +174,46 @@ fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
     bound.map_err(|source| AppError::Listen { address, source })
 }
 
+/// The process's own, read again at every reload.
+fn environment() -> Environment {
+    Arc::new(|name| std::env::var(name).ok())
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn controls(handle: &ControlHandle) -> admin::Controls {
-    let (status, config, reload) = (handle.clone(), handle.clone(), handle.clone());
+    let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     admin::Controls {
+        token: Arc::new(move || token.admin_token()),
         status: Arc::new(move || {
             let status = status.status();
-            let ready = status.ready;
-            admin::Status { ready, detail: serde_json::to_value(status).unwrap_or_default() }
+            let waiting = status.issuers.iter().filter(|issuer| !issuer.ready);
+            admin::Status {
+                waiting: waiting.map(|issuer| issuer.name.to_string()).collect(),
+                detail: serde_json::to_value(&status).unwrap_or_default(),
+            }
         }),
         config: Arc::new(move || crate::config::print(&config.config())),
         reload: Arc::new(move || {
             let handle = reload.clone();
-            Box::pin(async move {
-                handle.reload().await.map_err(|refused| admin::ReloadRefused {
-                    needs_restart: false,
-                    problems: refused.to_string().lines().map(str::to_owned).collect(),
-                })
-            })
+            Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
     }
 }
 
-/// A reload takes its time and signals are to be taken meanwhile.
+fn refused(error: &ReloadError) -> admin::ReloadRefused {
+    let needs_restart = match error {
+        ReloadError::NeedsRestart(_) => true,
+        ReloadError::Problems(_) | ReloadError::Stopped => false,
+    };
+    admin::ReloadRefused { needs_restart, problems: error.lines() }
+}
+
+/// A reload takes its time and signals are to be taken meanwhile; control logs what comes of it.
 fn spawn_reload(handle: ControlHandle) {
-    tokio::spawn(async move {
-        if let Err(refused) = handle.reload().await {
-            tracing::debug!(%refused, "a reload that a signal asked for");
-        }
-    });
+    tokio::spawn(async move { handle.reload().await });
 }
 
 /// How long the parts may take to end once they were told to stop at once.

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::terminal::{Exit, Terminal};
 use crate::config::problems::Problems;
 use crate::config::schema;
-use crate::control::{self, Loaded};
+use crate::control::config_file::{self, Loaded};
 
 /// A reverse-proxy authentication gateway: every request's token and scopes are verified in memory, then the
 /// request is forwarded or refused.
@@ -98,7 +98,7 @@ fn usage(error: &clap::Error, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
 /// Loads a configuration as `run` would, and shows its problems. The inner error is how to end.
 fn load(path: &Path, terminal: &mut Terminal<'_>) -> io::Result<Result<Loaded, Exit>> {
     let env = |name: &str| std::env::var(name).ok();
-    match control::load(path, &env, None) {
+    match config_file::load(path, &env, None) {
         Ok(loaded) => Ok(Ok(loaded)),
         Err(problems) => {
             show(&problems, terminal)?;

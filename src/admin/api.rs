@@ -26,8 +26,6 @@ use crate::metrics::Metrics;
 /// What the endpoints share.
 struct Shared {
     address: SocketAddr,
-    /// Of the token. Digests have one length, so comparing them tells nothing about the token's.
-    token: Option<Vec<u8>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     controls: Controls,
@@ -39,10 +37,8 @@ const OPEN: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
 /// Every endpoint, behind the checks that all of them share.
 pub fn router(parts: Parts) -> Router {
-    let token = parts.token.map(|token| sha256(token.expose_secret().as_bytes()));
     let shared = Arc::new(Shared {
         address: parts.address,
-        token,
         metrics: parts.metrics,
         readiness: parts.readiness,
         controls: parts.controls,
@@ -83,14 +79,14 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let reasons = shared.readiness.reasons((shared.controls.status)().ready);
+    let reasons = shared.readiness.reasons(&(shared.controls.status)().waiting);
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons})))
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let now = (shared.controls.status)();
-    let reasons = shared.readiness.reasons(now.ready);
+    let reasons = shared.readiness.reasons(&now.waiting);
     let mut body = match now.detail {
         Value::Object(members) => members,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
@@ -167,7 +163,7 @@ fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
     if OPEN.contains(&request.uri().path()) {
         return None;
     }
-    let Some(token) = &shared.token else {
+    let Some(token) = (shared.controls.token)() else {
         if shared.address.ip().to_canonical().is_loopback() {
             return None;
         }
@@ -175,7 +171,7 @@ fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
         return Some(challenge(Reason::NoCredentials, "Bearer realm=\"portcullis\"", detail));
     };
     match presented(request.headers()) {
-        Some(sent) if bool::from(sha256(sent).ct_eq(token)) => None,
+        Some(sent) if same(sent, token.expose_secret().as_bytes()) => None,
         Some(_) => {
             let with = "Bearer realm=\"portcullis\", error=\"invalid_token\"";
             Some(challenge(Reason::UnknownKey, with, "this is not the admin token"))
@@ -194,8 +190,10 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
-fn sha256(octets: &[u8]) -> Vec<u8> {
-    digest(&SHA256, octets).as_ref().to_vec()
+/// In constant time. Digests have one length, so comparing them tells nothing about the token's.
+fn same(sent: &[u8], token: &[u8]) -> bool {
+    let (sent, token) = (digest(&SHA256, sent), digest(&SHA256, token));
+    sent.as_ref().ct_eq(token.as_ref()).into()
 }
 
 fn challenge(reason: Reason, challenge: &'static str, detail: &str) -> Response {

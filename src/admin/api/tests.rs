@@ -13,13 +13,13 @@ const TOKEN: &str = "an admin token, with spaces!";
 struct Setup {
     token: Option<&'static str>,
     configured: &'static str,
-    ready: bool,
+    waiting: Option<&'static str>,
     reload: Result<u64, bool>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { token: Some(TOKEN), configured: "127.0.0.1:9900", ready: true, reload: Ok(7) }
+        Self { token: Some(TOKEN), configured: "127.0.0.1:9900", waiting: None, reload: Ok(7) }
     }
 }
 
@@ -28,14 +28,15 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("non-blocking");
     let address = listener.local_addr().expect("bound");
-    let (ready, reload) = (setup.ready, setup.reload);
+    let waiting: Vec<String> = setup.waiting.map(str::to_owned).into_iter().collect();
+    let reload = setup.reload;
     let parts = Parts {
         address: setup.configured.parse().expect("an address"),
-        token: setup.token.map(|token| token.to_owned().into()),
         metrics: Arc::new(Metrics::new()),
         readiness: Arc::default(),
         controls: Controls {
-            status: Arc::new(move || Status { ready, detail: json!({"generation": 3}) }),
+            token: Arc::new(move || setup.token.map(|token| Arc::new(token.to_owned().into()))),
+            status: Arc::new(move || Status { waiting: waiting.clone(), detail: json!({"generation": 3}) }),
             config: Arc::new(|| "version: 1\n".to_owned()),
             reload: Arc::new(move || {
                 Box::pin(async move {
@@ -151,8 +152,8 @@ async fn probes_and_metrics_are_open() {
         &["ok\n", "cache-control: no-store"],
     );
     expect(&ask(Setup::default(), &["GET /readyz HTTP/1.1", HOST]).await, 200, &["\"ready\":true"]);
-    let waiting = Setup { ready: false, ..Setup::default() };
-    expect(&ask(waiting, &["GET /readyz HTTP/1.1", HOST]).await, 503, &["an issuer has no keys yet"]);
+    let waiting = Setup { waiting: Some("corp"), ..Setup::default() };
+    expect(&ask(waiting, &["GET /readyz HTTP/1.1", HOST]).await, 503, &["issuer corp has no keys yet"]);
     let parts = ["text/plain; version=0.0.4", "portcullis_build_info"];
     expect(&ask(Setup::default(), &["GET /metrics HTTP/1.1", HOST]).await, 200, &parts);
 }
