@@ -1,1 +1,5 @@
-//! control (skeleton)
+//! control
+pub mod clock;
+pub mod files;
+pub mod key_fetch;
+pub mod revocation_file;
