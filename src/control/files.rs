@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -14,13 +15,19 @@ use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
 /// What was read, by path.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Files {
     found: BTreeMap<PathBuf, Found>,
 }
 
+impl fmt::Debug for Files {
+    /// The paths alone: a digest of a short secret would give it away.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.paths()).finish()
+    }
+}
+
 /// A file's content and permissions.
-#[derive(Debug)]
 pub struct Content {
     /// All of it; wiped when dropped.
     pub octets: Zeroizing<Vec<u8>>,
@@ -28,7 +35,6 @@ pub struct Content {
     pub mode: u32,
 }
 
-#[derive(Debug)]
 struct Found {
     limit: usize,
     /// SHA-256 of the content; `None` if it could not be read.
@@ -74,9 +80,10 @@ impl Files {
     /// Whether no file was written to in place since it was read. One that was replaced since is whole, and its
     /// successor another matter.
     pub fn are_settled(&self) -> bool {
-        self.found.values().filter_map(|found| found.open.as_ref()).all(|(file, stamp)| {
-            file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == *stamp)
-        })
+        self.found
+            .values()
+            .filter_map(|found| found.open.as_ref())
+            .all(|(file, stamp)| file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == *stamp))
     }
 
     /// Whether any path holds something else than what was read.
@@ -109,7 +116,7 @@ impl Stamp {
 fn open(path: &Path, limit: usize) -> Result<(Content, File, Stamp), String> {
     // Asked first: opening a pipe waits for a writer.
     if !path.metadata().map_err(|error| error.to_string())?.is_file() {
-        return Err("is not a regular file".into());
+        return Err("not a regular file".into());
     }
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
@@ -119,7 +126,7 @@ fn open(path: &Path, limit: usize) -> Result<(Content, File, Stamp), String> {
     let all = limit as u64 + 1;
     Read::by_ref(&mut &file).take(all).read_to_end(&mut octets).map_err(|error| error.to_string())?;
     if octets.len() > limit {
-        return Err(format!("is larger than {limit} octets"));
+        return Err(format!("larger than {limit} octets"));
     }
     Ok((Content { octets, mode: metadata.mode() }, file, stamp))
 }

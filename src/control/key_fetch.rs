@@ -399,7 +399,9 @@ async fn attempt(
         | KeySource::PemEnv(_)
         | KeySource::PemInline(_)
         | KeySource::Secret { .. } => match remembered.discovered {
-            Some((place, at)) if now.duration_since(at) < DISCOVERY_LIFE => (place.clone(), Some((place, at))),
+            Some((place, at)) if now.duration_since(at) < DISCOVERY_LIFE => {
+                (place.clone(), Some((place, at)))
+            }
             Some(_) | None => {
                 let place = client.discover(&issuer.issuer, issuer.dangerous_http).await?;
                 (place.clone(), Some((place, now)))
@@ -429,7 +431,13 @@ fn report(issuer: &Issuer, keys: &KeySet, skipped: &[SkippedKey]) {
     tracing::info!(issuer = &*issuer.name, keys = keys.len(), "new keys");
     for key in skipped {
         let (index, why) = (key.index, &*key.why);
-        tracing::warn!(issuer = &*issuer.name, index, kid = key.key_id.as_deref(), why, "a key is not usable");
+        tracing::warn!(
+            issuer = &*issuer.name,
+            index,
+            kid = key.key_id.as_deref(),
+            why,
+            "a key is not usable"
+        );
     }
 }
 

@@ -48,7 +48,10 @@ pub fn parse(
             let formatter = UserMessageFormatter;
             let mut options = RenderOptions::new(&formatter);
             options.snippets = SnippetMode::Off;
-            refuse(vec![Problem::new(at, error.render_with_options(options))])
+            let what = error.render_with_options(options);
+            // The place is said already.
+            let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
+            refuse(vec![Problem::new(at, what)])
         })?;
     let Some(written) = written else {
         let at = Position { line: 1, column: 1 };

@@ -22,9 +22,9 @@ fn read(path: &Path, limit: usize) -> (Files, Result<String, String>) {
 #[test]
 fn what_is_no_bounded_regular_file_is_refused() {
     let (root, path) = scratch("12345");
-    assert_eq!(read(&path, 4).1, Err("is larger than 4 octets".into()));
-    assert_eq!(read(root.path(), 9).1, Err("is not a regular file".into()));
-    assert_eq!(read(Path::new("/dev/zero"), 9).1, Err("is not a regular file".into()));
+    assert_eq!(read(&path, 4).1, Err("larger than 4 octets".into()));
+    assert_eq!(read(root.path(), 9).1, Err("not a regular file".into()));
+    assert_eq!(read(Path::new("/dev/zero"), 9).1, Err("not a regular file".into()));
     assert!(read(&root.path().join("none"), 9).1.is_err_and(|why| why.contains("No such file")));
     assert_eq!(read(&path, 5).1.as_deref(), Ok("12345"));
 }

@@ -131,7 +131,8 @@ impl Place {
     /// Where a redirect leads, if it may be followed.
     fn redirect(&self, headers: &HeaderMap) -> Result<Self, FetchError> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let url = location.and_then(|location| self.url.join(location).ok()).ok_or(FetchError::StrayRedirect)?;
+        let url =
+            location.and_then(|location| self.url.join(location).ok()).ok_or(FetchError::StrayRedirect)?;
         let next = Self::new(url.as_str(), self.dangerous_http).map_err(|_| FetchError::StrayRedirect)?;
         let same_port = self.url.port_or_known_default() == next.url.port_or_known_default();
         let same_scheme = self.url.scheme() == next.url.scheme();
@@ -157,8 +158,8 @@ impl Client {
             found => found?,
         };
         let text = read(found, DOCUMENT_LIMIT).await?;
-        let document: Document =
-            serde_json::from_slice(&text).map_err(|error| FetchError::NotADocument(cut(&error.to_string())))?;
+        let document: Document = serde_json::from_slice(&text)
+            .map_err(|error| FetchError::NotADocument(cut(&error.to_string())))?;
         if document.issuer != issuer {
             return Err(FetchError::WrongIssuer(cut(&document.issuer)));
         }

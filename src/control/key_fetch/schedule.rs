@@ -206,12 +206,12 @@ impl Schedule {
 }
 
 impl Timing {
-    /// A time beyond [`FOREVER`] would overflow the clock.
+    /// A time beyond [`FOREVER`] would overflow the clock; without any cooldown a miss could fetch over and over.
     fn capped(self) -> Self {
         let Self { refresh, cooldown, max_stale } = self;
         Self {
             refresh: refresh.min(FOREVER),
-            cooldown: cooldown.min(FOREVER),
+            cooldown: cooldown.clamp(LEAST_PAUSE, FOREVER),
             max_stale: max_stale.min(FOREVER),
         }
     }
@@ -223,7 +223,7 @@ const LEAST_MAX_AGE: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// 2^16 s is beyond any refresh anybody configures.
 const MOST_DOUBLINGS: u32 = 16;
-/// Whatever is configured, a provider is not asked more often in the background.
+/// Whatever is configured, a provider is not asked more often.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 /// Ten years.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);

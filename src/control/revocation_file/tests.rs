@@ -1,44 +1,16 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::config::problems::Position;
-use crate::config::{ClaimMap, Issuer, KeySource, Located, TokenPlace, TokenType};
+use crate::config::{Issuer, KeySource};
 use crate::control::revocation_file::parse;
+use crate::control::tests::fixture::issuer;
 use crate::revocation::{Entry, Kind};
 use crate::token::NumericDate;
-use crate::token::claims::Selector;
-use crate::token::scope::ScopeMatch;
 
 const NOW: i64 = 1_000_000;
 const LIFE: i64 = 3_630;
 
 fn issuers() -> [Arc<Issuer>; 1] {
-    let selector = || Selector::parse(&["x"]).expect("a name");
-    [Arc::new(Issuer {
-        name: "a".into(),
-        issuer: "https://a.example/".into(),
-        audience: None,
-        keys: Located { value: KeySource::Discovery, at: Position::default() },
-        refresh: Duration::from_secs(300),
-        cooldown: Duration::from_secs(30),
-        max_stale: Duration::from_secs(86_400),
-        miss_wait: Duration::from_millis(250),
-        algorithms: None,
-        leeway: Duration::from_secs(30),
-        max_token_lifetime: Duration::from_secs(3_600),
-        token_type: TokenType::Any,
-        scope_match: ScopeMatch::Exact,
-        claims: ClaimMap {
-            scope: selector(),
-            subject: selector(),
-            client: selector(),
-            id: selector(),
-            session: selector(),
-            tenant: selector(),
-        },
-        from: vec![TokenPlace::Bearer],
-        dangerous_http: false,
-    })]
+    [Arc::new(issuer("a", KeySource::Discovery))]
 }
 
 fn read(text: &str) -> Result<Vec<Entry>, Vec<(u32, u32, String)>> {
@@ -75,8 +47,8 @@ fn what_is_no_list_of_entries_is_refused() {
     refuse("kind: jti\n", &[(1, 1, "")]);
     refuse("- jti\n", &[(1, 3, "")]);
     refuse("- [a]\n", &[(1, 3, "")]);
-    refuse("- {kind: jti\n", &[(2, 1, "")]);
-    refuse("- {kind: jti, issuer: https://a.example/, value: v, until: 3}\n", &[(1, 50, "until")]);
+    refuse("- {kind: jti\n", &[(1, 3, "unclosed")]);
+    refuse("- {kind: jti, issuer: https://a.example/, value: v, until: 3}\n", &[(1, 53, "until")]);
     refuse("- {kind: jti, kind: jti, issuer: https://a.example/, value: v}\n", &[(1, 15, "kind")]);
     refuse("- {kind: [jti], issuer: https://a.example/, value: v}\n", &[(1, 10, "")]);
     refuse("- !!binary x\n", &[(1, 12, "")]);
@@ -133,7 +105,10 @@ fn the_end_defaults_to_when_no_such_token_can_be_accepted() {
         (r#""kind": "subject""#, entry(Kind::Subject, "v", None, None)),
         (r#""kind": "subject", "expires": 7"#, entry(Kind::Subject, "v", None, Some(7))),
         (r#""kind": "subject", "not_before": 500"#, entry(Kind::Subject, "v", Some(500), Some(500 + LIFE))),
-        (r#""kind": "subject", "not_before": 500, "expires": 9"#, entry(Kind::Subject, "v", Some(500), Some(9))),
+        (
+            r#""kind": "subject", "not_before": 500, "expires": 9"#,
+            entry(Kind::Subject, "v", Some(500), Some(9)),
+        ),
     ] {
         // JSON is YAML too: a comment keeps the second from being read as JSON.
         let text = json(written);
@@ -171,13 +146,17 @@ fn a_json_file_with_a_problem_is_refused_with_its_place() {
         r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "expires": 1767225600000}]"#,
         &[(1, 75, "milliseconds")],
     );
-    refuse(r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "kind": "jti"}]"#, &[(1, 64, "kind")]);
+    refuse(
+        r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "kind": "jti"}]"#,
+        &[(1, 64, "kind")],
+    );
     refuse(r#"[{"kind": "jti", "issuer": "https://a.example/", "value": ""}]"#, &[(1, 59, "empty")]);
 }
 
 #[test]
 fn a_large_list_is_no_problem() {
-    let entry = r#"{"kind": "jti", "issuer": "https://a.example/", "value": "3f2504e0-4f89-11d3-9a0c-0305e82c3301"}"#;
+    let entry =
+        r#"{"kind": "jti", "issuer": "https://a.example/", "value": "3f2504e0-4f89-11d3-9a0c-0305e82c3301"}"#;
     let json = format!("[{}]", vec![entry; 20_000].join(",\n"));
     assert_eq!(read(&json).map(|entries| entries.len()), Ok(20_000));
     let yaml = format!("- {entry}\n").repeat(20_000);

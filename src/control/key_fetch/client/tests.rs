@@ -1,70 +1,19 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::control::key_fetch::client::{Client, FetchError, Fetched, Place, max_age};
+use crate::control::tests::fixture::{Server, answer, path};
 
 const LIMIT: usize = 1_000;
 
-/// A server that answers the n-th request with the n-th of these octets (the last again and again) and closes.
-struct Server {
-    address: String,
-    heads: Arc<std::sync::Mutex<Vec<String>>>,
-    hits: Arc<AtomicUsize>,
-}
-
-impl Server {
-    async fn start(answers: impl Fn(&str, &str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let (heads, hits) = (Arc::<std::sync::Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
-        let answers = Arc::new(answers);
-        let (seen, count, own) = (Arc::clone(&heads), Arc::clone(&hits), address.clone());
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (seen, count) = (Arc::clone(&seen), Arc::clone(&count));
-                let (answers, own) = (Arc::clone(&answers), own.clone());
-                tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        let Ok(octet) = stream.read_u8().await else { return };
-                        head.push(octet);
-                    }
-                    count.fetch_add(1, Ordering::SeqCst);
-                    let head = String::from_utf8(head).expect("text");
-                    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                    seen.lock().expect("sound").push(head);
-                    match answers(&path, &own) {
-                        Some(answer) => drop(stream.write_all(&answer).await),
-                        None => std::future::pending().await,
-                    }
-                });
-            }
-        });
-        Self { address, heads, hits }
-    }
-
-    fn place(&self, path: &str) -> Place {
-        Place::new(&format!("{}{path}", self.address), false).expect("loopback")
-    }
-
-    fn hits(&self) -> usize {
-        self.hits.load(Ordering::SeqCst)
-    }
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}")
-        .into_bytes()
+fn place(server: &Server, path: &str) -> Place {
+    Place::new(&format!("{}{path}", server.address), false).expect("loopback")
 }
 
 async fn fetch(server: &Server, path: &str) -> Result<Fetched, FetchError> {
-    Client::default().key_set(&server.place(path), None, LIMIT).await
+    Client::default().key_set(&place(server, path), None, LIMIT).await
 }
 
 #[test]
@@ -125,18 +74,28 @@ fn redirects_stay_where_they_began() {
 #[test]
 fn discovery_addresses_are_those_of_the_standards() {
     for (issuer, expected) in [
-        ("https://a.example", Some(["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"])),
-        ("https://a.example/", Some(["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"])),
+        (
+            "https://a.example",
+            Some(["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]),
+        ),
+        (
+            "https://a.example/",
+            Some(["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]),
+        ),
         (
             "https://a.example/realms/x/",
-            Some(["/realms/x/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/realms/x"]),
+            Some([
+                "/realms/x/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/realms/x",
+            ]),
         ),
         ("https://a.example/?q", None),
         ("https://a.example/#f", None),
         ("http://a.example/", None),
         ("corp", None),
     ] {
-        let found = Place::discovery(issuer, false).ok().map(|places| places.map(|place| place.url.to_string()));
+        let found =
+            Place::discovery(issuer, false).ok().map(|places| places.map(|place| place.url.to_string()));
         let expected = expected.map(|paths| paths.map(|path| format!("https://a.example{path}")));
         assert_eq!(found, expected, "{issuer}");
     }
@@ -166,10 +125,8 @@ fn max_age_is_read_from_cache_control() {
 #[tokio::test]
 async fn a_bad_answer_is_refused() {
     let big = "x".repeat(LIMIT + 1);
-    let chunked = format!(
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{big}\r\n0\r\n\r\n",
-        big.len()
-    );
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{big}\r\n0\r\n\r\n", big.len());
     for (bad, expected) in [
         (answer("500 No", "", ""), Some(FetchError::Status(500))),
         (answer("404 No", "", "<html>"), Some(FetchError::Status(404))),
@@ -186,7 +143,7 @@ async fn a_bad_answer_is_refused() {
         (Vec::new(), None),
     ] {
         let shown = String::from_utf8_lossy(&bad[..bad.len().min(60)]).into_owned();
-        let server = Server::start(move |_, _| Some(bad.clone())).await;
+        let server = Server::start(move |_, _, _| Some(bad.clone())).await;
         let error = fetch(&server, "/keys").await.expect_err("refused");
         match expected {
             Some(expected) => assert_eq!(error, expected, "{shown}"),
@@ -209,8 +166,8 @@ async fn nobody_there_is_unreachable() {
 
 #[tokio::test]
 async fn redirects_are_followed_twice_and_not_three_times() {
-    let server = Server::start(|path, _| {
-        Some(match path {
+    let server = Server::start(|head, _, _| {
+        Some(match path(head) {
             "/2" => answer("302 There", "location: /1\r\n", ""),
             "/1" => answer("308 There", "location: /0\r\n", ""),
             "/0" => answer("200 OK", "", "{}"),
@@ -226,8 +183,8 @@ async fn redirects_are_followed_twice_and_not_three_times() {
 
 #[tokio::test]
 async fn a_validator_is_sent_and_304_confirms() {
-    let server = Server::start(|path, _| {
-        Some(match path {
+    let server = Server::start(|head, _, _| {
+        Some(match path(head) {
             "/first" => answer("200 OK", "etag: \"v1\"\r\ncache-control: max-age=77\r\n", "{}"),
             _ => answer("304 Same", "cache-control: max-age=99\r\n", ""),
         })
@@ -236,9 +193,10 @@ async fn a_validator_is_sent_and_304_confirms() {
     let first = fetch(&server, "/first").await.expect("found");
     assert_eq!(first.max_age, Some(Duration::from_secs(77)));
     let etag = first.etag.expect("an etag");
-    let again = Client::default().key_set(&server.place("/again"), Some(&etag), LIMIT).await.expect("found");
+    let again =
+        Client::default().key_set(&place(&server, "/again"), Some(&etag), LIMIT).await.expect("found");
     assert_eq!(again, Fetched { text: None, etag: Some(etag), max_age: Some(Duration::from_secs(99)) });
-    let heads = server.heads.lock().expect("sound").clone();
+    let heads = server.heads();
     assert!(!heads[0].contains("if-none-match"), "{}", heads[0]);
     assert!(heads[1].contains("if-none-match: \"v1\""), "{}", heads[1]);
     assert!(heads[0].contains("user-agent: portcullis/"), "{}", heads[0]);
@@ -246,10 +204,10 @@ async fn a_validator_is_sent_and_304_confirms() {
 
 /// A discovery document at `at`, for `issuer` (`{}` is the server), naming `keys`.
 async fn discover(at: &'static str, issuer: &'static str, keys: &'static str) -> Result<String, FetchError> {
-    let server = Server::start(move |path, own| {
+    let server = Server::start(move |head, own, _| {
         let document =
             serde_json::json!({"issuer": issuer.replace("{}", own), "jwks_uri": keys.replace("{}", own)});
-        let found = path == at;
+        let found = path(head) == at;
         Some(if found { answer("200 OK", "", &document.to_string()) } else { answer("404 No", "", "") })
     })
     .await;
@@ -285,7 +243,7 @@ async fn what_is_no_discovery_document_is_refused_and_an_outage_is_not_asked_rou
         (answer("503 Out", "", ""), false),
     ] {
         let shown = String::from_utf8_lossy(&bad).into_owned();
-        let server = Server::start(move |_, _| Some(bad.clone())).await;
+        let server = Server::start(move |_, _, _| Some(bad.clone())).await;
         let error = Client::default().discover(&server.address, false).await.expect_err("refused");
         assert_eq!(matches!(error, FetchError::NotADocument(_)), not_a_document, "{shown}: {error}");
         assert_eq!(server.hits(), 1, "{shown}");
@@ -295,7 +253,7 @@ async fn what_is_no_discovery_document_is_refused_and_an_outage_is_not_asked_rou
 /// A server's words are cut and cleaned before they reach a log.
 #[tokio::test]
 async fn a_wrong_issuer_cannot_write_to_the_log() {
-    let server = Server::start(|_, _| {
+    let server = Server::start(|_, _, _| {
         let issuer = format!("\n\u{1b}[31m{}", "x".repeat(5_000));
         Some(answer("200 OK", "", &serde_json::json!({"issuer": issuer, "jwks_uri": "b"}).to_string()))
     })

@@ -178,6 +178,17 @@ fn the_pause_follows_the_outcome() {
 }
 
 #[test]
+fn without_a_cooldown_there_still_is_one() {
+    let now = Instant::now();
+    let mut schedule = Schedule::begin(Timing { cooldown: Duration::ZERO, ..timing() }, None, now);
+    schedule.end(Outcome::Failure, MIDDLE, now);
+    assert_eq!(schedule.ask("", false, now), Ask::Begin);
+    schedule.end(Outcome::Failure, MIDDLE, now);
+    assert_eq!(schedule.ask("", false, now + Duration::from_millis(99)), Ask::Refuse);
+    assert_eq!(schedule.ask("", false, now + Duration::from_millis(100)), Ask::Begin);
+}
+
+#[test]
 fn keys_turn_stale_by_the_age_they_have() {
     for (mirrored, left) in [
         (None, None),
