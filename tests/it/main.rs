@@ -1,0 +1,18 @@
+//! The promises to users, each kept on real sockets by the real binary.
+//!
+//! A module a promise. The invariants of the threat model are asserted by the harness on every answer and at the
+//! end of every gateway's life: nothing leaks through (I1), one interpretation (I2), identity is ours (I3), no
+//! secret leaves (I4), bounded (I5), fail closed and keep serving (I6).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
+)]
+
+mod allow;
+mod denials;
+mod harness;
+mod scene;
