@@ -11,7 +11,7 @@ use crate::harness::issuer::{Fault, Issuer};
 use crate::harness::keys::Key;
 use crate::harness::token::now;
 use crate::harness::upstream::{Then, Upstream};
-use crate::harness::wait::PATIENCE;
+use crate::harness::wait::{PATIENCE, wait_until};
 
 /// The test of each reason: a reason without one does not compile.
 fn test_of(reason: Reason) -> fn() {
@@ -61,7 +61,7 @@ fn refuse(api: &Api, request: &Request, reason: Reason) -> Response {
     let count = || api.gateway.metric("decisions_total", &[("decision", "refuse"), ("reason", reason.code())]);
     let before = count();
     let response = api.refuses(request, reason);
-    assert_eq!(count() - before, 1.0, "decisions_total does not count {}", reason.code());
+    wait_until(&format!("decisions_total counts {}", reason.code()), || count() - before == 1.0);
     response
 }
 

@@ -14,5 +14,6 @@
 
 mod allow;
 mod denials;
+mod framing;
 mod harness;
 mod scene;
