@@ -15,5 +15,8 @@
 mod allow;
 mod denials;
 mod framing;
+mod identity_headers;
+mod paths;
 mod harness;
 mod scene;
+mod tokens;
