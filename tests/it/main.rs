@@ -13,10 +13,15 @@
 )]
 
 mod allow;
+mod cache;
 mod denials;
 mod framing;
 mod identity_headers;
+mod keys;
 mod paths;
+mod reload;
+mod revocation;
 mod harness;
 mod scene;
+mod stampede;
 mod tokens;

@@ -115,6 +115,19 @@ impl Issuer {
         Self { iss, server, state }
     }
 
+    /// Serves another discovery document.
+    pub fn set_metadata(&self, metadata: &Value) {
+        let metadata = metadata.to_string();
+        self.server.on("/.well-known/openid-configuration", move |exchange| {
+            exchange.answer(200, "Content-Type: application/json\r\n", metadata.as_bytes())
+        });
+    }
+
+    /// Requests for this path.
+    pub fn hits(&self, path: &str) -> usize {
+        self.server.count_of(path)
+    }
+
     /// The key that signs.
     pub fn key(&self) -> Key {
         self.keys().first().cloned().expect("an issuer has a key")
