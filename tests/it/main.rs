@@ -15,13 +15,17 @@
 mod allow;
 mod cache;
 mod denials;
+mod forwarding;
 mod framing;
 mod identity_headers;
 mod keys;
+mod limits;
 mod paths;
 mod reload;
 mod revocation;
 mod harness;
 mod scene;
 mod stampede;
+mod streaming;
 mod tokens;
+mod upstream_faults;

@@ -321,11 +321,10 @@ impl Connection {
     }
 }
 
-/// Sends octets on a connection of their own, ends the sending half, and gives every answer until the end.
+/// Sends octets on a connection of their own and gives every answer until the other side ends it.
 pub fn send_raw(address: SocketAddr, octets: &[u8]) -> Vec<Response> {
     let mut connection = Connection::open(address);
     connection.write(octets);
-    connection.finish_writing();
     let mut answers = Vec::new();
     loop {
         match connection.wait("GET", PATIENCE) {
