@@ -12,8 +12,12 @@
     reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
 )]
 
+mod admin;
 mod allow;
 mod cache;
+mod claims_to_headers;
+mod conditions;
+mod cors;
 mod denials;
 mod forwarding;
 mod framing;
@@ -25,6 +29,7 @@ mod reload;
 mod revocation;
 mod harness;
 mod scene;
+mod shadow;
 mod stampede;
 mod streaming;
 mod tokens;

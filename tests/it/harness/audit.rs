@@ -28,7 +28,7 @@ const KNOWN: [&str; 18] = [
 ];
 
 /// Headers of the recording upstream's own, which are passed on.
-const OF_THE_UPSTREAM: [&str; 6] = ["x-upstream", "x-tag", "set-cookie", "etag", "last-modified", "location"];
+const OF_THE_UPSTREAM: [&str; 7] = ["x-upstream", "x-tag", "set-cookie", "etag", "last-modified", "location", "link"];
 
 /// Members of a problem body that config.md section 3 requires.
 const MEMBERS: [&str; 5] = ["type", "title", "status", "reason", "request_id"];
