@@ -116,8 +116,6 @@ fn o2_the_configuration_is_shown_without_secrets() {
     let admin = canary::secret(&random_name());
     let api = Api::with_issuer(issuer, |setup, issuer| {
         let setup = setup.issuer_with("corp", issuer, "keys: {secret: {file: hidden}}").file("hidden", &secret);
-        let inline = "keys: {secret: {dangerous_inline_secret: INLINE}}".replace("INLINE", &secret);
-        let setup = setup.issuer_with("inline", &Issuer::start(), &inline);
         setup.admin("token: {env: IT_ADMIN_TOKEN}").env("IT_ADMIN_TOKEN", &admin)
     });
     assert_allowed(&api.gateway.get("/orders/1", &api.reader()));
