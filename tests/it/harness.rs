@@ -1,0 +1,16 @@
+//! What the tests stand on: the real binary, real sockets, real keys, a recording upstream, a broken issuer.
+
+pub mod api;
+pub mod audit;
+pub mod canary;
+pub mod client;
+pub mod gateway;
+pub mod issuer;
+pub mod keys;
+pub mod metrics;
+pub mod process;
+pub mod reader;
+pub mod setup;
+pub mod token;
+pub mod upstream;
+pub mod wait;

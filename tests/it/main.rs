@@ -1,0 +1,38 @@
+//! The promises to users, each kept on real sockets by the real binary.
+//!
+//! A module a promise. The invariants of the threat model are asserted by the harness on every answer and at the
+//! end of every gateway's life: nothing leaks through (I1), one interpretation (I2), identity is ours (I3), no
+//! secret leaves (I4), bounded (I5), fail closed and keep serving (I6).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
+)]
+
+mod admin;
+mod allow;
+mod cache;
+mod claims_to_headers;
+mod conditions;
+mod cors;
+mod denials;
+mod forwarding;
+mod framing;
+mod identity_headers;
+mod keys;
+mod limits;
+mod operating;
+mod paths;
+mod reload;
+mod revocation;
+mod harness;
+mod scene;
+mod shadow;
+mod shutdown;
+mod stampede;
+mod streaming;
+mod tokens;
+mod upstream_faults;

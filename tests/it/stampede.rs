@@ -1,0 +1,106 @@
+//! K3: a crowd with unknown kids makes no crowd at the issuer, and nobody with a good token notices.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use portcullis::gate::denial::Reason::{KeysUnavailable, UnknownKey};
+use serde_json::json;
+
+use crate::harness::api::usual;
+use crate::harness::client::Request;
+use crate::harness::gateway::Gateway;
+use crate::harness::issuer::{Fault, Issuer};
+use crate::harness::keys::random_name;
+use crate::harness::upstream::Upstream;
+
+const CONNECTIONS: usize = 100;
+const EACH: usize = 50;
+const COOLDOWN: Duration = Duration::from_secs(1);
+
+struct Scene {
+    gateway: Gateway,
+    upstream: Upstream,
+    issuer: Issuer,
+}
+
+fn scene() -> Scene {
+    let issuer = Issuer::start();
+    let upstream = Upstream::start();
+    let members = "refresh: 1h, cooldown: 1s, miss_wait: 20ms";
+    let gateway = usual(&upstream).quiet().issuer_fetched("corp", &issuer, members).start();
+    Scene { gateway, upstream, issuer }
+}
+
+/// A request whose token names a key that nobody has.
+fn unknown(issuer: &Issuer) -> Vec<u8> {
+    let token = issuer.token().scope("orders:read").header("kid", json!(random_name()));
+    Request::get("/orders/1").bearer(&token.with_signature(&[1; 64])).octets()
+}
+
+/// 5,000 unknown kids from 100 connections; fetches, time, and what good tokens had to wait.
+fn rush(scene: &Scene) -> (usize, Duration, Vec<Duration>) {
+    let before = scene.issuer.fetches();
+    let over = AtomicBool::new(false);
+    let good = Request::get("/orders/1").bearer(&scene.issuer.mint("orders:read"));
+    let start = Instant::now();
+    let waits = std::thread::scope(|scope| {
+        let healthy = scope.spawn(|| {
+            let mut waits = Vec::new();
+            let mut connection = scene.gateway.connect();
+            while !over.load(Ordering::SeqCst) {
+                let asked = Instant::now();
+                let response = connection.send(&good);
+                assert_eq!(response.status, 200, "a good token in the crowd: {response:?}");
+                waits.push(asked.elapsed());
+            }
+            waits
+        });
+        let crowd: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connection = scene.gateway.connect();
+                    for _ in 0..EACH {
+                        connection.write(&unknown(&scene.issuer));
+                        let response = connection.answer();
+                        let reason = response.reason();
+                        assert!([UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()), "{response:?}");
+                    }
+                })
+            })
+            .collect();
+        for member in crowd {
+            member.join().expect("every one of the crowd is answered");
+        }
+        over.store(true, Ordering::SeqCst);
+        healthy.join().expect("good tokens are served")
+    });
+    (scene.issuer.fetches() - before, start.elapsed(), waits)
+}
+
+#[track_caller]
+fn bounded(fetches: usize, elapsed: Duration) {
+    let bound = 1 + elapsed.as_millis().div_ceil(COOLDOWN.as_millis());
+    assert!((fetches as u128) <= bound, "{fetches} fetches in {elapsed:?}; {bound} would have been enough");
+}
+
+#[test]
+fn k3_a_crowd_of_unknown_kids_makes_one_fetch_a_cooldown() {
+    let scene = scene();
+    let (fetches, elapsed, mut waits) = rush(&scene);
+    bounded(fetches, elapsed);
+    assert!(fetches > 0, "an unknown kid may be new: somebody has to ask");
+    assert_eq!(scene.issuer.most_at_once(), 1, "single flight");
+    waits.sort();
+    let p99 = waits[waits.len() * 99 / 100];
+    assert!(p99 < Duration::from_millis(500), "p99 of good tokens: {p99:?} of {}", waits.len());
+    assert_eq!(scene.upstream.count(), waits.len());
+}
+
+/// The cooldown is claimed before the fetch and whatever becomes of it: a broken issuer is not asked more often.
+#[test]
+fn k3_a_crowd_before_a_broken_issuer_makes_no_more() {
+    let scene = scene();
+    scene.issuer.set_fault(Fault::ServerError);
+    let (fetches, elapsed, _) = rush(&scene);
+    bounded(fetches, elapsed);
+}
