@@ -101,13 +101,11 @@ pub(super) fn family(mapping: &Mapping) -> &'static str {
 #[test]
 fn the_reference_shows_every_key_and_each_with_its_default() {
     let (shown, all) = (given(REFERENCE), given(&everything()));
-    let one = |value: &Value| match value {
-        Value::Array(items) if items.len() == 1 => items[0].clone(),
+    let one = |value: &Value| {
+        let alone = value.as_array().filter(|items| items.len() == 1).map_or(value, |items| &items[0]);
         // `24h` and `1d` are the same.
-        Value::String(text) => {
-            units::duration(text).map_or(value.clone(), |one| units::write_duration(one).into())
-        }
-        other => other.clone(),
+        let duration = alone.as_str().and_then(|text| units::duration(text).ok());
+        duration.map_or_else(|| alone.clone(), |duration| units::write_duration(duration).into())
     };
     for (mapping, key) in every_key() {
         let place = (family(mapping), key.name.to_owned());

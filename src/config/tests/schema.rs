@@ -22,10 +22,10 @@ fn valid(root: &Value, schema: &Value, instance: &Value) -> bool {
         }
         "anyOf" => list(value).iter().any(|one| valid(root, one, instance)),
         "enum" => list(value).contains(instance),
-        "type" => match value {
-            Value::Array(types) => types.iter().any(|one| has_type(one, instance)),
-            one => has_type(one, instance),
-        },
+        "type" => {
+            let types = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            types.iter().any(|one| has_type(one, instance))
+        }
         "pattern" => instance.as_str().is_none_or(|text| {
             Regex::new(value.as_str().expect("a pattern")).expect("a regular expression").is_match(text)
         }),
