@@ -63,7 +63,10 @@ fn rush(scene: &Scene) -> (usize, Duration, Vec<Duration>) {
                         connection.write(&unknown(&scene.issuer));
                         let response = connection.answer();
                         let reason = response.reason();
-                        assert!([UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()), "{response:?}");
+                        assert!(
+                            [UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()),
+                            "{response:?}"
+                        );
                     }
                 })
             })

@@ -315,7 +315,9 @@ impl Connection {
                 Ok(true)
             }
             // A close with unread octets of ours on the way arrives as a reset.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -330,7 +332,9 @@ pub fn send_raw(address: SocketAddr, octets: &[u8]) -> Vec<Response> {
         match connection.wait("GET", PATIENCE) {
             Outcome::Answer(response) => answers.push(response),
             Outcome::Closed => return answers,
-            Outcome::Silence => panic!("neither an answer nor the end for {:?}", String::from_utf8_lossy(octets)),
+            Outcome::Silence => {
+                panic!("neither an answer nor the end for {:?}", String::from_utf8_lossy(octets))
+            }
         }
     }
 }

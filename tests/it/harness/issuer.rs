@@ -230,7 +230,8 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
             let tag = etag(&document);
             if exchange.request.header("if-none-match") == Some(tag.as_str()) {
                 state.not_modified.fetch_add(1, Ordering::SeqCst);
-                exchange.write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{extra}\r\n").as_bytes())?;
+                exchange
+                    .write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{extra}\r\n").as_bytes())?;
                 return Ok(Then::Keep);
             }
             exchange.answer(200, &format!("{JSON}ETag: {tag}\r\n{extra}"), document.as_bytes())
@@ -250,7 +251,8 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
         Fault::Drip => drip(exchange, state),
         Fault::RedirectLoop => exchange.answer(302, "Location: /jwks.json\r\n", b""),
         Fault::RedirectElsewhere => {
-            let port = exchange.request.header("host").and_then(|host| host.rsplit(':').next().map(str::to_owned));
+            let port =
+                exchange.request.header("host").and_then(|host| host.rsplit(':').next().map(str::to_owned));
             let line = format!("Location: http://localhost:{}/elsewhere\r\n", port.unwrap_or_default());
             exchange.answer(302, &line, b"")
         }
@@ -268,7 +270,8 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
 
 fn huge(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
     const LENGTH: usize = 200_000_000;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n");
     exchange.write(head.as_bytes())?;
     exchange.write(br#"{"keys":["#)?;
     let blanks = vec![b' '; 64 << 10];
@@ -280,7 +283,8 @@ fn huge(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
 }
 
 fn drip(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
-    exchange.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    exchange
+        .write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     while !state.over.load(Ordering::SeqCst) {
         exchange.write(b"1\r\n \r\n")?;
         state.sent.fetch_add(1, Ordering::SeqCst);

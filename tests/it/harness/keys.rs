@@ -36,7 +36,8 @@ static SHARED_RSA: LazyLock<Arc<Material>> = LazyLock::new(|| Arc::new(rsa(KeySi
 
 /// Every algorithm the gateway serves.
 pub const ALGORITHMS: [&str; 12] = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "HS256", "HS384", "HS512",
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "HS256", "HS384",
+    "HS512",
 ];
 
 impl Key {

@@ -91,7 +91,11 @@ impl Upstream {
 
     /// Answers requests whose path (without query) is `path` so; `path` may end with `*`. The last one given
     /// counts.
-    pub fn on(&self, path: &str, handler: impl Fn(&mut Exchange) -> io::Result<Then> + Send + Sync + 'static) {
+    pub fn on(
+        &self,
+        path: &str,
+        handler: impl Fn(&mut Exchange) -> io::Result<Then> + Send + Sync + 'static,
+    ) {
         let mut handlers = self.state.handlers.write().expect("no test panics in here");
         handlers.push_front((path.to_owned(), Arc::new(handler)));
     }
@@ -258,9 +262,9 @@ fn serve(stream: TcpStream, state: &Arc<State>) {
     }
     // The other clones of the socket keep it open: it ends here by being shut down, or reset where that was
     // asked for.
-    state.open.lock().expect("no test panics in here").retain(|open| {
-        !matches!((open.peer_addr(), output.peer_addr()), (Ok(one), Ok(other)) if one == other)
-    });
+    state.open.lock().expect("no test panics in here").retain(
+        |open| !matches!((open.peer_addr(), output.peer_addr()), (Ok(one), Ok(other)) if one == other),
+    );
     let lingers = socket2::SockRef::from(&output).linger().ok().flatten().is_none();
     if lingers {
         output.shutdown(Shutdown::Both).ok();
