@@ -58,7 +58,7 @@ async fn every_way_to_change_a_file_is_noticed() {
         fs::write(at.join("..1/linked"), "a").expect("written");
         symlink("..1", at.join("..data")).expect("linked");
         symlink("..data/linked", at.join("linked")).expect("linked");
-        let mut watcher = Watcher::new();
+        let mut watcher = Watcher::start();
         watcher.follow([at.join("file").as_path(), at.join("linked").as_path()]);
         edit(at);
         let changed = watcher.changed();
@@ -69,7 +69,7 @@ async fn every_way_to_change_a_file_is_noticed() {
 #[tokio::test]
 async fn a_directory_that_is_not_followed_any_more_is_not_watched() {
     let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-    let mut watcher = Watcher::new();
+    let mut watcher = Watcher::start();
     watcher.follow([one.path().join("file").as_path()]);
     watcher.follow([other.path().join("file").as_path()]);
     let changed = watcher.changed();
