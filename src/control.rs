@@ -128,7 +128,7 @@ impl Control {
             tasks: 0,
             arrivals: mpsc::channel(ARRIVALS),
             files: Arc::new(files.closed(None)),
-            watcher: Watcher::new(),
+            watcher: Watcher::start(),
         };
         control.follow_issuers(at_hand);
         control.gauge();

@@ -30,7 +30,52 @@ pub fn parse(
     if let Some(entries) = parse_json(text, &scope) {
         return Ok(entries);
     }
-    let refuse = |list| Problems { file: file.to_owned(), text: text.into(), list };
+    let refuse = |mut list: Vec<Problem>| {
+        list.sort_by_key(|problem| problem.at);
+        Problems { file: file.to_owned(), text: text.into(), list }
+    };
+    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    for written in yaml(text).map_err(|problem| refuse(vec![problem]))? {
+        match scope.entry(&written) {
+            Ok(entry) => entries.push(entry),
+            Err(mut found) => problems.append(&mut found),
+        }
+    }
+    if problems.is_empty() { Ok(entries) } else { Err(refuse(problems)) }
+}
+
+/// A scalar as written, and where.
+struct Text {
+    text: String,
+    at: Position,
+}
+
+/// An entry as written.
+struct Written {
+    at: Position,
+    kind: Option<Text>,
+    issuer: Option<Text>,
+    value: Option<Text>,
+    claim: Option<Text>,
+    not_before: Option<Text>,
+    expires: Option<Text>,
+    reason: Option<Text>,
+}
+
+/// Reads the list; what is wrong with it as YAML, or as entries of scalars, is the first such thing.
+fn yaml(text: &str) -> Result<Vec<Written>, Problem> {
+    type Scalar = Option<Spanned<String>>;
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        kind: Scalar,
+        issuer: Scalar,
+        value: Scalar,
+        claim: Scalar,
+        not_before: Scalar,
+        expires: Scalar,
+        reason: Scalar,
+    }
     let options = serde_saphyr::options! {
         // Size is bounded by whoever read the file; what aliases expand to stays bounded.
         budget: serde_saphyr::budget! {
@@ -42,54 +87,37 @@ pub fn parse(
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    let written: Option<Vec<Spanned<Written<'_>>>> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| {
-            let at = position(error.location().unwrap_or(Location::UNKNOWN));
-            let formatter = UserMessageFormatter;
-            let mut options = RenderOptions::new(&formatter);
-            options.snippets = SnippetMode::Off;
-            let what = error.render_with_options(options);
-            // The place is said already.
-            let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
-            refuse(vec![Problem::new(at, what)])
-        })?;
-    let Some(written) = written else {
+    let read: Result<Option<Vec<Spanned<Fields>>>, _> = serde_saphyr::from_str_with_options(text, options);
+    let entries = read.map_err(|error| {
+        let formatter = UserMessageFormatter;
+        let mut options = RenderOptions::new(&formatter);
+        options.snippets = SnippetMode::Off;
+        let what = error.render_with_options(options);
+        // The place is said already.
+        let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
+        Problem::new(position(error.location().unwrap_or(Location::UNKNOWN)), what)
+    })?;
+    let entries = entries.ok_or_else(|| {
         let at = Position { line: 1, column: 1 };
-        return Err(refuse(vec![
-            Problem::new(at, "the revocation file is empty").hint("write `[]` for no entries"),
-        ]));
+        Problem::new(at, "the revocation file is empty").hint("write `[]` for no entries")
+    })?;
+    let text = |scalar: Scalar| {
+        scalar.map(|Spanned { value, referenced, .. }| Text { text: value, at: position(referenced) })
     };
-    let (mut entries, mut problems) = (Vec::with_capacity(written.len()), Vec::new());
-    for written in written {
-        match scope.entry(&written.value, position(written.referenced)) {
-            Ok(entry) => entries.push(entry),
-            Err(mut found) => problems.append(&mut found),
-        }
-    }
-    if problems.is_empty() {
-        return Ok(entries);
-    }
-    problems.sort_by_key(|problem| problem.at);
-    Err(refuse(problems))
+    let written = |Spanned { value, referenced, .. }: Spanned<Fields>| Written {
+        at: position(referenced),
+        kind: text(value.kind),
+        issuer: text(value.issuer),
+        value: text(value.value),
+        claim: text(value.claim),
+        not_before: text(value.not_before),
+        expires: text(value.expires),
+        reason: text(value.reason),
+    };
+    Ok(entries.into_iter().map(written).collect())
 }
 
-/// An entry as written, every scalar as its text.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written<'a> {
-    #[serde(borrow)]
-    kind: Option<Spanned<Cow<'a, str>>>,
-    #[serde(borrow)]
-    issuer: Option<Spanned<Cow<'a, str>>>,
-    #[serde(borrow)]
-    value: Option<Spanned<Cow<'a, str>>>,
-    claim: Option<Spanned<String>>,
-    not_before: Option<Spanned<String>>,
-    expires: Option<Spanned<String>>,
-    reason: Option<String>,
-}
-
-/// The same in JSON.
+/// An entry in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json<'a> {
@@ -123,25 +151,25 @@ impl<'i> Scope<'i> {
         Self { now: now.0, issuers: lives }
     }
 
-    fn entry(&self, written: &Written<'_>, at: Position) -> Result<Entry, Vec<Problem>> {
+    fn entry(&self, written: &Written) -> Result<Entry, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut keep = |problem| problems.push(problem);
-        let kind = required(&written.kind, "kind", at)
+        let kind = required(&written.kind, "kind", written.at)
             .and_then(|(kind, at)| read_kind(kind).map_err(|why| why.at(at)))
             .map_err(&mut keep);
-        let issuer = required(&written.issuer, "issuer", at)
+        let issuer = required(&written.issuer, "issuer", written.at)
             .and_then(|(issuer, at)| self.known(issuer).map_err(|why| why.at(at)))
             .map_err(&mut keep);
-        let value = required(&written.value, "value", at).map_err(&mut keep);
-        let mut date = |date: &Option<Spanned<String>>| {
+        let value = required(&written.value, "value", written.at).map_err(&mut keep);
+        let mut date = |date: &Option<Text>| {
             let date = date.as_ref()?;
-            read_date(&date.value).map_err(|why| keep(why.at(position(date.referenced)))).ok()
+            read_date(&date.text).map_err(|why| keep(why.at(date.at))).ok()
         };
         let (not_before, expires) = (date(&written.not_before), date(&written.expires));
         // A claim belongs to the kind `claim`, which was refused above.
         if let (Some(claim), Ok(_)) = (&written.claim, &kind) {
             let why = "`claim` belongs to entries of kind `claim`, which are not in this version";
-            problems.push(Problem::new(position(claim.referenced), why));
+            problems.push(Problem::new(claim.at, why));
         }
         let (Ok(kind), Ok((issuer, life)), Ok((value, _)), true) = (kind, issuer, value, problems.is_empty())
         else {
@@ -149,7 +177,7 @@ impl<'i> Scope<'i> {
         };
         let not_before = not_before.map(NumericDate);
         let expires = expires.or_else(|| self.default_end(kind, not_before, life)).map(NumericDate);
-        let reason = written.reason.as_deref().map(Into::into);
+        let reason = written.reason.as_ref().map(|reason| reason.text.as_str().into());
         Ok(Entry { kind, issuer: issuer.into(), value: value.into(), not_before, expires, reason })
     }
 
@@ -206,13 +234,13 @@ fn parse_json(text: &str, scope: &Scope<'_>) -> Option<Vec<Entry>> {
 }
 
 fn required<'w>(
-    scalar: &'w Option<Spanned<Cow<'_, str>>>,
+    scalar: &'w Option<Text>,
     name: &str,
     entry: Position,
 ) -> Result<(&'w str, Position), Problem> {
     match scalar {
-        Some(scalar) if !scalar.value.is_empty() => Ok((&scalar.value, position(scalar.referenced))),
-        Some(scalar) => Err(Problem::new(position(scalar.referenced), format!("`{name}` is empty"))),
+        Some(scalar) if !scalar.text.is_empty() => Ok((&scalar.text, scalar.at)),
+        Some(scalar) => Err(Problem::new(scalar.at, format!("`{name}` is empty"))),
         None => Err(Problem::new(entry, format!("an entry without `{name}`")).hint(FORM)),
     }
 }

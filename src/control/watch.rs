@@ -27,7 +27,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches nothing yet.
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
