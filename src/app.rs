@@ -74,7 +74,7 @@ pub type OnReady = Box<dyn FnOnce(&Ready) + Send>;
 pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Result<(), AppError> {
     install_crypto()?;
     let metrics = Arc::new(Metrics::new());
-    logging::start(&loaded.config.log);
+    let _written_at_the_end = logging::start(&loaded.config.log);
     logging::report_panics(Arc::clone(&metrics));
     for warning in &loaded.warnings {
         let hint = warning.hint.as_deref().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! What is written to standard error, and what never is.
 
+mod writer;
+
 use std::io::{IsTerminal, stderr};
 use std::panic;
 use std::sync::Arc;
@@ -9,22 +11,26 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::app::logging::writer::{Flush, Queue};
 use crate::config::{Log, LogFormat};
 use crate::metrics::Metrics;
 
 /// Starts logging as configured, other crates' `log` records included. In a process that logs already (tests)
-/// nothing changes. `RUST_LOG` is not read: the configuration is the one place.
-pub(crate) fn start(log: &Log) {
+/// nothing changes. `RUST_LOG` is not read: the configuration is the one place. Dropping what is returned writes
+/// what is queued.
+pub(crate) fn start(log: &Log) -> Flush {
     let ansi = stderr().is_terminal();
+    let (queue, flush) = Queue::start();
     let registry = tracing_subscriber::registry().with(targets(&log.level));
     let _set_before = match log.format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(stderr).with_ansi(ansi)).try_init(),
+        LogFormat::Text => registry.with(fmt::layer().with_writer(queue).with_ansi(ansi)).try_init(),
         LogFormat::Json => {
             let layer =
                 fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-            registry.with(layer.with_writer(stderr)).try_init()
+            registry.with(layer.with_writer(queue)).try_init()
         }
     };
+    flush
 }
 
 /// Our own modules log at the configured level. Everybody else's are capped: hyper, h2, reqwest and pingora

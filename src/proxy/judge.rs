@@ -98,7 +98,7 @@ fn decide_once(
         peer: client,
     };
     let mut memo = worker.memo.borrow_mut();
-    // A fault of ours fails this request and no other, and never lets it through.
+    // A fault of ours fails this request and no other, and never lets it through; the process's hook counts it.
     let decided =
         catch_unwind(AssertUnwindSafe(|| gate::decide(&snapshot, &mut memo, &request, evidence, now())));
     drop(memo);
@@ -109,10 +109,7 @@ fn decide_once(
             Decision::Allow(grant)
         }
         Ok(decision) => decision,
-        Err(_) => {
-            worker.shared.parts.metrics.panicked();
-            Decision::Refuse(Denial::new(Reason::Internal, "a fault while deciding").into())
-        }
+        Err(_) => Decision::Refuse(Denial::new(Reason::Internal, "a fault while deciding").into()),
     }
 }
 
@@ -178,9 +175,6 @@ async fn verify(worker: &Worker, work: SignatureWork) -> Option<SignatureVerdict
     let (algorithm, started) = (work.algorithm(), Instant::now());
     let verdict = catch_unwind(AssertUnwindSafe(|| work.verify()));
     worker.verified(algorithm, started.elapsed());
-    if verdict.is_err() {
-        worker.shared.parts.metrics.panicked();
-    }
     verdict.ok()
 }
 

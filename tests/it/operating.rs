@@ -182,7 +182,7 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         })
     });
     check(proxied.path()).code(78).says(&["not in this version"]);
-    let secure = directory(|setup| setup.yaml(|text| text.replace("peers: [\"http://127", "peers: [\"https://127").replace("api: \"http://127", "api: \"https://127")));
+    let secure = directory(|setup| setup.yaml(|text| text.replace("\"api\": http://", "\"api\": https://")));
     check(secure.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));
