@@ -26,7 +26,14 @@ fn o3_the_token_guards_everything_but_probes_and_metrics() {
     for target in OPEN {
         assert_eq!(ask(&api, "GET", target, "").status, 200, "{target}");
     }
-    let wrong = ["", "wrong", &secret[..secret.len() - 1], &format!("{secret}x"), &secret.to_uppercase(), &api.reader()];
+    let wrong = [
+        "",
+        "wrong",
+        &secret[..secret.len() - 1],
+        &format!("{secret}x"),
+        &secret.to_uppercase(),
+        &api.reader(),
+    ];
     for (method, target) in GUARDED {
         for token in wrong {
             let response = ask(&api, method, target, token);
@@ -57,7 +64,12 @@ fn on_loopback_without_a_token_nothing_is_asked() {
 fn o3_another_host_is_misdirected() {
     let api = Api::start();
     let port = api.gateway.ports.admin.port();
-    let hosts = ["evil.example".to_owned(), format!("evil.example:{port}"), format!("127.0.0.1.evil.example:{port}"), "api.test".to_owned()];
+    let hosts = [
+        "evil.example".to_owned(),
+        format!("evil.example:{port}"),
+        format!("127.0.0.1.evil.example:{port}"),
+        "api.test".to_owned(),
+    ];
     for host in hosts {
         for (method, target) in GUARDED {
             let request = Request::new(method, target).host(&host);
@@ -65,7 +77,12 @@ fn o3_another_host_is_misdirected() {
             assert_refused(&response, Misdirected);
         }
     }
-    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), "localhost".to_owned(), "127.0.0.1".to_owned()] {
+    for host in [
+        format!("127.0.0.1:{port}"),
+        format!("localhost:{port}"),
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+    ] {
         let response = api.gateway.send_admin(&Request::get("/v1/status").host(&host));
         assert_eq!(response.status, 200, "{host}: {response:?}");
     }
@@ -74,7 +91,12 @@ fn o3_another_host_is_misdirected() {
 #[test]
 fn o3_nothing_of_it_is_served_in_public() {
     let api = Api::start();
-    for target in OPEN.into_iter().chain(GUARDED.map(|(_, target)| target)).chain(["/debug", "/-/reload", "/openapi.json", "/"]) {
+    for target in OPEN.into_iter().chain(GUARDED.map(|(_, target)| target)).chain([
+        "/debug",
+        "/-/reload",
+        "/openapi.json",
+        "/",
+    ]) {
         for method in ["GET", "POST"] {
             api.refuses(&Request::new(method, target), NoRoute);
             // Not even when asked for by the admin listener's name.
@@ -90,7 +112,9 @@ fn what_is_not_there_is_not_found() {
         let response = ask(&api, "GET", target, "");
         assert!(matches!(response.status, 400 | 404), "{target}: {response:?}");
     }
-    for (method, target) in [("GET", "/v1/reload"), ("POST", "/v1/status"), ("DELETE", "/v1/config"), ("POST", "/metrics")] {
+    for (method, target) in
+        [("GET", "/v1/reload"), ("POST", "/v1/status"), ("DELETE", "/v1/config"), ("POST", "/metrics")]
+    {
         let response = ask(&api, method, target, "");
         assert_eq!(response.status, 405, "{method} {target}: {response:?}");
     }
@@ -105,7 +129,10 @@ fn the_status_says_what_is_in_force() {
     let text = status.to_string();
     assert!(text.contains("corp"), "the issuers' state is missing: {text}");
     let response = ask(&api, "GET", "/v1/status", "");
-    assert!(response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "{response:?}");
+    assert!(
+        response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")),
+        "{response:?}"
+    );
 }
 
 /// The configuration in force, every default filled in, and no secret in it.
@@ -115,7 +142,8 @@ fn o2_the_configuration_is_shown_without_secrets() {
     let issuer = Issuer::with_keys(vec![crate::harness::keys::Key::secret("HS256", secret.as_bytes())]);
     let admin = canary::secret(&random_name());
     let api = Api::with_issuer(issuer, |setup, issuer| {
-        let setup = setup.issuer_with("corp", issuer, "keys: {secret: {file: hidden}}").file("hidden", &secret);
+        let setup =
+            setup.issuer_with("corp", issuer, "keys: {secret: {file: hidden}}").file("hidden", &secret);
         setup.admin("token: {env: IT_ADMIN_TOKEN}").env("IT_ADMIN_TOKEN", &admin)
     });
     assert_allowed(&api.gateway.get("/orders/1", &api.reader()));
@@ -133,7 +161,11 @@ fn readiness_follows_the_keys() {
     let issuer = Issuer::start();
     issuer.set_fault(Fault::NotFound);
     let upstream = Upstream::start();
-    let setup = crate::harness::api::usual(&upstream).issuer_fetched("corp", &issuer, "refresh: 200ms, cooldown: 100ms");
+    let setup = crate::harness::api::usual(&upstream).issuer_fetched(
+        "corp",
+        &issuer,
+        "refresh: 200ms, cooldown: 100ms",
+    );
     let gateway = setup.start_unready();
     assert_eq!(gateway.probe("/readyz"), Some(503));
     issuer.set_fault(Fault::None);
@@ -148,14 +180,18 @@ fn readiness_follows_the_keys() {
 #[test]
 fn a_hostile_client_of_the_admin_listener_harms_nobody() {
     let api = Api::start();
-    for octets in [&b"\0\0\0\r\n\r\n"[..], b"GET /metrics HTTP/9\r\n\r\n", &[b'A'; 100_000], b"GET / HTTP/1.1\r\n\r\n"] {
+    for octets in
+        [&b"\0\0\0\r\n\r\n"[..], b"GET /metrics HTTP/9\r\n\r\n", &[b'A'; 100_000], b"GET / HTTP/1.1\r\n\r\n"]
+    {
         let mut connection = crate::harness::client::Connection::open(api.gateway.ports.admin).unaudited();
         connection.write(octets);
         connection.finish_writing();
         connection.read_to_end();
     }
     assert_eq!(ask(&api, "GET", "/livez", "").status, 200);
-    let huge = Request::new("POST", "/v1/reload").host(&api.gateway.ports.admin.to_string()).body(vec![b'a'; 4 << 20]);
+    let huge = Request::new("POST", "/v1/reload")
+        .host(&api.gateway.ports.admin.to_string())
+        .body(vec![b'a'; 4 << 20]);
     let response = api.gateway.send_admin(&huge);
     assert!(matches!(response.status, 200 | 400 | 413), "{response:?}");
 }

@@ -178,7 +178,8 @@ fn a_path_is_answered_405_with_what_it_allows() {
         setup.route("PATCH /any", "authenticated")
     });
     let response = api.refuses(&Request::post("/m", ""), Reason::MethodNotAllowed);
-    let mut allow: Vec<String> = response.all("allow").join(",").split(',').map(|m| m.trim().to_owned()).collect();
+    let mut allow: Vec<String> =
+        response.all("allow").join(",").split(',').map(|m| m.trim().to_owned()).collect();
     allow.sort();
     assert_eq!(allow, ["DELETE", "GET", "HEAD", "PUT"]);
     assert_allowed(&api.gateway.send(&Request::new("HEAD", "/m")));
@@ -270,7 +271,8 @@ fn granted_scopes_are_patterns_only_where_the_issuer_says_so() {
 
 #[test]
 fn a_token_counts_where_its_own_issuer_says() {
-    let (bearer, header, cookie, query) = (Issuer::start(), Issuer::start(), Issuer::start(), Issuer::start());
+    let (bearer, header, cookie, query) =
+        (Issuer::start(), Issuer::start(), Issuer::start(), Issuer::start());
     let upstream = Upstream::start();
     let gateway = usual(&upstream)
         .issuer("bearer", &bearer)
@@ -298,7 +300,10 @@ fn a_token_counts_where_its_own_issuer_says() {
         }
     }
     let seen = upstream.requests();
-    assert!(seen.iter().any(|seen| seen.head.target == "/me?x=1&y=2"), "the rest of the query stays: {seen:?}");
+    assert!(
+        seen.iter().any(|seen| seen.head.target == "/me?x=1&y=2"),
+        "the rest of the query stays: {seen:?}"
+    );
     assert!(seen.iter().any(|seen| seen.head.header("cookie") == Some("a=b; c=d")), "other cookies stay");
 }
 
@@ -331,7 +336,8 @@ fn a_key_without_an_id_fits_and_an_id_decides_where_there_is_one() {
     let (first, second, other) = (Key::new("ES256", "k1"), Key::new("ES256", "k2"), Key::new("EdDSA", "k3"));
     let issuer = Issuer::with_keys(vec![first.clone(), second, other.clone()]);
     let nameless = Issuer::with_keys(vec![Key::new("ES256", "")]);
-    let api = Api::with_issuer(issuer, |setup, issuer| setup.issuer("corp", issuer).issuer("bare", &nameless));
+    let api =
+        Api::with_issuer(issuer, |setup, issuer| setup.issuer("corp", issuer).issuer("bare", &nameless));
     let token = |key: &Key| api.issuer.token().signed_by(key).header("alg", json!(key.algorithm));
     let cases = [
         ("its own", token(&first).sign(), 200),

@@ -89,7 +89,12 @@ fn r2_tokens_that_look_alike_are_told_apart() {
     });
     // The claims are written in order of their names, so the tokens share their first kilobyte and more.
     let token = |subject: &str| {
-        let token = api.issuer.token().set("aaa", json!("x".repeat(2000))).set("jti", json!("same")).set("iat", json!(now()));
+        let token = api
+            .issuer
+            .token()
+            .set("aaa", json!("x".repeat(2000)))
+            .set("jti", json!("same"))
+            .set("iat", json!(now()));
         token.set("sub", json!(subject)).sign()
     };
     let (alice, bob) = (token("alice"), token("bobby"));

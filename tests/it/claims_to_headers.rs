@@ -9,7 +9,9 @@ fn api() -> Api {
     let headers = "{X-Subject: sub, X-Comma: {claim: roles, array: comma}, X-Json: {claim: roles, array: json}, \
                    X-Repeat: {claim: roles, array: repeat}, X-Deep: /realm_access/roles, X-First: {claim: [nick, sub]}, \
                    X-Slash: /a~1b, X-Level: level, X-Flag: flag}";
-    Api::with(|setup| setup.route("GET /me", &format!("{{require: authenticated, forward: {{headers: {headers}}}}}")))
+    Api::with(|setup| {
+        setup.route("GET /me", &format!("{{require: authenticated, forward: {{headers: {headers}}}}}"))
+    })
 }
 
 /// Claims, a header, and the lines of it that the upstream gets.
@@ -62,15 +64,20 @@ fn j20_a_value_stays_one_value() {
     ];
     for claims in claims {
         let before = api.upstream.count();
-        let response = api.gateway.send(&Request::get("/me").bearer(&api.issuer.token().merge(claims.clone()).sign()));
+        let response =
+            api.gateway.send(&Request::get("/me").bearer(&api.issuer.token().merge(claims.clone()).sign()));
         // Refused, or sent on without what cannot be said.
         assert!(matches!(response.status, 200 | 401 | 403), "{claims}: {response:?}");
         for seen in api.upstream.requests().split_off(before) {
             for header in ["X-Comma", "X-Repeat"] {
                 let lines = seen.head.all(header);
-                let values: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
+                let values: Vec<&str> =
+                    lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
                 assert!(!values.contains(&"admin"), "{claims} became {lines:?}");
-                assert!(lines.iter().all(|line| line.bytes().all(|octet| (0x20..0x7f).contains(&octet))), "{lines:?}");
+                assert!(
+                    lines.iter().all(|line| line.bytes().all(|octet| (0x20..0x7f).contains(&octet))),
+                    "{lines:?}"
+                );
             }
         }
     }

@@ -34,7 +34,13 @@ fn cases() -> Vec<Case> {
         // Values of the token, of every JSON type.
         (r#""admin" in claims.roles"#, json!({"roles": ["user", "admin"]}), "/1", &[], true),
         (r#""admin" in claims.roles"#, json!({"roles": ["user"]}), "/1", &[], false),
-        (r#"claims.realm_access.roles.exists(r, r == "x")"#, json!({"realm_access": {"roles": ["x"]}}), "/1", &[], true),
+        (
+            r#"claims.realm_access.roles.exists(r, r == "x")"#,
+            json!({"realm_access": {"roles": ["x"]}}),
+            "/1",
+            &[],
+            true,
+        ),
         ("claims.verified", json!({"verified": true}), "/1", &[], true),
         ("claims.verified", json!({"verified": "true"}), "/1", &[], false),
         ("has(claims.verified)", json!({}), "/1", &[], false),
@@ -75,7 +81,8 @@ fn a_condition_comes_on_top_of_scopes() {
     let api = Api::with(|setup| {
         setup.route("GET /both", r#"{require: {scopes: [a], when: 'claims.sub == "alice"'}}"#)
     });
-    let token = |scope: &str, subject: &str| api.issuer.token().scope(scope).set("sub", json!(subject)).sign();
+    let token =
+        |scope: &str, subject: &str| api.issuer.token().scope(scope).set("sub", json!(subject)).sign();
     let both = |token: &str| Request::get("/both").bearer(token);
     api.allows(&both(&token("a", "alice")));
     api.refuses(&both(&token("b", "alice")), InsufficientScope);

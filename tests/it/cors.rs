@@ -34,7 +34,8 @@ fn lists(response: &Response, header: &str, word: &str) -> bool {
 fn a_preflight_is_answered_here_without_a_token() {
     let api = api();
     for method in ["GET", "POST", "DELETE"] {
-        let request = preflight("/items", APP, method).header("Access-Control-Request-Headers", "authorization,content-type");
+        let request = preflight("/items", APP, method)
+            .header("Access-Control-Request-Headers", "authorization,content-type");
         let response = api.gateway.send(&request);
         assert!(matches!(response.status, 200 | 204), "{method}: {response:?}");
         assert!(response.body.is_empty(), "{response:?}");
@@ -73,7 +74,10 @@ fn another_origin_is_told_nothing() {
             assert!(response.header("access-control-allow-credentials").is_none(), "{origin}: {response:?}");
         }
     }
-    assert!(api.upstream.requests().iter().all(|seen| seen.head.method == "GET"), "a preflight reached the upstream");
+    assert!(
+        api.upstream.requests().iter().all(|seen| seen.head.method == "GET"),
+        "a preflight reached the upstream"
+    );
 }
 
 #[test]
@@ -94,7 +98,9 @@ fn h12_nothing_looser_is_a_preflight() {
     }
     // The headers of a preflight on another method open nothing.
     for method in ["GET", "POST", "DELETE"] {
-        let request = Request::new(method, "/items").header("Origin", APP).header("Access-Control-Request-Method", "GET");
+        let request = Request::new(method, "/items")
+            .header("Origin", APP)
+            .header("Access-Control-Request-Method", "GET");
         api.refuses(&request, NoCredentials);
     }
     // A method that no route of the path has.
@@ -123,7 +129,11 @@ fn refusals_carry_the_headers_too() {
     // Also when the upstream is gone.
     api.upstream.go_down();
     let response = api.gateway.send(&with(Request::get("/open")));
-    assert_eq!((response.status, response.all("access-control-allow-origin")), (502, vec![APP]), "{response:?}");
+    assert_eq!(
+        (response.status, response.all("access-control-allow-origin")),
+        (502, vec![APP]),
+        "{response:?}"
+    );
 }
 
 /// What the upstream says of CORS on such a route is not what the page is told.
@@ -157,5 +167,8 @@ fn any_origin_is_any_origin_without_credentials() {
     assert_allowed(&response);
     assert_eq!(response.all("access-control-allow-origin"), ["*"]);
     assert!(response.header("access-control-allow-credentials").is_none(), "{response:?}");
-    assert_refused(&api.gateway.send(&preflight("/orders/1", "https://whoever.test", "GET")), MethodNotAllowed);
+    assert_refused(
+        &api.gateway.send(&preflight("/orders/1", "https://whoever.test", "GET")),
+        MethodNotAllowed,
+    );
 }

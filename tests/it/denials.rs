@@ -58,7 +58,8 @@ fn every_reason_has_a_test_and_a_code_of_its_own() {
 /// Refused on the readers' route or wherever `request` goes, and counted once under its reason.
 #[track_caller]
 fn refuse(api: &Api, request: &Request, reason: Reason) -> Response {
-    let count = || api.gateway.metric("decisions_total", &[("decision", "refuse"), ("reason", reason.code())]);
+    let count =
+        || api.gateway.metric("decisions_total", &[("decision", "refuse"), ("reason", reason.code())]);
     let before = count();
     let response = api.refuses(request, reason);
     wait_until(&format!("decisions_total counts {}", reason.code()), || count() - before == 1.0);
@@ -81,8 +82,9 @@ fn malformed_request() {
 
 #[test]
 fn many_credentials() {
-    let api =
-        Api::with_issuer(Issuer::start(), |setup, issuer| setup.issuer_with("corp", issuer, "from: [bearer, {query: t}]"));
+    let api = Api::with_issuer(Issuer::start(), |setup, issuer| {
+        setup.issuer_with("corp", issuer, "from: [bearer, {query: t}]")
+    });
     let token = api.reader();
     refuse(&api, &Request::get(&format!("/orders/1?t={token}")).bearer(&token), Reason::ManyCredentials);
 }
@@ -131,7 +133,8 @@ fn bad_signature() {
 #[test]
 fn expired() {
     let api = Api::start();
-    let token = api.issuer.token().scope("orders:read").merge(json!({"iat": now() - 600, "exp": now() - 300}));
+    let token =
+        api.issuer.token().scope("orders:read").merge(json!({"iat": now() - 600, "exp": now() - 300}));
     refuse_token(&api, &token.sign(), Reason::Expired);
     // `expired` is said before `lives_too_long`.
     let both = api.issuer.token().merge(json!({"iat": now() - 400 * 86400, "exp": now() - 300}));
@@ -179,7 +182,10 @@ fn revoked() {
     let issuer = Issuer::start();
     let entry = json!([{"kind": "subject", "issuer": issuer.iss, "value": "mallory"}]).to_string();
     let api = Api::with_issuer(issuer, |setup, issuer| {
-        setup.issuer("corp", issuer).file("revoked.yaml", &entry).yaml_tail("revocation: {file: revoked.yaml}")
+        setup
+            .issuer("corp", issuer)
+            .file("revoked.yaml", &entry)
+            .yaml_tail("revocation: {file: revoked.yaml}")
     });
     let token = api.issuer.token().scope("orders:read").set("sub", json!("mallory"));
     refuse_token(&api, &token.sign(), Reason::Revoked);
@@ -196,7 +202,8 @@ fn insufficient_scope() {
 
 #[test]
 fn condition_failed() {
-    let api = Api::with(|setup| setup.route("GET /orders/{id}", r#"{require: {when: 'claims.sub == "bob"'}}"#));
+    let api =
+        Api::with(|setup| setup.route("GET /orders/{id}", r#"{require: {when: 'claims.sub == "bob"'}}"#));
     refuse_token(&api, &api.reader(), Reason::ConditionFailed);
 }
 

@@ -131,7 +131,11 @@ fn a_subject_stays_with_its_peer() {
             assert_eq!(known, home, "{subject} in round {round}");
         }
     }
-    assert!(shares(&peers).iter().filter(|&&share| share > 0).count() > 1, "all on one peer: {:?}", shares(&peers));
+    assert!(
+        shares(&peers).iter().filter(|&&share| share > 0).count() > 1,
+        "all on one peer: {:?}",
+        shares(&peers)
+    );
 }
 
 #[test]
@@ -178,5 +182,9 @@ fn upstream_connections_are_reused() {
     for _ in 0..50 {
         assert_allowed(&connection.send(&Request::get("/health")));
     }
-    assert!(api.upstream.connections() <= 2, "{} connections for 50 requests in a row", api.upstream.connections());
+    assert!(
+        api.upstream.connections() <= 2,
+        "{} connections for 50 requests in a row",
+        api.upstream.connections()
+    );
 }

@@ -71,7 +71,8 @@ fn h5_h7_h8_h10_h12_a_start_line_host_or_target_that_is_not_sound_is_refused_and
 fn h6_a_broken_chunk_ends_the_request_and_the_connection() {
     let api = api();
     let long = [b"5;".as_slice(), &[b'a'; 300], b"\r\nhello\r\n0\r\n\r\n"].concat();
-    let trailers = [b"0\r\n".as_slice(), &b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(300), b"\r\n"].concat();
+    let trailers =
+        [b"0\r\n".as_slice(), &b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(300), b"\r\n"].concat();
     let grown = [("H6 a long extension", long.as_slice()), ("H6 too many trailers", trailers.as_slice())];
     for (what, body) in CHUNKS.into_iter().chain(grown) {
         let before = api.upstream.count();
@@ -134,7 +135,10 @@ fn i2_what_is_sound_means_the_same_at_the_upstream() {
         // At most one length or coding goes on, and the length is canonical.
         let framed = seen.head.all("content-length").len() + seen.head.all("transfer-encoding").len();
         assert!(framed < 2, "{what}: {seen:?}");
-        assert!(seen.head.header("x-t").is_none() && !api.upstream.raw().contains("X-T"), "{what}: trailers are dropped");
+        assert!(
+            seen.head.header("x-t").is_none() && !api.upstream.raw().contains("X-T"),
+            "{what}: trailers are dropped"
+        );
         // And the connection goes on in step.
         assert_allowed(&connection.send(&Request::get("/open")));
     }
@@ -191,8 +195,9 @@ fn h4_an_answer_before_the_body_does_not_let_the_body_loose() {
 #[test]
 fn h1_an_upgrade_does_not_open_a_tunnel() {
     let api = api();
-    let hostile =
-        format!("GET /open HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n{SMUGGLED}");
+    let hostile = format!(
+        "GET /open HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n{SMUGGLED}"
+    );
     let answers = send_raw(api.gateway.ports.public, hostile.as_bytes());
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert_refused(&answers[0], Reason::MalformedRequest);
@@ -203,7 +208,9 @@ fn h1_an_upgrade_does_not_open_a_tunnel() {
 #[test]
 fn s2_aliases_of_the_framing_headers_never_arrive() {
     let api = api();
-    for alias in ["Content_Length: 39", "Transfer_Encoding: chunked", "Content.Length: 39", "content_length: 0"] {
+    for alias in
+        ["Content_Length: 39", "Transfer_Encoding: chunked", "Content.Length: 39", "content_length: 0"]
+    {
         let octets = format!("GET /open HTTP/1.1\r\nHost: api.test\r\n{alias}\r\n\r\n");
         let mut connection = api.gateway.connect();
         connection.write(octets.as_bytes());
@@ -237,7 +244,9 @@ fn h12_the_method_is_the_one_on_the_start_line() {
 #[test]
 fn h9_heads_past_their_bounds_are_refused() {
     let api = api();
-    let many = |count: usize| (0..count).fold(Request::get("/open"), |request, n| request.header(&format!("X-{n}"), "y"));
+    let many = |count: usize| {
+        (0..count).fold(Request::get("/open"), |request, n| request.header(&format!("X-{n}"), "y"))
+    };
     let wide = |count: usize, size: usize| {
         let value = "a".repeat(size);
         (0..count).fold(Request::get("/open"), |request, n| request.header(&format!("X-{n}"), &value))

@@ -11,7 +11,10 @@ use crate::harness::reader::Head;
 fn api() -> Api {
     Api::with(|setup| {
         setup
-            .route("GET /me", "{require: authenticated, forward: {headers: {X-Subject: sub, X-Roles: roles}}}")
+            .route(
+                "GET /me",
+                "{require: authenticated, forward: {headers: {X-Subject: sub, X-Roles: roles}}}",
+            )
             .route("GET /orders/{id}", "{require: orders:read, forward: {headers: {X-Tenant-Id: tid}}}")
     })
 }
@@ -22,7 +25,8 @@ const IDENTITY: [&str; 3] = ["X-Subject", "X-Roles", "X-Tenant-Id"];
 #[track_caller]
 fn only(head: &Head, allowed: &[(&str, &str)]) {
     for name in IDENTITY {
-        let expected: Vec<&str> = allowed.iter().filter(|(set, _)| *set == name).map(|(_, value)| *value).collect();
+        let expected: Vec<&str> =
+            allowed.iter().filter(|(set, _)| *set == name).map(|(_, value)| *value).collect();
         assert_eq!(head.all(name), expected, "{name}: {head:?}");
         assert_eq!(head.aliases(name).len(), expected.len(), "an alias of {name} arrived: {head:?}");
     }
@@ -68,7 +72,10 @@ fn s1_a_claim_that_is_missing_leaves_no_header() {
     let api = api();
     let token = api.issuer.token().scope("orders:read");
     let request = |token: &str| {
-        Request::get("/orders/1").bearer(token).header("X-Tenant-Id", "theirs").header("x-tenant-id", "theirs")
+        Request::get("/orders/1")
+            .bearer(token)
+            .header("X-Tenant-Id", "theirs")
+            .header("x-tenant-id", "theirs")
     };
     api.allows(&request(&token.clone().sign()));
     only(&api.upstream.last().head, &[]);
@@ -148,7 +155,8 @@ fn s3_hop_by_hop_fields_stay_here() {
 fn s4_two_lines_of_an_identity_header_are_two_lines_removed() {
     let api = api();
     let token = api.issuer.token().set("roles", json!(["reader"])).sign();
-    let request = Request::get("/me").header("X-Roles", "admin").bearer(&token).header("X-Roles", "root, admin");
+    let request =
+        Request::get("/me").header("X-Roles", "admin").bearer(&token).header("X-Roles", "root, admin");
     api.allows(&request);
     only(&api.upstream.last().head, &[("X-Subject", "alice"), ("X-Roles", "reader")]);
 }
@@ -162,7 +170,10 @@ fn s4_a_condition_sees_every_value() {
     let one = |request: Request| request.header("X-Env", "test");
     api.allows(&one(Request::get("/me").bearer(&token)));
     api.refuses(&one(one(Request::get("/me").bearer(&token))), Reason::ConditionFailed);
-    api.refuses(&one(Request::get("/me").bearer(&token).header("X-Env", "production")), Reason::ConditionFailed);
+    api.refuses(
+        &one(Request::get("/me").bearer(&token).header("X-Env", "production")),
+        Reason::ConditionFailed,
+    );
 }
 
 #[test]
@@ -184,14 +195,17 @@ fn s5_forwarding_headers_are_rebuilt_not_believed() {
         "X_Real_IP",
         "Forwarded",
     ];
-    let request = spoofed.iter().fold(Request::get("/health"), |request, name| request.header(name, "6.6.6.6"));
+    let request =
+        spoofed.iter().fold(Request::get("/health"), |request, name| request.header(name, "6.6.6.6"));
     api.allows(&request.header("Via", "1.1 evil"));
     let head = api.upstream.last().head;
     assert!(!head.headers.iter().any(|(_, value)| value.contains("6.6.6.6")), "{head:?}");
     assert_eq!(head.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(head.all("x-forwarded-host"), ["api.test"]);
     assert_eq!(head.all("x-forwarded-proto"), ["http"]);
-    for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-real-ip"] {
+    for name in
+        ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-real-ip"]
+    {
         assert!(head.aliases(name).len() < 2, "{name}: {head:?}");
     }
     let via = head.all("via").join(", ");

@@ -75,7 +75,8 @@ fn k2_a_key_added_to_a_file_counts_and_the_old_one_never_falters() {
 fn k2_rotation_under_load_gives_no_wrong_verdict() {
     let issuer = Issuer::start();
     let upstream = Upstream::start();
-    let gateway = usual(&upstream).quiet().issuer_fetched("corp", &issuer, "refresh: 300ms, cooldown: 300ms").start();
+    let gateway =
+        usual(&upstream).quiet().issuer_fetched("corp", &issuer, "refresh: 300ms, cooldown: 300ms").start();
     let old = issuer.key();
     let end = Instant::now() + Duration::from_secs(4);
     std::thread::scope(|scope| {
@@ -123,7 +124,8 @@ fn k2_an_unknown_kid_is_fetched_for_and_then_known() {
 fn k3_an_unknown_kid_is_our_fault_until_the_issuer_was_asked() {
     let issuer = Issuer::start();
     let upstream = Upstream::start();
-    let gateway = usual(&upstream).issuer_fetched("corp", &issuer, "cooldown: 100ms, miss_wait: 50ms").start();
+    let gateway =
+        usual(&upstream).issuer_fetched("corp", &issuer, "cooldown: 100ms, miss_wait: 50ms").start();
     let token = issuer.token().header("kid", json!("nobody's")).sign();
     issuer.set_fault(Fault::ServerError);
     let asked = issuer.fetches();
@@ -158,7 +160,8 @@ fn outage(fault: Fault) {
     let fetched = issuer.fetches();
     wait_until(&format!("{fault:?}: a fetch meets the fault"), || {
         assert_allowed(&gateway.send(&orders(&token)));
-        issuer.fetches() > fetched + 1 || matches!(fault, Fault::Hang | Fault::Drip) && issuer.fetches() > fetched
+        issuer.fetches() > fetched + 1
+            || matches!(fault, Fault::Hang | Fault::Drip) && issuer.fetches() > fetched
     });
     // A token that is new to the gateway, so that the keys themselves and not a memory of them answer.
     assert_allowed(&gateway.send(&orders(&issuer.mint("orders:read"))));
@@ -169,7 +172,10 @@ fn outage(fault: Fault) {
     assert!(grown < 32 << 10, "{fault:?}: {grown} KiB more");
     let failed = gateway.metrics();
     let results = failed.values("jwks_fetches_total", "result");
-    assert!(matches!(fault, Fault::Hang | Fault::Drip) || results.len() > 1, "{fault:?} shows as {results:?}");
+    assert!(
+        matches!(fault, Fault::Hang | Fault::Drip) || results.len() > 1,
+        "{fault:?} shows as {results:?}"
+    );
     // And when it is over, it is over: a new key is learnt.
     issuer.set_fault(Fault::None);
     issuer.rotate("k2");
@@ -254,7 +260,10 @@ fn k5_a_restart_during_an_outage_reads_the_mirror() {
     issuer.go_down();
     let gateway = setup().start_unready();
     assert_allowed(&gateway.wait_for_status(&orders(&token), 200));
-    assert_refused(&gateway.send(&orders(&Issuer::start().token().set("iss", json!(issuer.iss)).sign())), BadSignature);
+    assert_refused(
+        &gateway.send(&orders(&Issuer::start().token().set("iss", json!(issuer.iss)).sign())),
+        BadSignature,
+    );
     drop(gateway);
     // A mirror that somebody broke is no mirror, and no crash.
     for file in fs::read_dir(&at).expect("the mirror").filter_map(Result::ok) {
@@ -301,7 +310,8 @@ fn k4_keys_come_by_discovery_and_the_metadata_has_to_be_the_issuers_own() {
     // The document of another issuer, at this one's address (OpenID Connect Discovery section 4.3).
     let metadata = json!({"issuer": "https://evil.test", "jwks_uri": issuer.jwks_url()});
     issuer.set_metadata(&metadata);
-    let gateway = usual(&upstream).issuer_with("corp", &issuer, "keys: discovery, miss_wait: 20ms").start_unready();
+    let gateway =
+        usual(&upstream).issuer_with("corp", &issuer, "keys: discovery, miss_wait: 20ms").start_unready();
     wait_until("discovery was asked", || issuer.hits("/.well-known/openid-configuration") > 1);
     assert_refused(&gateway.send(&orders(&issuer.mint("orders:read"))), KeysUnavailable);
 }
@@ -314,11 +324,15 @@ fn bad_sets() -> Vec<(&'static str, Value)> {
         jwk[member] = value;
         json!({"keys": [jwk]})
     };
-    let rsa = |n: &str, e: &str| json!({"keys": [{"kty": "RSA", "kid": "k1", "alg": "RS256", "n": n, "e": e}]});
+    let rsa =
+        |n: &str, e: &str| json!({"keys": [{"kty": "RSA", "kid": "k1", "alg": "RS256", "n": n, "e": e}]});
     let n1024 = "t".repeat(171);
     let n2048 = Key::new("RS256", "k1").jwk()["n"].as_str().unwrap_or_default().to_owned();
     vec![
-        ("J15 a secret among public keys", json!({"keys": [sound.jwk(), Key::secret("HS256", &[7; 32]).jwk()]})),
+        (
+            "J15 a secret among public keys",
+            json!({"keys": [sound.jwk(), Key::secret("HS256", &[7; 32]).jwk()]}),
+        ),
         ("J15 two keys of one name", jwks(&[sound.clone(), Key::new("ES256", "k1")])),
         ("J15 a private member", with("d", json!("AAAA"))),
         ("J15 for encryption", with("use", json!("enc"))),

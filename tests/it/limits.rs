@@ -28,9 +28,8 @@ fn health() -> Request {
 #[test]
 fn token() {
     let api = api("token: 1KiB");
-    let padded = |length: usize| {
-        api.issuer.token().scope("orders:read").set("pad", json!("x".repeat(length))).sign()
-    };
+    let padded =
+        |length: usize| api.issuer.token().scope("orders:read").set("pad", json!("x".repeat(length))).sign();
     let token = padded(100);
     assert!(token.len() < 1024);
     api.allows_token(&token);
@@ -50,7 +49,9 @@ fn header_line() {
 #[test]
 fn header_total() {
     let api = api("header_total: 2KiB");
-    let with = |lines: usize| (0..lines).fold(health(), |request, n| request.header(&format!("X-{n}"), &"a".repeat(100)));
+    let with = |lines: usize| {
+        (0..lines).fold(health(), |request, n| request.header(&format!("X-{n}"), &"a".repeat(100)))
+    };
     api.allows(&with(10));
     api.refuses(&with(25), HeadersTooLarge);
 }
@@ -122,14 +123,15 @@ fn d6_body_rate() {
     let api = Api::with(|setup| setup.limits("body_rate: 100KiB").route("POST /upload", "public"));
     let mut connection = api.gateway.connect();
     connection.write(b"POST /upload HTTP/1.1\r\nHost: api.test\r\nContent-Length: 100000\r\n\r\n");
-    let cut = eventually(Duration::from_secs(10), || match connection.wait("POST", Duration::from_millis(20)) {
-        Outcome::Answer(response) => {
-            assert_refused(&response, RequestTimeout);
-            true
-        }
-        Outcome::Closed => true,
-        Outcome::Silence => connection.try_write(b"a").is_err(),
-    });
+    let cut =
+        eventually(Duration::from_secs(10), || match connection.wait("POST", Duration::from_millis(20)) {
+            Outcome::Answer(response) => {
+                assert_refused(&response, RequestTimeout);
+                true
+            }
+            Outcome::Closed => true,
+            Outcome::Silence => connection.try_write(b"a").is_err(),
+        });
     assert!(cut, "a trickling body goes on for ever");
     assert!(!api.upstream.requests().iter().any(|seen| seen.whole), "passed off as whole");
     // A body at a decent rate is fine, however small it is.
@@ -153,7 +155,8 @@ fn d6_write_stall() {
     connection.shrink_receive_buffer();
     connection.write(&health().octets());
     // Nothing is read here: the gateway ends the connection by itself.
-    let open = || api.gateway.metric("connections", &[]);
+    let listener = api.gateway.ports.public.to_string();
+    let open = || api.gateway.metric("connections", &[("listener", &listener)]);
     wait_until("the connection is counted", || open() > 0.0);
     wait_until("and ended", || open() == 0.0);
     let grown = api.gateway.resident_kib().saturating_sub(resident);

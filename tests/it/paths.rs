@@ -139,8 +139,10 @@ fn i2_the_matched_octets_are_the_forwarded_octets() {
 fn p1_a_dangerous_path_is_malformed_on_a_route_that_does_not_take_it() {
     let api = api();
     let token = api.issuer.mint("admin");
-    for path in ["/a%2fb", "/a%5cb", "/a%00", "/a\\b", "/a;b", "//a", "/./a", "/../a", "/a/.", "/a/..", "/%252e", "/%2500"]
-    {
+    for path in [
+        "/a%2fb", "/a%5cb", "/a%00", "/a\\b", "/a;b", "//a", "/./a", "/../a", "/a/.", "/a/..", "/%252e",
+        "/%2500",
+    ] {
         let request = Request::get(&format!("/admin{path}")).bearer(&token);
         api.refuses(&request, Reason::MalformedRequest);
     }
@@ -151,7 +153,9 @@ fn p1_a_dangerous_path_is_malformed_on_a_route_that_does_not_take_it() {
 #[test]
 fn p1_a_dangerous_path_is_matched_exactly_as_it_is_forwarded() {
     let api = api();
-    for (target, reaches) in [("/raw/../admin", true), ("/raw/%2e%2e/admin", true), ("/raw%2f../admin", false)] {
+    for (target, reaches) in
+        [("/raw/../admin", true), ("/raw/%2e%2e/admin", true), ("/raw%2f../admin", false)]
+    {
         let before = api.upstream.count();
         let response = api.gateway.send(&Request::get(target));
         if reaches && response.status == 200 {
@@ -179,10 +183,13 @@ fn p2_the_query_and_the_fragment_take_no_part() {
 #[test]
 fn p3_p4_p5_case_boundaries_and_slashes() {
     let api = Api::with(|setup| {
-        let setup = setup.no_routes().route("/admin", "admin").route("/a.b", "public").route("/caf%c3%a9", "public");
+        let setup =
+            setup.no_routes().route("/admin", "admin").route("/a.b", "public").route("/caf%c3%a9", "public");
         setup.route("/%7euser/{id}", "public")
     });
-    for target in ["/ADMIN", "/Admin", "/adminx", "/admin.", "/admin.html", "/adminXio", "/axb", "/a", "/admi"] {
+    for target in
+        ["/ADMIN", "/Admin", "/adminx", "/admin.", "/admin.html", "/adminXio", "/axb", "/a", "/admi"]
+    {
         api.refuses(&Request::get(target), Reason::NoRoute);
     }
     for target in ["/admin/", "/admin/x", "/a.b/", "/a.b/x", "/~user/", "/~user/1/2"] {
@@ -192,6 +199,23 @@ fn p3_p4_p5_case_boundaries_and_slashes() {
     for target in ["/a.b", "/a%2Eb", "/caf%C3%A9", "/caf%c3%a9", "/~user/1", "/%7Euser/1", "/%7euser/1"] {
         api.allows(&Request::get(target));
     }
+}
+
+/// However many hosts there are, each is found in whatever case it is written (Caddy's CVE-2026-27588).
+#[test]
+fn h8_a_host_is_the_same_in_every_case() {
+    let api = Api::with(|setup| {
+        let setup = setup.no_routes().route("/x", "public");
+        (0..150).fold(setup, |setup, n| setup.route(&format!("h{n}.test/x"), "admin"))
+    });
+    for n in [0, 1, 99, 100, 101, 149] {
+        for host in
+            [format!("h{n}.test"), format!("H{n}.TEST"), format!("h{n}.Test:80"), format!("h{n}.test.")]
+        {
+            api.refuses(&Request::get("/x").host(&host), Reason::NoCredentials);
+        }
+    }
+    api.allows(&Request::get("/x").host("h150.test"));
 }
 
 /// `User-Agent`, client addresses and paths in headers open nothing.
@@ -225,8 +249,8 @@ fn p8_no_header_is_an_exemption() {
 fn p1_no_drawn_path_escapes_the_open_tree() {
     let api = api();
     let piece = prop::sample::select(vec![
-        "admin", "public", "a", ".", "..", "%2e", "%2E%2e", "%2f", "%5c", "\\", ";", "//", "/", "/", "/", "%00", "%25", "%61dmin",
-        "%c0%af", "?", "x=1", "%",
+        "admin", "public", "a", ".", "..", "%2e", "%2E%2e", "%2f", "%5c", "\\", ";", "//", "/", "/", "/",
+        "%00", "%25", "%61dmin", "%c0%af", "?", "x=1", "%",
     ]);
     let path = prop::collection::vec(piece, 1..9).prop_map(|pieces| format!("/public/{}", pieces.concat()));
     let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
@@ -236,7 +260,12 @@ fn p1_no_drawn_path_escapes_the_open_tree() {
         if api.upstream.count() > before {
             let seen = api.upstream.last();
             let read = thoroughly_decoded(seen.head.path());
-            prop_assert!(read.starts_with("/public/") || read == "/public", "{} went on as {}", target, seen.head.target);
+            prop_assert!(
+                read.starts_with("/public/") || read == "/public",
+                "{} went on as {}",
+                target,
+                seen.head.target
+            );
         } else {
             prop_assert!(matches!(response.status, 400 | 401 | 404), "{}: {:?}", target, response);
         }
@@ -250,7 +279,15 @@ fn p1_no_drawn_path_escapes_the_open_tree() {
 fn thoroughly_decoded(path: &str) -> String {
     let mut text = path.to_owned();
     for _ in 0..4 {
-        for (escape, plain) in [("%25", "%"), ("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%5C", "\\")] {
+        for (escape, plain) in [
+            ("%25", "%"),
+            ("%2e", "."),
+            ("%2E", "."),
+            ("%2f", "/"),
+            ("%2F", "/"),
+            ("%5c", "\\"),
+            ("%5C", "\\"),
+        ] {
             text = text.replace(escape, plain);
         }
     }

@@ -68,7 +68,8 @@ fn a_reload_that_was_asked_for_has_happened_when_it_is_answered() {
 fn sighup_reloads() {
     let api = Api::start();
     // A change in place, and the signal at once: whichever is noticed first, the signal ends nothing.
-    fs::write(api.gateway.config_path(), with_route(api.gateway.config(), "/new")).expect("the configuration");
+    fs::write(api.gateway.config_path(), with_route(api.gateway.config(), "/new"))
+        .expect("the configuration");
     api.gateway.sighup();
     wait_until("the new route", || serves(&api, "/new"));
 }

@@ -72,7 +72,9 @@ fn every_kind_is_compared_alone() {
         }
     }
     // When it was issued is not known: it may have been before.
-    let timeless = |subject: &str| api.issuer.token().scope("orders:read").set("sub", json!(subject)).without("iat").sign();
+    let timeless = |subject: &str| {
+        api.issuer.token().scope("orders:read").set("sub", json!(subject)).without("iat").sign()
+    };
     assert_refused(&api.gateway.send(&orders(&timeless("signed-out"))), Revoked);
     assert_allowed(&api.gateway.send(&orders(&timeless("somebody"))));
 }
@@ -150,7 +152,8 @@ fn i6_a_broken_file_lifts_no_revocation() {
 fn r4_another_signature_over_the_same_id_is_revoked_too() {
     let api = api(|iss| json!([{"kind": "jti", "issuer": iss, "value": "t-1"}]));
     for _ in 0..3 {
-        let token = api.issuer.token().scope("orders:read").set("jti", json!("t-1")).header("x", json!(now()));
+        let token =
+            api.issuer.token().scope("orders:read").set("jti", json!("t-1")).header("x", json!(now()));
         assert_refused(&api.gateway.send(&orders(&token.sign())), Revoked);
     }
 }

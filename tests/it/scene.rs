@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::canary;
 use crate::harness::client::{Connection, Request};
 use crate::harness::issuer::{Fault, Issuer};
-use crate::harness::keys::{ALGORITHMS, Key, encode};
+use crate::harness::keys::{ALGORITHMS, Key, encode, mac};
 use crate::harness::metrics::Scrape;
 use crate::harness::token::Token;
 use crate::harness::upstream::{Then, Upstream};
@@ -20,14 +20,18 @@ fn tokens_are_sound_by_another_implementation() {
         let algorithm = algorithm.parse().expect("an algorithm");
         let mut validation = jsonwebtoken::Validation::new(algorithm);
         validation.set_audience(&["api"]);
-        let claims = jsonwebtoken::decode::<serde_json::Value>(&token, &decoding, &validation).expect("sound");
+        let claims =
+            jsonwebtoken::decode::<serde_json::Value>(&token, &decoding, &validation).expect("sound");
         assert_eq!(claims.claims["scope"], json!("a"));
     }
+    // What forges with an empty secret works as well.
+    assert_eq!(mac("HS256", b"", b"x").len(), 32);
 }
 
 #[test]
 fn the_upstream_can_be_fooled() {
-    let hostile = "POST / HTTP/1.1\r\nContent-Length: 34, 34\r\n\r\nGET /admin HTTP/1.1\r\nHost: evil\r\n\r\n";
+    let hostile =
+        "POST / HTTP/1.1\r\nContent-Length: 34, 34\r\n\r\nGET /admin HTTP/1.1\r\nHost: evil\r\n\r\n";
     let upstream = Upstream::start();
     let mut connection = Connection::open(upstream.address).unaudited();
     connection.write(hostile.as_bytes());
@@ -42,7 +46,8 @@ fn the_upstream_records_and_follows_its_script() {
     let upstream = Upstream::start();
     upstream.on_raw("/raw", "HTTP/1.1 204 No Content\r\nX-Tag: 1\r\n\r\n", Then::Close);
     let mut connection = Connection::open(upstream.address).unaudited();
-    let chunked = "POST /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX_Y: z\r\n\r\n3\r\nabc\r\n0\r\nT: r\r\n\r\n";
+    let chunked =
+        "POST /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX_Y: z\r\n\r\n3\r\nabc\r\n0\r\nT: r\r\n\r\n";
     connection.write(chunked.as_bytes());
     assert_eq!(connection.answer().status, 200);
     let seen = upstream.last();

@@ -14,7 +14,8 @@ fn api() -> Api {
     Api::with_issuer(issuer, |setup, issuer| {
         let route = "{require: orders:read, enforce: shadow, forward: {headers: {X-Subject: sub}}}";
         let setup = setup.issuer("corp", issuer).no_routes().route("GET /trial", route);
-        let setup = setup.route("GET /strict", "{require: orders:read, forward: {headers: {X-Subject: sub}}}");
+        let setup =
+            setup.route("GET /strict", "{require: orders:read, forward: {headers: {X-Subject: sub}}}");
         setup.file("revoked.yaml", &revoked).yaml_tail("revocation: {file: revoked.yaml}")
     })
 }
@@ -57,7 +58,9 @@ fn what_would_be_allowed_is_allowed_with_its_identity() {
     let api = api();
     assert_allowed(&api.gateway.get("/trial", &api.reader()));
     assert_eq!(api.upstream.last().head.header("x-subject"), Some("alice"));
-    wait_until("it counts as allowed", || api.gateway.metric("decisions_total", &[("decision", "allow")]) == 1.0);
+    wait_until("it counts as allowed", || {
+        api.gateway.metric("decisions_total", &[("decision", "allow")]) == 1.0
+    });
 }
 
 #[test]

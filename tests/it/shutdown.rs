@@ -96,7 +96,10 @@ fn o5_the_grace_has_an_end() {
     assert!(start.elapsed() < Duration::from_secs(6), "{:?} of grace", start.elapsed());
     // Cut off, and not passed off as anything else.
     let outcome = connection.wait("GET", PATIENCE);
-    assert!(matches!(&outcome, Outcome::Closed) || matches!(&outcome, Outcome::Answer(cut) if cut.status >= 500), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Closed) || matches!(&outcome, Outcome::Answer(cut) if cut.status >= 500),
+        "{outcome:?}"
+    );
 }
 
 #[test]

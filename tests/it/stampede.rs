@@ -63,7 +63,10 @@ fn rush(scene: &Scene) -> (usize, Duration, Vec<Duration>) {
                         connection.write(&unknown(&scene.issuer));
                         let response = connection.answer();
                         let reason = response.reason();
-                        assert!([UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()), "{response:?}");
+                        assert!(
+                            [UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()),
+                            "{response:?}"
+                        );
                     }
                 })
             })
@@ -92,6 +95,7 @@ fn k3_a_crowd_of_unknown_kids_makes_one_fetch_a_cooldown() {
     assert_eq!(scene.issuer.most_at_once(), 1, "single flight");
     waits.sort();
     let p99 = waits[waits.len() * 99 / 100];
+    eprintln!("{fetches} fetches in {elapsed:?}; p99 of {} good tokens in the crowd: {p99:?}", waits.len());
     assert!(p99 < Duration::from_millis(500), "p99 of good tokens: {p99:?} of {}", waits.len());
     assert_eq!(scene.upstream.count(), waits.len());
 }

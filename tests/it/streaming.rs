@@ -93,7 +93,10 @@ fn large_bodies_arrive_octet_for_octet() {
     let head = "POST /any/chunks HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n";
     connection.write(&[head.as_bytes(), &framed].concat());
     let response = connection.answer();
-    assert!(response.whole && response.body == down && api.upstream.last().body == down, "chunked bodies differ");
+    assert!(
+        response.whole && response.body == down && api.upstream.last().body == down,
+        "chunked bodies differ"
+    );
 }
 
 /// A reader that is slow holds the writer back; the gateway keeps no more than its buffers (I5).
@@ -137,7 +140,8 @@ fn back_pressure_works_towards_the_client() {
         let (api, count) = (&api, Arc::clone(&sent));
         let client = scope.spawn(move || {
             let mut connection = api.gateway.connect();
-            connection.write(b"POST /any/slow HTTP/1.1\r\nHost: api.test\r\nContent-Length: 67108864\r\n\r\n");
+            connection
+                .write(b"POST /any/slow HTTP/1.1\r\nHost: api.test\r\nContent-Length: 67108864\r\n\r\n");
             for _ in 0..1024 {
                 connection.try_write(&[b'a'; 64 << 10]).expect("the body goes out in the end");
                 *count.lock().expect("no test panics in here") += 64 << 10;
@@ -169,7 +173,9 @@ fn settles(count: impl Fn() -> usize) {
 fn h10_continue_is_said_after_the_decision_and_only_then() {
     let api = api();
     let expecting = |target: &str, more: &str| {
-        format!("POST {target} HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n{more}\r\n")
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n{more}\r\n"
+        )
     };
     for (target, reason) in [("/orders", NoCredentials), ("/nowhere", NoRoute)] {
         let mut connection = api.gateway.connect();
@@ -204,7 +210,11 @@ fn answers_without_a_body_have_none() {
     let length = "Content-Length: 42\r\nX-Upstream: yes\r\n\r\n";
     api.upstream.on_raw("/any/head", format!("HTTP/1.1 200 OK\r\n{length}"), Then::Keep);
     api.upstream.on_raw("/any/204", "HTTP/1.1 204 No Content\r\nX-Upstream: yes\r\n\r\n", Then::Keep);
-    api.upstream.on_raw("/any/304", format!("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n{length}"), Then::Keep);
+    api.upstream.on_raw(
+        "/any/304",
+        format!("HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n{length}"),
+        Then::Keep,
+    );
     let mut connection = api.gateway.connect();
     for _ in 0..2 {
         let response = connection.send(&Request::new("HEAD", "/any/head"));
@@ -237,10 +247,15 @@ fn an_answer_that_only_its_end_delimits_becomes_chunked() {
 #[test]
 fn http_1_0_is_answered_and_closed() {
     let api = api();
-    api.upstream.on_raw("/any/chunks", format!("{OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), Then::Keep);
+    api.upstream.on_raw(
+        "/any/chunks",
+        format!("{OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+        Then::Keep,
+    );
     for connection_line in ["", "Connection: keep-alive\r\n"] {
         let mut connection = api.gateway.connect();
-        connection.write(format!("GET /any/x HTTP/1.0\r\nHost: api.test\r\n{connection_line}\r\n").as_bytes());
+        connection
+            .write(format!("GET /any/x HTTP/1.0\r\nHost: api.test\r\n{connection_line}\r\n").as_bytes());
         let response = connection.answer();
         assert_allowed(&response);
         assert!(response.closes(), "{response:?}");
@@ -264,7 +279,11 @@ fn pipelined_requests_are_answered_in_order() {
     }
     let mut octets = Vec::new();
     for n in 0..10 {
-        let request = if n % 2 == 0 { Request::get(&format!("/any/{n}")) } else { Request::post(&format!("/any/{n}"), "body") };
+        let request = if n % 2 == 0 {
+            Request::get(&format!("/any/{n}"))
+        } else {
+            Request::post(&format!("/any/{n}"), "body")
+        };
         octets.extend_from_slice(&request.octets());
         octets.extend_from_slice(&Request::get("/orders/1").octets());
     }
@@ -283,7 +302,8 @@ fn pipelined_requests_are_answered_in_order() {
 fn a_request_in_pieces_is_one_request() {
     let api = api();
     let mut connection = api.gateway.connect();
-    let request = "POST /any/p HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let request =
+        "POST /any/p HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     for octet in request.bytes() {
         connection.write(&[octet]);
     }

@@ -38,7 +38,10 @@ fn refuse_raw(api: &Api, what: &str, authorization: &[u8], reasons: &[Reason]) {
         [reason] => assert_refused(&response, *reason),
         _ => {
             let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
-            assert!(codes.contains(&response.reason().as_str()), "{what}: not one of {codes:?}: {response:?}");
+            assert!(
+                codes.contains(&response.reason().as_str()),
+                "{what}: not one of {codes:?}: {response:?}"
+            );
         }
     }
     assert_eq!(api.upstream.count(), before, "{what}: the upstream heard of it");

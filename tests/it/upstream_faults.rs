@@ -83,10 +83,16 @@ fn u3_an_address_that_does_not_answer_is_an_answer_in_time() {
 const TRUNCATED: [(&str, &str); 6] = [
     ("half of a length", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 1000\r\n\r\nhalf"),
     ("nothing of a length", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 1000\r\n\r\n"),
-    ("no last chunk", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+    (
+        "no last chunk",
+        "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ),
     ("half a chunk", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf"),
     ("half a size", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n1"),
-    ("no end after the last chunk", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n"),
+    (
+        "no end after the last chunk",
+        "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
+    ),
 ];
 
 #[test]
@@ -103,7 +109,9 @@ fn u4_a_truncated_answer_is_never_passed_off_as_whole() {
             connection.write(&Request::get("/any/cut").octets());
             match connection.wait("GET", PATIENCE) {
                 // Too early for an answer of the upstream's: one of ours.
-                Outcome::Answer(response) if is_refusal(&response) => assert_refused(&response, UpstreamFailed),
+                Outcome::Answer(response) if is_refusal(&response) => {
+                    assert_refused(&response, UpstreamFailed)
+                }
                 Outcome::Answer(response) => {
                     assert!(!response.whole, "{what}: passed off as whole: {response:?}");
                     assert!(connection.ends_within(PATIENCE), "{what}: and the connection goes on");
@@ -130,7 +138,10 @@ const GARBAGE: [(&str, &[u8]); 34] = [
     ("a status of four digits", b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
     ("status 0", b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n"),
     ("status 99", b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n"),
-    ("a switch of protocols", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n"),
+    (
+        "a switch of protocols",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n",
+    ),
     ("bare LF", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
     ("a space before a colon", b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok"),
     ("a folded field", b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok"),
@@ -145,7 +156,10 @@ const GARBAGE: [(&str, &[u8]); 34] = [
     ("a negative length", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok"),
     ("a length of letters", b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
     ("an endless length", b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\nok"),
-    ("a length and chunks", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "a length and chunks",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("an unknown coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok"),
     ("chunked twice", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
     ("chunked not last", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
@@ -179,7 +193,10 @@ fn h11_garbage_is_502_and_the_connection_is_not_used_again() {
 #[test]
 fn h11_heads_past_their_bounds_are_502() {
     let api = api();
-    let wide = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(3000));
+    let wide = format!(
+        "HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n",
+        "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(3000)
+    );
     api.upstream.on_raw("/any/wide", wide, Then::Close);
     assert_refused(&api.gateway.send(&Request::get("/any/wide")), UpstreamFailed);
     api.upstream.on("/any/endless", |exchange| {
@@ -222,17 +239,31 @@ fn h11_what_follows_an_answer_reaches_no_other_client() {
     let poison = "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 6\r\n\r\npoison";
     let forms = [
         ("two answers", format!("HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 2\r\n\r\nok{poison}")),
-        ("more than the length", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 2\r\n\r\nokpoison".to_owned()),
+        (
+            "more than the length",
+            "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 2\r\n\r\nokpoison".to_owned(),
+        ),
         ("a body on 204", format!("HTTP/1.1 204 No Content\r\nX-Upstream: yes\r\n\r\n{poison}")),
         ("a body on 304", format!("HTTP/1.1 304 Not Modified\r\nX-Upstream: yes\r\n\r\n{poison}")),
-        ("after the last chunk", format!("HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{poison}")),
+        (
+            "after the last chunk",
+            format!(
+                "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{poison}"
+            ),
+        ),
     ];
     for (what, answer) in forms {
         api.upstream.on_raw("/any/two", answer, Then::Keep);
         let mut connection = api.gateway.connect();
         for round in 0..5 {
             let tag = format!("{round}");
-            api.upstream.on_raw("/any/mine", format!("HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nX-Tag: {tag}\r\nContent-Length: 4\r\n\r\nmine"), Then::Keep);
+            api.upstream.on_raw(
+                "/any/mine",
+                format!(
+                    "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nX-Tag: {tag}\r\nContent-Length: 4\r\n\r\nmine"
+                ),
+                Then::Keep,
+            );
             connection.write(&Request::get("/any/two").octets());
             let first = connection.answer();
             assert!(!first.text().contains("poison"), "{what}: {first:?}");
@@ -240,7 +271,11 @@ fn h11_what_follows_an_answer_reaches_no_other_client() {
                 connection = api.gateway.connect();
             }
             let next = connection.send(&Request::get("/any/mine"));
-            assert_eq!((next.text().as_str(), next.header("x-tag")), ("mine", Some(tag.as_str())), "{what}: {next:?}");
+            assert_eq!(
+                (next.text().as_str(), next.header("x-tag")),
+                ("mine", Some(tag.as_str())),
+                "{what}: {next:?}"
+            );
             let other = api.gateway.send(&Request::get("/any/mine"));
             assert_eq!(other.text(), "mine", "{what}: {other:?}");
         }
@@ -267,7 +302,11 @@ fn deliveries(stage: &'static str, method: &str) -> (usize, u16) {
             _ => exchange.answer(200, "X-Upstream: yes\r\n", b"ok"),
         }
     });
-    let body = if method == "GET" { Request::get("/any/fail") } else { Request::new(method, "/any/fail").body("pay 100") };
+    let body = if method == "GET" {
+        Request::get("/any/fail")
+    } else {
+        Request::new(method, "/any/fail").body("pay 100")
+    };
     let response = api.gateway.send(&body);
     (asked.load(Ordering::SeqCst), response.status)
 }

@@ -2,7 +2,9 @@
 //! to get through other proxies.
 
 use portcullis::gate::denial::Reason;
-use portcullis::gate::denial::Reason::{ExpectationFailed, HeadersTooLarge, MalformedRequest, MethodNotAllowed};
+use portcullis::gate::denial::Reason::{
+    ExpectationFailed, HeadersTooLarge, MalformedRequest, MethodNotAllowed,
+};
 
 /// A request that a fooled backend would take for a second one. 39 octets.
 pub const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: api.test\r\n\r\n";
@@ -95,8 +97,14 @@ pub const LINES: [(&str, &[u8]); 90] = [
     ("H8 a second Host", b"Host: api.test\r\n"),
     ("H8 a second Host, another", b"host: evil.test\r\n"),
     ("H1 an upgrade to nobody knows what", b"Connection: upgrade\r\nUpgrade: foo\r\n"),
-    ("H1 an upgrade to HTTP/2", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n"),
-    ("H1 an upgrade to WebSocket", b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
+    (
+        "H1 an upgrade to HTTP/2",
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n",
+    ),
+    (
+        "H1 an upgrade to WebSocket",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+    ),
     ("C6 two Authorization lines", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),
     ("C6 two, one of another scheme", b"Authorization: Basic YTpi\r\nAuthorization: Bearer b\r\n"),
 ];
@@ -116,7 +124,11 @@ pub const HEADS: [(&str, &[u8], Reason); 74] = [
     ("H5 a tab for a space", b"GET\t/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 a tab before the version", b"GET /open\tHTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 a space after the version", b"GET /open HTTP/1.1 \r\nHost: api.test\r\n\r\n", MalformedRequest),
-    ("H5 a space after the start line", b"GET /open HTTP/1.1\r\n \r\nHost: api.test\r\n\r\n", MalformedRequest),
+    (
+        "H5 a space after the start line",
+        b"GET /open HTTP/1.1\r\n \r\nHost: api.test\r\n\r\n",
+        MalformedRequest,
+    ),
     ("H5 HTTP/0.9", b"GET /open\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 HTTP/0.9 by name", b"GET /open HTTP/0.9\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 HTTP/2.0", b"GET /open HTTP/2.0\r\nHost: api.test\r\n\r\n", MalformedRequest),
@@ -128,12 +140,20 @@ pub const HEADS: [(&str, &[u8], Reason); 74] = [
     ("H5 no version number", b"GET /open HTTP/\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 the HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", MalformedRequest),
     ("H5 a TLS hello", b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", MalformedRequest),
-    ("H5 the PROXY protocol", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET /open HTTP/1.1\r\n\r\n", MalformedRequest),
+    (
+        "H5 the PROXY protocol",
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET /open HTTP/1.1\r\n\r\n",
+        MalformedRequest,
+    ),
     ("H5 NUL octets", b"\0\0\0\0\r\n\r\n", MalformedRequest),
     ("H12 a bracket in the method", b"G(T /open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H12 no method", b"/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H12 a method beyond ASCII", b"G\xc9T /open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
-    ("H12 a method that begins with a dash", b"-BLARGH /open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
+    (
+        "H12 a method that begins with a dash",
+        b"-BLARGH /open HTTP/1.1\r\nHost: api.test\r\n\r\n",
+        MalformedRequest,
+    ),
     ("H12 TRACE", b"TRACE /open HTTP/1.1\r\nHost: api.test\r\n\r\n", MethodNotAllowed),
     ("H7 CONNECT", b"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n", MethodNotAllowed),
     ("H7 CONNECT to a path", b"CONNECT /open HTTP/1.1\r\nHost: api.test\r\n\r\n", MethodNotAllowed),
@@ -145,7 +165,11 @@ pub const HEADS: [(&str, &[u8], Reason); 74] = [
     ("H7 another host", b"GET http://evil.test/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H7 another port", b"GET http://api.test:81/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H7 no host in the URL", b"GET http:///open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
-    ("H7 user information", b"GET http://u:p@api.test/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
+    (
+        "H7 user information",
+        b"GET http://u:p@api.test/open HTTP/1.1\r\nHost: api.test\r\n\r\n",
+        MalformedRequest,
+    ),
     ("H7 another scheme", b"GET ftp://api.test/open HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H7 a file", b"GET file:///etc/passwd HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H7 a space in the target", b"GET /open x HTTP/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
@@ -171,11 +195,31 @@ pub const HEADS: [(&str, &[u8], Reason); 74] = [
     ("H8 beyond ASCII", b"GET /open HTTP/1.1\r\nHost: \xc3\xa9.test\r\n\r\n", MalformedRequest),
     ("H8 folded", b"GET /open HTTP/1.1\r\nHost:\r\n api.test\r\n\r\n", MalformedRequest),
     ("H8 first line folded", b"GET /open HTTP/1.1\r\n Host: api.test\r\n\r\n", MalformedRequest),
-    ("H2 chunked in HTTP/1.0", b"POST /open HTTP/1.0\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", MalformedRequest),
-    ("H10 an unknown expectation", b"GET /open HTTP/1.1\r\nHost: api.test\r\nExpect: y\r\n\r\n", ExpectationFailed),
-    ("H10 two expectations", b"POST /open HTTP/1.1\r\nHost: api.test\r\nExpect: y, 100-continue\r\nContent-Length: 39\r\n\r\n", ExpectationFailed),
-    ("H10 a doubtful expectation", b"POST /open HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue-\r\nContent-Length: 39\r\n\r\n", ExpectationFailed),
-    ("H10 an expectation with words before", b"GET /open HTTP/1.1\r\nHost: api.test\r\nExpect: y 100-continue\r\n\r\n", ExpectationFailed),
+    (
+        "H2 chunked in HTTP/1.0",
+        b"POST /open HTTP/1.0\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        MalformedRequest,
+    ),
+    (
+        "H10 an unknown expectation",
+        b"GET /open HTTP/1.1\r\nHost: api.test\r\nExpect: y\r\n\r\n",
+        ExpectationFailed,
+    ),
+    (
+        "H10 two expectations",
+        b"POST /open HTTP/1.1\r\nHost: api.test\r\nExpect: y, 100-continue\r\nContent-Length: 39\r\n\r\n",
+        ExpectationFailed,
+    ),
+    (
+        "H10 a doubtful expectation",
+        b"POST /open HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue-\r\nContent-Length: 39\r\n\r\n",
+        ExpectationFailed,
+    ),
+    (
+        "H10 an expectation with words before",
+        b"GET /open HTTP/1.1\r\nHost: api.test\r\nExpect: y 100-continue\r\n\r\n",
+        ExpectationFailed,
+    ),
     ("H9 an endless method", &[b'A'; 20_000], HeadersTooLarge),
 ];
 

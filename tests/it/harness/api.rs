@@ -92,7 +92,11 @@ pub fn usual(upstream: &Upstream) -> Setup {
 #[track_caller]
 pub fn assert_refused(response: &Response, reason: Reason) {
     assert!(is_refusal(response), "not refused for {}: {response:?}", reason.code());
-    assert_eq!((response.status, response.reason().as_str()), (reason.status(), reason.code()), "{response:?}");
+    assert_eq!(
+        (response.status, response.reason().as_str()),
+        (reason.status(), reason.code()),
+        "{response:?}"
+    );
 }
 
 /// Fails unless the upstream's own answer came through.

@@ -28,7 +28,8 @@ const KNOWN: [&str; 18] = [
 ];
 
 /// Headers of the recording upstream's own, which are passed on.
-const OF_THE_UPSTREAM: [&str; 7] = ["x-upstream", "x-tag", "set-cookie", "etag", "last-modified", "location", "link"];
+const OF_THE_UPSTREAM: [&str; 7] =
+    ["x-upstream", "x-tag", "set-cookie", "etag", "last-modified", "location", "link"];
 
 /// Members of a problem body that config.md section 3 requires.
 const MEMBERS: [&str; 5] = ["type", "title", "status", "reason", "request_id"];
@@ -39,7 +40,10 @@ pub fn check(response: &Response, method: &str) {
     for (name, value) in &response.headers {
         let name = name.to_ascii_lowercase();
         let from_upstream = OF_THE_UPSTREAM.contains(&name.as_str());
-        assert!(KNOWN.contains(&name.as_str()) || from_upstream, "{name}: {value} may not leave: {response:?}");
+        assert!(
+            KNOWN.contains(&name.as_str()) || from_upstream,
+            "{name}: {value} may not leave: {response:?}"
+        );
         assert!(!(from_upstream && is_refusal(response)), "a refusal passed {name} on: {response:?}");
     }
     let everything = format!("{:?}\n{}", response.headers, response.text());
@@ -78,7 +82,10 @@ fn check_refusal(response: &Response, method: &str) {
     assert_ne!(reason, Reason::Internal, "a bug answered: {response:?}");
     check_challenge(reason, response);
     if response.status == 405 {
-        assert!(response.header("allow").is_some(), "RFC 9110 section 15.5.6: 405 without Allow: {response:?}");
+        assert!(
+            response.header("allow").is_some(),
+            "RFC 9110 section 15.5.6: 405 without Allow: {response:?}"
+        );
     }
     if response.status == 503 {
         let wait = response.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());

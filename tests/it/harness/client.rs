@@ -215,7 +215,7 @@ impl Connection {
             match self.wait(method, PATIENCE) {
                 Outcome::Answer(response) if response.status < 200 => {}
                 Outcome::Answer(response) => return response,
-                outcome => panic!("waited for an answer and got {outcome:?}"),
+                outcome @ (Outcome::Closed | Outcome::Silence) => panic!("waited for an answer: {outcome:?}"),
             }
         }
     }
@@ -242,14 +242,6 @@ impl Connection {
                 },
             }
         }
-    }
-
-    /// Reads one piece of what comes, without any framing; empty at the end.
-    pub fn read_some(&mut self) -> Vec<u8> {
-        if self.buffer.is_empty() {
-            self.fill(Instant::now() + PATIENCE).expect("octets or the end, in time");
-        }
-        std::mem::take(&mut self.buffer)
     }
 
     /// Reads, without any framing, until `text` has come; gives everything read.
@@ -315,7 +307,9 @@ impl Connection {
                 Ok(true)
             }
             // A close with unread octets of ours on the way arrives as a reset.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -330,7 +324,9 @@ pub fn send_raw(address: SocketAddr, octets: &[u8]) -> Vec<Response> {
         match connection.wait("GET", PATIENCE) {
             Outcome::Answer(response) => answers.push(response),
             Outcome::Closed => return answers,
-            Outcome::Silence => panic!("neither an answer nor the end for {:?}", String::from_utf8_lossy(octets)),
+            Outcome::Silence => {
+                panic!("neither an answer nor the end for {:?}", String::from_utf8_lossy(octets))
+            }
         }
     }
 }

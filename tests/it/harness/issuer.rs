@@ -61,7 +61,6 @@ pub const FAULTS: [Fault; 12] = [
 struct State {
     keys: Mutex<Vec<Key>>,
     fault: Mutex<Fault>,
-    extra_headers: Mutex<String>,
     fetches: AtomicUsize,
     not_modified: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -91,7 +90,6 @@ impl Issuer {
         let state = Arc::new(State {
             keys: Mutex::new(keys),
             fault: Mutex::new(Fault::None),
-            extra_headers: Mutex::default(),
             fetches: AtomicUsize::new(0),
             not_modified: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
@@ -177,11 +175,6 @@ impl Issuer {
         *self.state.fault.lock().expect("no test panics in here") = fault;
     }
 
-    /// More header lines for the key set, each with its CRLF.
-    pub fn set_headers(&self, lines: &str) {
-        lines.clone_into(&mut self.state.extra_headers.lock().expect("no test panics in here"));
-    }
-
     /// Fetches of the key set so far, whatever they were answered with.
     pub fn fetches(&self) -> usize {
         self.state.fetches.load(Ordering::SeqCst)
@@ -226,14 +219,13 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
     let fault = *state.fault.lock().expect("no test panics in here");
     match fault {
         Fault::None => {
-            let extra = state.extra_headers.lock().expect("no test panics in here").clone();
             let tag = etag(&document);
             if exchange.request.header("if-none-match") == Some(tag.as_str()) {
                 state.not_modified.fetch_add(1, Ordering::SeqCst);
-                exchange.write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{extra}\r\n").as_bytes())?;
+                exchange.write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n").as_bytes())?;
                 return Ok(Then::Keep);
             }
-            exchange.answer(200, &format!("{JSON}ETag: {tag}\r\n{extra}"), document.as_bytes())
+            exchange.answer(200, &format!("{JSON}ETag: {tag}\r\n"), document.as_bytes())
         }
         Fault::Hang => {
             while !state.over.load(Ordering::SeqCst) {
@@ -250,7 +242,8 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
         Fault::Drip => drip(exchange, state),
         Fault::RedirectLoop => exchange.answer(302, "Location: /jwks.json\r\n", b""),
         Fault::RedirectElsewhere => {
-            let port = exchange.request.header("host").and_then(|host| host.rsplit(':').next().map(str::to_owned));
+            let port =
+                exchange.request.header("host").and_then(|host| host.rsplit(':').next().map(str::to_owned));
             let line = format!("Location: http://localhost:{}/elsewhere\r\n", port.unwrap_or_default());
             exchange.answer(302, &line, b"")
         }
@@ -268,7 +261,8 @@ fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
 
 fn huge(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
     const LENGTH: usize = 200_000_000;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n");
     exchange.write(head.as_bytes())?;
     exchange.write(br#"{"keys":["#)?;
     let blanks = vec![b' '; 64 << 10];
@@ -280,7 +274,8 @@ fn huge(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
 }
 
 fn drip(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
-    exchange.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    exchange
+        .write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     while !state.over.load(Ordering::SeqCst) {
         exchange.write(b"1\r\n \r\n")?;
         state.sent.fetch_add(1, Ordering::SeqCst);

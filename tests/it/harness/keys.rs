@@ -36,7 +36,8 @@ static SHARED_RSA: LazyLock<Arc<Material>> = LazyLock::new(|| Arc::new(rsa(KeySi
 
 /// Every algorithm the gateway serves.
 pub const ALGORITHMS: [&str; 12] = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "HS256", "HS384", "HS512",
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "HS256", "HS384",
+    "HS512",
 ];
 
 impl Key {
@@ -49,12 +50,6 @@ impl Key {
             _ if algorithm == "ES384" => Arc::new(ec("P-384")),
             _ => Arc::new(ec("P-256")),
         };
-        Self { id: id.to_owned(), algorithm: algorithm.to_owned(), material }
-    }
-
-    /// A new RSA key of its own.
-    pub fn new_rsa(algorithm: &str, id: &str) -> Self {
-        let material = Arc::new(rsa(KeySize::Rsa2048));
         Self { id: id.to_owned(), algorithm: algorithm.to_owned(), material }
     }
 

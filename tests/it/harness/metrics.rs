@@ -27,14 +27,16 @@ impl Scrape {
     #[track_caller]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let samples = lines.map(|line| sample(line).unwrap_or_else(|| panic!("not a sample: {line:?}"))).collect();
+        let samples =
+            lines.map(|line| sample(line).unwrap_or_else(|| panic!("not a sample: {line:?}"))).collect();
         Self { samples, text: text.to_owned() }
     }
 
     /// The sum of the samples of this name (without `portcullis_`) that have all of these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |sample: &&Sample| {
-            let has = |(label, value): &(&str, &str)| sample.labels.get(*label).is_some_and(|had| had == value);
+            let has =
+                |(label, value): &(&str, &str)| sample.labels.get(*label).is_some_and(|had| had == value);
             sample.name == name && labels.iter().all(has)
         };
         self.samples.iter().filter(fits).map(|sample| sample.value).sum()

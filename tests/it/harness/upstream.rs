@@ -39,8 +39,6 @@ pub enum Then {
 pub struct Exchange {
     /// The head; the body is read by [`Exchange::body`].
     pub request: Head,
-    /// Counts connections from 0.
-    pub connection: usize,
     reader: Reader,
     output: TcpStream,
     state: Arc<State>,
@@ -91,7 +89,11 @@ impl Upstream {
 
     /// Answers requests whose path (without query) is `path` so; `path` may end with `*`. The last one given
     /// counts.
-    pub fn on(&self, path: &str, handler: impl Fn(&mut Exchange) -> io::Result<Then> + Send + Sync + 'static) {
+    pub fn on(
+        &self,
+        path: &str,
+        handler: impl Fn(&mut Exchange) -> io::Result<Then> + Send + Sync + 'static,
+    ) {
         let mut handlers = self.state.handlers.write().expect("no test panics in here");
         handlers.push_front((path.to_owned(), Arc::new(handler)));
     }
@@ -249,8 +251,7 @@ fn serve(stream: TcpStream, state: &Arc<State>) {
         };
         let handler = find(state, head.path());
         let Ok(output) = output.try_clone() else { break };
-        let mut exchange =
-            Exchange { request: head, connection, reader: input, output, state: Arc::clone(state), place };
+        let mut exchange = Exchange { request: head, reader: input, output, state: Arc::clone(state), place };
         match handler(&mut exchange) {
             Ok(Then::Keep) => reader = Some(exchange.reader),
             Ok(Then::Close) | Err(_) => break,
@@ -258,9 +259,9 @@ fn serve(stream: TcpStream, state: &Arc<State>) {
     }
     // The other clones of the socket keep it open: it ends here by being shut down, or reset where that was
     // asked for.
-    state.open.lock().expect("no test panics in here").retain(|open| {
-        !matches!((open.peer_addr(), output.peer_addr()), (Ok(one), Ok(other)) if one == other)
-    });
+    state.open.lock().expect("no test panics in here").retain(
+        |open| !matches!((open.peer_addr(), output.peer_addr()), (Ok(one), Ok(other)) if one == other),
+    );
     let lingers = socket2::SockRef::from(&output).linger().ok().flatten().is_none();
     if lingers {
         output.shutdown(Shutdown::Both).ok();

@@ -32,7 +32,9 @@ const FORMS: [(&str, Break); 33] = [
     ("an upstream nobody knows", |text| {
         format!("{text}  \"/x\": {{require: public, upstream: nowhere}}\n").into_bytes()
     }),
-    ("an issuer nobody knows", |text| format!("{text}  \"/x\": {{require: {{issuers: [nobody]}}}}\n").into_bytes()),
+    ("an issuer nobody knows", |text| {
+        format!("{text}  \"/x\": {{require: {{issuers: [nobody]}}}}\n").into_bytes()
+    }),
     ("a condition that does not compile", |text| {
         format!("{text}  \"/x\": {{require: {{when: 'claims.sub =='}}}}\n").into_bytes()
     }),
@@ -47,7 +49,9 @@ const FORMS: [(&str, Break); 33] = [
     ("a bomb of aliases", |text| (bomb() + text).into_bytes()),
     ("great depth", |text| format!("{text}  \"/x\": {}\n", "[".repeat(100_000)).into_bytes()),
     ("great size", |text| [text.as_bytes(), &b"# blank\n".repeat(8 << 20)].concat()),
-    ("another port", |text| text.replace("listeners: [\"127.0.0.1:", "listeners: [\"127.0.0.2:").into_bytes()),
+    ("another port", |text| {
+        text.replace("listeners: [\"127.0.0.1:", "listeners: [\"127.0.0.2:").into_bytes()
+    }),
     ("other workers", |text| text.replace("workers: 2", "workers: 3").into_bytes()),
     ("a key file that is not there", |text| text.replace("corp.json", "nowhere.json").into_bytes()),
 ];
@@ -79,7 +83,8 @@ fn k7_a_broken_file_changes_nothing() {
     let sound = api.gateway.config();
     let bold = format!("{sound}  \"GET /sneaked\": public\n");
     for (what, broken) in FORMS {
-        let (generation, failed) = (api.gateway.generation(), api.gateway.metric("config_reloads_total", &[]));
+        let (generation, failed) =
+            (api.gateway.generation(), api.gateway.metric("config_reloads_total", &[]));
         api.gateway.replace("portcullis.yaml", broken(&bold));
         let response = api.gateway.reload();
         assert!((400..600).contains(&response.status), "{what}: {response:?}");
@@ -132,9 +137,7 @@ fn k7_something_else_than_a_file_changes_nothing() {
 #[test]
 fn k7_k10_a_refused_reload_says_where_and_what_and_keeps_secrets() {
     let secret = canary::secret(&(random_name() + &random_name()));
-    let api = Api::with(|setup| {
-        setup.file("secret", &secret).yaml_tail("# a comment to move the lines")
-    });
+    let api = Api::with(|setup| setup.file("secret", &secret).yaml_tail("# a comment to move the lines"));
     let text = api.gateway.config();
     let line = text.lines().position(|line| line.starts_with("issuers:")).expect("there are issuers") + 2;
     api.gateway.replace("portcullis.yaml", text.replace("audience:", "audiance:"));

@@ -57,20 +57,30 @@ fn j7_j8_nothing_critical_is_understood() {
         refuse(&api, &members.to_string(), &with(members.clone()).sign(), &[MalformedToken]);
     }
     // Unencoded, as RFC 7797 would have it: the payload itself between the dots.
-    let header = encode(json!({"alg": "ES256", "kid": "k1", "b64": false, "crit": ["b64"]}).to_string().as_bytes());
+    let header =
+        encode(json!({"alg": "ES256", "kid": "k1", "b64": false, "crit": ["b64"]}).to_string().as_bytes());
     let input = format!("{header}.{{}}");
     let raw = format!("{input}.{}", encode(&api.issuer.key().sign(input.as_bytes())));
-    refuse_raw(&api, "a raw payload", format!("Bearer {raw}").as_bytes(), &[MalformedToken, MalformedRequest]);
-    refuse(&api, "crit in the payload", &signed(&api.issuer.key(), r#"{"alg":"ES256","kid":"k1"}"#, &claims(&api, r#","crit":["exp"]"#)), &[
-        MalformedToken,
-    ]);
+    refuse_raw(
+        &api,
+        "a raw payload",
+        format!("Bearer {raw}").as_bytes(),
+        &[MalformedToken, MalformedRequest],
+    );
+    refuse(
+        &api,
+        "crit in the payload",
+        &signed(&api.issuer.key(), r#"{"alg":"ES256","kid":"k1"}"#, &claims(&api, r#","crit":["exp"]"#)),
+        &[MalformedToken],
+    );
 }
 
 #[test]
 fn j9_encrypted_and_compressed_tokens_are_none_of_ours() {
     let api = Api::start();
     let part = |text: &str| encode(text.as_bytes());
-    let five = |header: &str| format!("{}.{}.{}.{}.{}", part(header), part("k"), part("iv"), part("c"), part("t"));
+    let five =
+        |header: &str| format!("{}.{}.{}.{}.{}", part(header), part("k"), part("iv"), part("c"), part("t"));
     let headers = [
         r#"{"alg":"dir","enc":"A256GCM"}"#,
         r#"{"alg":"RSA-OAEP","enc":"A256GCM","cty":"JWT"}"#,
@@ -86,7 +96,12 @@ fn j9_encrypted_and_compressed_tokens_are_none_of_ours() {
     let nested = signed(&api.issuer.key(), r#"{"alg":"ES256","kid":"k1","cty":"JWT"}"#, inner.as_bytes());
     refuse(&api, "nested", &nested, &[MalformedToken]);
     let zipped = api.issuer.token().scope("orders:read").header("zip", json!("DEF"));
-    refuse(&api, "zip", &signed(&api.issuer.key(), &zipped.header_text(), b"\x78\x9c\x03\x00"), &[MalformedToken]);
+    refuse(
+        &api,
+        "zip",
+        &signed(&api.issuer.key(), &zipped.header_text(), b"\x78\x9c\x03\x00"),
+        &[MalformedToken],
+    );
 }
 
 #[test]
@@ -96,7 +111,8 @@ fn j10_there_is_one_serialization_of_three_parts() {
     let parts: Vec<&str> = sound.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("three parts") };
     let json_form = json!({"payload": payload, "protected": header, "signature": signature}).to_string();
-    let flat = json!({"payload": payload, "signatures": [{"protected": header, "signature": signature}]}).to_string();
+    let flat = json!({"payload": payload, "signatures": [{"protected": header, "signature": signature}]})
+        .to_string();
     let cases = [
         format!("{header}.{payload}"),
         header.to_owned(),
@@ -190,7 +206,9 @@ fn j12_json_is_read_strictly() {
         let what = String::from_utf8_lossy(text).into_owned();
         refuse(&api, &what, &signed(&key, header, text), &[MalformedToken, MissingClaim]);
     }
-    for header in [" ", "null", "[]", "{}", "{\"alg\":\"ES256\",}", "\u{feff}{\"alg\":\"ES256\",\"kid\":\"k1\"}"] {
+    for header in
+        [" ", "null", "[]", "{}", "{\"alg\":\"ES256\",}", "\u{feff}{\"alg\":\"ES256\",\"kid\":\"k1\"}"]
+    {
         refuse(&api, header, &signed(&key, header, sound.as_bytes()), &[MalformedToken]);
     }
 }
@@ -204,7 +222,8 @@ fn j18_size_and_depth_are_bounded() {
     let long = |length: usize| format!(r#","a":"{}""#, "a".repeat(length));
     api.allows_token(&signed(&key, header, &claims(&api, &deep(8))));
     api.allows_token(&signed(&key, header, &claims(&api, &long(4 << 10))));
-    for (what, more) in [("deep", deep(100)), ("very deep", deep(2800)), ("longer than 8 KiB", long(7 << 10))] {
+    for (what, more) in [("deep", deep(100)), ("very deep", deep(2800)), ("longer than 8 KiB", long(7 << 10))]
+    {
         refuse(&api, what, &signed(&key, header, &claims(&api, &more)), &[MalformedToken]);
     }
     let huge = signed(&key, header, &claims(&api, &long(1 << 20)));
@@ -221,9 +240,15 @@ fn j17_another_kind_of_token_is_no_access_token() {
     let api = Api::start();
     let token = || api.issuer.token().scope("orders:read");
     let others = [
-        ("an ID token", token().merge(json!({"nonce": "n-0S6", "at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng", "auth_time": now()}))),
+        (
+            "an ID token",
+            token().merge(json!({"nonce": "n-0S6", "at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng", "auth_time": now()})),
+        ),
         ("a logout token", token().header("typ", json!("logout+jwt"))),
-        ("a logout token by its events", token().set("events", json!({"http://schemas.openid.net/event/backchannel-logout": {}}))),
+        (
+            "a logout token by its events",
+            token().set("events", json!({"http://schemas.openid.net/event/backchannel-logout": {}})),
+        ),
         ("a refresh token", token().header("typ", json!("refresh+jwt"))),
         ("a refresh token by its use", token().set("token_use", json!("refresh"))),
         ("an ID token by its use", token().set("token_use", json!("id"))),
@@ -263,7 +288,13 @@ fn c6_one_authorization_in_one_form() {
     for value in malformed {
         refuse_raw(&api, &value, value.as_bytes(), &[MalformedRequest, MalformedToken, NoCredentials]);
     }
-    for other in [format!("Basic YTpi, Bearer {token}"), format!("JWT {token}"), token.clone(), format!("DPoP {token}"), String::new()] {
+    for other in [
+        format!("Basic YTpi, Bearer {token}"),
+        format!("JWT {token}"),
+        token.clone(),
+        format!("DPoP {token}"),
+        String::new(),
+    ] {
         refuse_raw(&api, &other, other.as_bytes(), &[NoCredentials, MalformedRequest]);
     }
     // RFC 9700 section 4.3.2: neither the query nor a form carries a token where nobody said so.

@@ -1,7 +1,8 @@
 //! J13, J14, J19, J20 and C1 to C4: registered claims, their types, and time.
 
 use portcullis::gate::denial::Reason::{
-    Expired, LivesTooLong, MalformedToken, MissingClaim, NotYetValid, UntrustedIssuer, WrongAudience, WrongType,
+    Expired, LivesTooLong, MalformedToken, MissingClaim, NotYetValid, UntrustedIssuer, WrongAudience,
+    WrongType,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +30,16 @@ fn j13_registered_claims_have_their_types() {
             refuse(&api, &format!("{name} {value}"), &token, &[MalformedToken, MissingClaim]);
         }
     }
-    for value in [json!(1), json!(true), json!({}), Value::Null, json!([1]), json!([["api"]]), json!(["api", 1]), json!(["api", null])] {
+    for value in [
+        json!(1),
+        json!(true),
+        json!({}),
+        Value::Null,
+        json!([1]),
+        json!([["api"]]),
+        json!(["api", 1]),
+        json!(["api", null]),
+    ] {
         let token = api.issuer.token().scope("orders:read").set("aud", value.clone()).sign();
         refuse(&api, &format!("aud {value}"), &token, &[MalformedToken, MissingClaim]);
     }
@@ -92,7 +102,11 @@ fn c1_c2_c3_time_is_checked_with_leeway_and_no_more() {
         ("no expiry", token().without("exp"), MissingClaim),
         ("not begun", token().set("nbf", at(70)), NotYetValid),
         ("issued in the future", token().set("iat", at(70)), NotYetValid),
-        ("issued in 2200", token().merge(json!({"iat": 7_258_118_400_i64, "exp": 7_258_118_500_i64})), NotYetValid),
+        (
+            "issued in 2200",
+            token().merge(json!({"iat": 7_258_118_400_i64, "exp": 7_258_118_500_i64})),
+            NotYetValid,
+        ),
         ("lives too long", token().set("exp", at(3700)), LivesTooLong),
         ("a hundred years", token().set("exp", at(100 * 365 * 86400)), LivesTooLong),
         ("too long without iat", token().without("iat").set("exp", at(3700)), LivesTooLong),
@@ -107,8 +121,25 @@ fn c1_c2_c3_time_is_checked_with_leeway_and_no_more() {
 fn j19_numbers_are_dates_or_refused() {
     let api = Api::start();
     let texts = [
-        "0", "-0", "-1", "1", "1.9", "-1.5", "1e1", "1e18", "1e19", "1e308", "1e400", "-1e400", "9223372036854775807",
-        "9223372036854775808", "18446744073709551615", "18446744073709551616", "4294967296", "253402300800", "0.1e-400",
+        "0",
+        "-0",
+        "-1",
+        "1",
+        "1.9",
+        "-1.5",
+        "1e1",
+        "1e18",
+        "1e19",
+        "1e308",
+        "1e400",
+        "-1e400",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "4294967296",
+        "253402300800",
+        "0.1e-400",
         "99999999999999999999999999999999",
     ];
     let refusals = [Expired, LivesTooLong, MalformedToken, NotYetValid];
@@ -116,7 +147,8 @@ fn j19_numbers_are_dates_or_refused() {
         for name in ["exp", "nbf", "iat"] {
             let claims = api.issuer.token().scope("orders:read").without(name).claims_text();
             let claims = format!("{},\"{name}\":{text}}}", claims.trim_end_matches('}'));
-            let token = canary::token(api.issuer.key().compact(r#"{"alg":"ES256","kid":"k1"}"#, claims.as_bytes()));
+            let token =
+                canary::token(api.issuer.key().compact(r#"{"alg":"ES256","kid":"k1"}"#, claims.as_bytes()));
             let response = api.gateway.get("/orders/1", &token);
             // A token may have begun at any time in the past.
             let past = text.parse::<f64>().is_ok_and(|date| date >= 0.0 && date < now() as f64);
@@ -128,7 +160,8 @@ fn j19_numbers_are_dates_or_refused() {
     for text in ["NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10", "1_000"] {
         let claims = api.issuer.token().without("exp").claims_text();
         let claims = format!("{},\"exp\":{text}}}", claims.trim_end_matches('}'));
-        let token = canary::token(api.issuer.key().compact(r#"{"alg":"ES256","kid":"k1"}"#, claims.as_bytes()));
+        let token =
+            canary::token(api.issuer.key().compact(r#"{"alg":"ES256","kid":"k1"}"#, claims.as_bytes()));
         refuse(&api, text, &token, &[MalformedToken]);
     }
 }
@@ -141,8 +174,21 @@ fn c4_the_audience_is_ours_exactly() {
         api.allows_token(&with(audience));
     }
     let others = [
-        json!([]), json!(""), json!([""]), json!("API"), json!("api "), json!(" api"), json!("api,other"), json!("api other"),
-        json!("apis"), json!("ap"), json!("https://api"), json!("api/"), json!("*"), json!(["other"]), json!("api\u{0}"),
+        json!([]),
+        json!(""),
+        json!([""]),
+        json!("API"),
+        json!("api "),
+        json!(" api"),
+        json!("api,other"),
+        json!("api other"),
+        json!("apis"),
+        json!("ap"),
+        json!("https://api"),
+        json!("api/"),
+        json!("*"),
+        json!(["other"]),
+        json!("api\u{0}"),
     ];
     for audience in others {
         refuse(&api, &audience.to_string(), &with(audience), &[WrongAudience, MissingClaim]);
@@ -156,7 +202,9 @@ fn j17_the_access_token_profile_asks_for_its_claims() {
     let api = Api::with_issuer(Issuer::start(), |setup, issuer| {
         setup.issuer_with("corp", issuer, "token_type: at+jwt")
     });
-    let token = || api.issuer.token().scope("orders:read").header("typ", json!("at+jwt")).set("client_id", json!("app"));
+    let token = || {
+        api.issuer.token().scope("orders:read").header("typ", json!("at+jwt")).set("client_id", json!("app"))
+    };
     api.allows_token(&token().sign());
     api.allows_token(&token().header("typ", json!("application/AT+JWT")).sign());
     for typ in [json!("JWT"), json!("at"), json!("at+jwt2"), json!("")] {
@@ -175,7 +223,16 @@ fn j20_claims_do_not_write_headers() {
         setup.route("GET /me", "{require: authenticated, forward: {headers: {X-Subject: sub}}}")
     });
     let long = "a".repeat(5000);
-    let subjects = ["a\r\nX-Role: admin", "a\nX-Role: admin", "a\rX-Role: admin", "a\u{0}b", "a\u{7f}b", "a\u{1b}[31m", "\t", long.as_str()];
+    let subjects = [
+        "a\r\nX-Role: admin",
+        "a\nX-Role: admin",
+        "a\rX-Role: admin",
+        "a\u{0}b",
+        "a\u{7f}b",
+        "a\u{1b}[31m",
+        "\t",
+        long.as_str(),
+    ];
     for subject in subjects {
         let token = api.issuer.token().set("sub", json!(subject)).sign();
         let before = api.upstream.count();

@@ -17,8 +17,20 @@ fn j1_none_is_no_algorithm() {
     let sound = api.reader();
     let signature = decode(sound.rsplit_once('.').expect("three parts").1);
     let algorithms = [
-        json!("none"), json!("None"), json!("NONE"), json!("nOnE"), json!("none "), json!(" none"), json!(""),
-        Value::Null, json!(0), json!(false), json!([]), json!(["none"]), json!({}), json!("none\u{0}"),
+        json!("none"),
+        json!("None"),
+        json!("NONE"),
+        json!("nOnE"),
+        json!("none "),
+        json!(" none"),
+        json!(""),
+        Value::Null,
+        json!(0),
+        json!(false),
+        json!([]),
+        json!(["none"]),
+        json!({}),
+        json!("none\u{0}"),
     ];
     let with = |algorithm: &Value| api.issuer.token().scope("orders:read").header("alg", algorithm.clone());
     let mut tokens: Vec<Token> = algorithms.iter().map(with).collect();
@@ -62,9 +74,15 @@ fn j2_a_public_key_is_no_secret() {
         ];
         for algorithm in ["HS256", "HS384", "HS512"] {
             for (n, secret) in secrets.iter().enumerate() {
-                let token = Token::new(&api.issuer.iss, key).scope("orders:read").header("alg", json!(algorithm));
+                let token =
+                    Token::new(&api.issuer.iss, key).scope("orders:read").header("alg", json!(algorithm));
                 let forged = token.with_signature(&mac(algorithm, secret, token.signing_input().as_bytes()));
-                refuse(&api, &format!("{algorithm} {} {n}", key.algorithm), &forged, &[UnknownKey, BadSignature]);
+                refuse(
+                    &api,
+                    &format!("{algorithm} {} {n}", key.algorithm),
+                    &forged,
+                    &[UnknownKey, BadSignature],
+                );
             }
         }
     }
@@ -74,7 +92,10 @@ fn j2_a_public_key_is_no_secret() {
 fn j3_the_algorithm_is_the_keys_not_the_tokens() {
     let rsa = Key::new("RS256", "rsa");
     let issuer = Issuer::with_keys(vec![
-        Key::new("ES256", "es256"), rsa.clone(), Key::new("ES384", "es384"), Key::new("EdDSA", "ed"),
+        Key::new("ES256", "es256"),
+        rsa.clone(),
+        Key::new("ES384", "es384"),
+        Key::new("EdDSA", "ed"),
     ]);
     let api = Api::with_issuer(issuer, |setup, issuer| setup.issuer("corp", issuer));
     // The right key and a sound signature, of another algorithm of the same key.
@@ -94,7 +115,8 @@ fn j3_the_algorithm_is_the_keys_not_the_tokens() {
             refuse(&api, &what, &relabelled, &[UnknownKey, BadSignature]);
         }
     }
-    for unknown in ["ES256K", "ES512", "RS1", "RSA-OAEP", "dir", "A256GCM", "HS1", "Ed448", "es256", "ESP256"] {
+    for unknown in ["ES256K", "ES512", "RS1", "RSA-OAEP", "dir", "A256GCM", "HS1", "Ed448", "es256", "ESP256"]
+    {
         let token = api.issuer.token().scope("orders:read").header("alg", json!(unknown)).sign();
         refuse(&api, unknown, &token, &[MalformedToken, UnknownKey]);
     }
@@ -103,7 +125,8 @@ fn j3_the_algorithm_is_the_keys_not_the_tokens() {
 #[test]
 fn j3_an_issuers_list_of_algorithms_is_obeyed() {
     let issuer = Issuer::with_keys(vec![Key::new("ES256", "k1"), Key::new("EdDSA", "k2")]);
-    let api = Api::with_issuer(issuer, |setup, issuer| setup.issuer_with("corp", issuer, "algorithms: [ES256]"));
+    let api =
+        Api::with_issuer(issuer, |setup, issuer| setup.issuer_with("corp", issuer, "algorithms: [ES256]"));
     let keys = api.issuer.keys();
     api.allows_token(&Token::new(&api.issuer.iss, &keys[0]).scope("orders:read").sign());
     let other = Token::new(&api.issuer.iss, &keys[1]).scope("orders:read").sign();
@@ -139,10 +162,24 @@ fn j4_a_token_does_not_bring_its_own_key() {
 fn j5_a_kid_is_an_opaque_name() {
     let api = Api::start();
     let kids = [
-        json!("../../../../dev/null"), json!("/proc/self/environ"), json!("key' UNION SELECT 'x"), json!("k1\u{0}"),
-        json!("k1 "), json!(" k1"), json!("K1"), json!("k1\r\n{\"level\":\"info\",\"forged\":true}"), json!("%s%n"),
-        json!("${jndi:ldap://x}"), json!(""), json!("a".repeat(257)), json!("a".repeat(4000)), json!(["k1"]), json!(1),
-        json!({"k1": 1}), Value::Null, json!(true),
+        json!("../../../../dev/null"),
+        json!("/proc/self/environ"),
+        json!("key' UNION SELECT 'x"),
+        json!("k1\u{0}"),
+        json!("k1 "),
+        json!(" k1"),
+        json!("K1"),
+        json!("k1\r\n{\"level\":\"info\",\"forged\":true}"),
+        json!("%s%n"),
+        json!("${jndi:ldap://x}"),
+        json!(""),
+        json!("a".repeat(257)),
+        json!("a".repeat(4000)),
+        json!(["k1"]),
+        json!(1),
+        json!({"k1": 1}),
+        Value::Null,
+        json!(true),
     ];
     for kid in kids {
         let token = api.issuer.token().scope("orders:read").header("kid", kid.clone()).sign();
@@ -154,8 +191,8 @@ fn j5_a_kid_is_an_opaque_name() {
 #[test]
 fn j6_psychic_signatures_are_bad_ones() {
     const ORDER: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
-        0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+        0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
     let api = Api::start();
     let mut below = ORDER;
@@ -170,7 +207,9 @@ fn j6_psychic_signatures_are_bad_ones() {
         }
     }
     // Of a wrong length, or in DER.
-    for signature in [vec![], vec![0; 1], vec![0; 63], vec![0; 65], vec![0; 128], vec![0x30, 6, 2, 1, 1, 2, 1, 1]] {
+    for signature in
+        [vec![], vec![0; 1], vec![0; 63], vec![0; 65], vec![0; 128], vec![0x30, 6, 2, 1, 1, 2, 1, 1]]
+    {
         let token = api.issuer.token().scope("orders:read").with_signature(&signature);
         refuse(&api, &format!("{} octets", signature.len()), &token, &[BadSignature, MalformedToken]);
     }
@@ -232,7 +271,10 @@ fn j11_every_changed_bit_is_noticed() {
             if octets[at].is_ascii_control() || octets[at] == b' ' || octets[at] == b',' {
                 continue;
             }
-            connection.write(&[b"GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ", &*octets, b"\r\n\r\n"].concat());
+            connection.write(
+                &[b"GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ", &*octets, b"\r\n\r\n"]
+                    .concat(),
+            );
             let response = connection.answer();
             assert!(matches!(response.status, 400 | 401), "octet {at} bit {bit}: {response:?}");
             if response.closes() {
@@ -255,7 +297,11 @@ fn j16_a_key_belongs_to_its_issuer() {
     assert_eq!(gateway.get("/me", &other.mint("")).status, 200);
     for (of, by) in [(&one, &other), (&other, &one)] {
         let response = gateway.get("/me", &of.token().signed_by(&by.key()).sign());
-        assert_eq!((response.status, response.reason()), (401, BadSignature.code().to_owned()), "{response:?}");
+        assert_eq!(
+            (response.status, response.reason()),
+            (401, BadSignature.code().to_owned()),
+            "{response:?}"
+        );
     }
     assert_eq!(upstream.count(), 2);
 }
