@@ -1,1 +1,144 @@
-//! admin (skeleton)
+//! The operator's listener: `/metrics`, the probes, and what the gateway says and does when asked.
+//!
+//! It is a listener of its own, on loopback in every example, and it defends itself as if it were not
+//! (threats O3): probes and `/metrics` are open, everything else asks for the token (compared in constant time)
+//! unless the listener is on loopback and no token is set; `Host` has to be one that this listener has, so that
+//! a web page cannot reach it by rebinding its own name; heads and connections have bounds.
+
+pub mod api;
+pub mod readiness;
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use secrecy::SecretString;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::admin::readiness::Readiness;
+use crate::metrics::Metrics;
+
+/// What the listener needs.
+pub struct Parts {
+    /// As configured.
+    pub address: SocketAddr,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// What `/readyz` says.
+    pub readiness: Arc<Readiness>,
+    /// What reaches control.
+    pub controls: Controls,
+}
+
+/// What is asked of control; wired by `app`.
+#[derive(Clone)]
+pub struct Controls {
+    /// The bearer token of the moment, if one is set: its file may change.
+    pub token: Arc<dyn Fn() -> Option<Arc<SecretString>> + Send + Sync>,
+    /// The state of the moment.
+    pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// The configuration in force in long form, secrets redacted.
+    pub config: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Reloads, and answers with the new generation.
+    pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
+}
+
+/// A reload under way.
+pub type Reloading = Pin<Box<dyn Future<Output = Result<u64, ReloadRefused>> + Send>>;
+
+/// Control's state.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The issuers that have no keys.
+    pub waiting: Vec<String>,
+    /// The rest, for `/v1/status`: an object.
+    pub detail: serde_json::Value,
+}
+
+/// A reload that changed nothing.
+#[derive(Debug, Clone)]
+pub struct ReloadRefused {
+    /// The file is right, and asks for what only a restart can do.
+    pub needs_restart: bool,
+    /// Everything that stands against it.
+    pub problems: Vec<String>,
+}
+
+/// The address a connection arrived at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrived(pub(crate) IpAddr);
+
+/// Serves until the process ends: also while draining, when `/readyz` is asked most.
+pub async fn serve(listener: TcpListener, parts: Parts) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the admin listener cannot be served");
+            return;
+        }
+    };
+    let router = api::router(parts);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    connection(stream, router).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: others have to close before it can go on.
+                tracing::warn!(%error, "an admin connection was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let Ok(local) = stream.local_addr() else { return };
+    let router = router.layer(Extension(Arrived(local.ip().to_canonical())));
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEAD_SIZE)
+        .half_close(false);
+    let mut served =
+        std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    // What goes wrong here is the client's, and it has gone.
+    if timeout(LIFE, served.as_mut()).await.is_err() {
+        served.as_mut().graceful_shutdown();
+        let _gone = timeout(LAST_ANSWER, served).await;
+    }
+}
+
+/// Connections at once: a few scrapers, probes and people.
+const CONNECTIONS: usize = 64;
+
+/// For a request's head, from the moment it may begin: also the longest a connection may be idle.
+const HEADER_TIME: Duration = Duration::from_secs(30);
+
+/// Octets of a request's head, and of what is written at once.
+const HEAD_SIZE: usize = 64 * 1024;
+
+/// A connection ends in good order after this, so that clients who do not read cannot keep their places.
+const LIFE: Duration = Duration::from_secs(300);
+
+/// For the answer that is under way then.
+const LAST_ANSWER: Duration = Duration::from_secs(10);
+
+/// Before accepting again after a failure.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

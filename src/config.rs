@@ -5,10 +5,18 @@
 
 pub mod defaults;
 pub mod expression;
+pub mod net;
 pub mod pattern;
 pub mod problems;
 pub mod raw;
 pub mod schema;
+pub mod shape;
+pub mod units;
+
+mod decode;
+mod print;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -450,10 +458,10 @@ pub struct Context<'a> {
 /// Parses a whole file, or reports every problem in it at once. The second value holds warnings
 /// (`dangerous_*` keys).
 pub fn parse(text: &str, context: &Context<'_>) -> Result<(Config, Vec<Problem>), Problems> {
-    todo!()
+    decode::decode(text, context)
 }
 
 /// Renders the long form (`check --print`), secrets redacted, as YAML.
 pub fn print(config: &Config) -> String {
-    todo!()
+    print::print(config)
 }

@@ -1,1 +1,357 @@
-//! control (skeleton)
+//! The one writer: whatever changes what decisions read comes here, and is published whole.
+//!
+//! One task owns the [`Publisher`]. Configurations reach it from disk, keys from one task an issuer. It never
+//! waits for either: a load that hangs and a provider that hangs leave it publishing what the others bring.
+//!
+//! A bad reload changes nothing but a gauge, a log line and [`Status`].
+
+#[cfg(test)]
+mod tests;
+
+pub mod clock;
+pub mod config_file;
+pub mod files;
+pub mod key_fetch;
+pub mod reload;
+pub mod revocation_file;
+pub mod status;
+pub mod watch;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch as watched};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Issuer};
+use crate::control::config_file::{Attempt, Loaded};
+use crate::control::files::Files;
+use crate::control::key_fetch::client::Client;
+use crate::control::key_fetch::mirror::Mirror;
+use crate::control::key_fetch::{Arrival, AtHand, KeyFetch, Means, is_fetched, same_source};
+use crate::control::reload::{
+    Environment, Origin, ReloadError, Report, Requests, load_settled, needs_restart, refused,
+};
+use crate::control::status::Status;
+use crate::control::watch::{Watcher, hint};
+use crate::gate::evidence::{AskKeys, KeyMiss, KeysAnswer};
+use crate::metrics::Metrics;
+use crate::revocation::Kind;
+use crate::snapshot::{Change, Keys, Publisher, Reader, Snapshot, channel};
+
+/// The one writer.
+pub struct Control {
+    origin: Origin,
+    publisher: Publisher,
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    client: Arc<Client>,
+    /// The fetches of this moment, by issuer.
+    fetches: BTreeMap<Box<str>, Fetch>,
+    /// Counts tasks ever started.
+    tasks: u64,
+    arrivals: (mpsc::Sender<Arrival>, mpsc::Receiver<Arrival>),
+    files: Arc<Files>,
+    watcher: Watcher,
+}
+
+/// Asks the writer, from anywhere.
+#[derive(Clone)]
+pub struct ControlHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    reader: Reader,
+    requests: Requests,
+    /// The configuration in force.
+    config: ArcSwap<Config>,
+    admin_token: ArcSwapOption<SecretString>,
+    /// Who answers key misses, by issuer. Not read by decisions: those have the snapshot.
+    fetches: ArcSwap<BTreeMap<Box<str>, Arc<KeyFetch>>>,
+}
+
+/// One issuer's fetches, and the task that runs them.
+struct Fetch {
+    fetch: Arc<KeyFetch>,
+    task: u64,
+    /// Not there before [`Control::run`] is.
+    running: Option<Running>,
+}
+
+/// A task that ends with this.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A load under way, and the latest request when it began: all up to that one it answers.
+struct Loading {
+    attempt: JoinHandle<Option<Attempt>>,
+    up_to: u64,
+}
+
+impl Control {
+    /// Publishes a first configuration. Key misses are answered from here on; fetches and reloads begin with
+    /// [`Control::run`]. `env` is asked again at every reload.
+    pub fn start(
+        path: PathBuf,
+        env: Environment,
+        loaded: Loaded,
+        metrics: Arc<Metrics>,
+    ) -> (Self, Reader, ControlHandle) {
+        let Loaded { config, change, admin_token, at_hand, files, warnings: _ } = loaded;
+        let (publisher, reader) = channel(change);
+        let generation = reader.load().generation;
+        let report = Report { at: clock::now(), result: Ok(generation) };
+        let shared = Arc::new(Shared {
+            reader: reader.clone(),
+            requests: Requests::new(report),
+            config: ArcSwap::from_pointee(config),
+            admin_token: ArcSwapOption::from(admin_token.map(Arc::new)),
+            fetches: ArcSwap::default(),
+        });
+        let mut control = Self {
+            origin: Origin { path: std::path::absolute(&path).unwrap_or(path), env },
+            publisher,
+            shared: Arc::clone(&shared),
+            metrics,
+            client: Arc::default(),
+            fetches: BTreeMap::new(),
+            tasks: 0,
+            arrivals: mpsc::channel(ARRIVALS),
+            files: Arc::new(files.closed(None)),
+            watcher: Watcher::start(),
+        };
+        control.follow_issuers(at_hand);
+        control.gauge();
+        control.metrics.config_reload(true, generation);
+        (control, reader, ControlHandle { shared })
+    }
+
+    /// Publishes what comes until `shutdown` is true or its sender is gone.
+    pub async fn run(mut self, mut shutdown: watched::Receiver<bool>) {
+        self.watcher.follow(self.files.paths());
+        let shared = Arc::clone(&self.shared);
+        let hints = hint(self.watcher.changed(), move || shared.requests.hinted.notify_one());
+        let _hints = Running(tokio::spawn(hints));
+        self.run_fetches();
+        let requests = Arc::clone(&self.shared);
+        let requests = &requests.requests;
+        let mut loading: Option<Loading> = None;
+        loop {
+            let idle = loading.is_none();
+            tokio::select! {
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                Some(arrival) = self.arrivals.1.recv() => self.publish_keys(arrival),
+                attempt = ended(loading.as_mut(), &self.origin) => {
+                    let up_to = loading.take().map_or(0, |loading| loading.up_to);
+                    self.finish(attempt, up_to);
+                }
+                () = requests.wanted.notified(), if idle => {
+                    loading = Some(self.begin(requests.latest(), None));
+                }
+                () = requests.hinted.notified(), if idle => {
+                    // A directory that was replaced has to be watched anew.
+                    self.watcher.follow(self.files.paths());
+                    loading = Some(self.begin(0, Some(Arc::clone(&self.files))));
+                }
+            }
+        }
+    }
+
+    fn begin(&self, up_to: u64, unless_same: Option<Arc<Files>>) -> Loading {
+        let load = load_settled(self.origin.clone(), Arc::clone(&self.shared.reader.load()), unless_same);
+        Loading { attempt: tokio::spawn(load), up_to }
+    }
+
+    /// Takes over what a load brought, or leaves everything as it is.
+    fn finish(&mut self, attempt: Option<Attempt>, up_to: u64) {
+        let Some(Attempt { files, result }) = attempt else { return };
+        let result = match result {
+            Ok(loaded) => self.apply(loaded),
+            Err(problems) => Err(ReloadError::Problems(Arc::new(problems))),
+        };
+        // Of a load that was refused, the files it did not come to are those of before.
+        let older = if result.is_ok() { None } else { Some(&*self.files) };
+        self.files = Arc::new(files.closed(older));
+        self.watcher.follow(self.files.paths());
+        let generation = self.shared.reader.load().generation;
+        match &result {
+            Ok(generation) => tracing::info!(generation, "configuration reloaded"),
+            Err(error) => {
+                tracing::error!(generation, %error, "configuration not reloaded: the one before stays in force");
+            }
+        }
+        self.metrics.config_reload(result.is_ok(), generation);
+        self.shared.requests.answer(up_to, Report { at: clock::now(), result });
+    }
+
+    fn apply(&mut self, loaded: Loaded) -> Result<u64, ReloadError> {
+        let Loaded { config, mut change, warnings, admin_token, at_hand, files: _ } = loaded;
+        let fixed = needs_restart(&self.shared.config.load(), &config);
+        if !fixed.is_empty() {
+            return Err(ReloadError::NeedsRestart(fixed));
+        }
+        for warning in &warnings {
+            let (line, column) = (warning.at.line, warning.at.column);
+            tracing::warn!(line, column, "{}", warning.what);
+        }
+        carry_over(&mut change, &self.shared.reader.load());
+        let generation = self.publisher.publish(change);
+        self.shared.config.store(Arc::new(config));
+        self.shared.admin_token.store(admin_token.map(Arc::new));
+        self.follow_issuers(at_hand);
+        self.run_fetches();
+        self.gauge();
+        Ok(generation)
+    }
+
+    fn publish_keys(&mut self, arrival: Arrival) {
+        let Arrival { issuer, task, keys, published } = arrival;
+        // A reload may have replaced the task that fetched these.
+        if self.fetches.get(&issuer).is_some_and(|fetch| fetch.task == task) {
+            let generation = self.publisher.publish(Change::Keys { issuer, keys });
+            self.metrics.generation(generation);
+            // Whoever waited may be gone.
+            let _ = published.send(());
+        }
+    }
+
+    /// Keeps the fetches of issuers that stay, drops those of others, and makes those that are new.
+    fn follow_issuers(&mut self, mut at_hand: BTreeMap<Box<str>, AtHand>) {
+        let config = self.shared.config.load_full();
+        let limit = config.limits.key_set;
+        let mut old = std::mem::take(&mut self.fetches);
+        for issuer in config.issuers.iter().filter(|issuer| is_fetched(&issuer.keys.value)) {
+            let kept = old.remove(&issuer.name).filter(|old| same_source(&old.fetch.issuer(), issuer));
+            let fetch = match kept {
+                Some(kept) => {
+                    kept.fetch.reconfigure(Arc::clone(issuer), limit);
+                    kept
+                }
+                None => {
+                    self.tasks += 1;
+                    let at_hand = at_hand.remove(&issuer.name);
+                    let fetch = Arc::new(KeyFetch::new(Arc::clone(issuer), limit, at_hand));
+                    Fetch { fetch, task: self.tasks, running: None }
+                }
+            };
+            self.fetches.insert(issuer.name.clone(), fetch);
+        }
+        let fetches = self.fetches.iter().map(|(name, fetch)| (name.clone(), Arc::clone(&fetch.fetch)));
+        self.shared.fetches.store(Arc::new(fetches.collect()));
+    }
+
+    fn run_fetches(&mut self) {
+        let config = self.shared.config.load_full();
+        for fetch in self.fetches.values_mut().filter(|fetch| fetch.running.is_none()) {
+            let issuer = fetch.fetch.issuer();
+            let means = Means {
+                client: Arc::clone(&self.client),
+                mirror: mirror(&self.origin, &config, &issuer),
+                arrivals: self.arrivals.0.clone(),
+                task: fetch.task,
+                metrics: Arc::clone(&self.metrics),
+            };
+            fetch.running = Some(Running(tokio::spawn(Arc::clone(&fetch.fetch).run(means))));
+        }
+    }
+    /// Sets the gauges of everything that a configuration brings; fetched keys have theirs set as they come.
+    fn gauge(&self) {
+        let (snapshot, config) = (self.shared.reader.load(), self.shared.config.load());
+        let metrics = &self.metrics;
+        metrics.generation(snapshot.generation);
+        for kind in Kind::ALL {
+            metrics.revocation_entries(kind.name(), snapshot.revocations.len(kind));
+        }
+        for state in snapshot.issuers.iter() {
+            if let Keys::Ready { set, fetched: false } = &state.keys {
+                metrics.jwks_state(&state.config.name, set.len(), None);
+                metrics.key_ids(&state.config.name, set.key_ids());
+            }
+        }
+        let routes: Vec<&str> = config.routes.iter().map(|route| &*route.name).collect();
+        let issuers: Vec<&str> = config.issuers.iter().map(|issuer| &*issuer.name).collect();
+        let upstreams: Vec<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+        metrics.retain(&routes, &issuers, &upstreams);
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.shared.requests.stop();
+    }
+}
+
+impl ControlHandle {
+    /// Loads the configuration again and publishes it, or says why not: SIGHUP and `POST /v1/reload`. Requests
+    /// made while a load runs are answered together by the next one.
+    pub async fn reload(&self) -> Result<u64, ReloadError> {
+        self.shared.requests.reload().await
+    }
+
+    /// Answers key misses. One of an issuer whose keys are not (or no longer) fetched is settled at once.
+    pub fn ask_keys(&self) -> AskKeys {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move |miss: KeyMiss| {
+            let fetch = shared.fetches.load().get(&miss.issuer).cloned();
+            Box::pin(async move {
+                match fetch {
+                    Some(fetch) => fetch.ask(&miss.key_id).await,
+                    None => KeysAnswer::Fetched,
+                }
+            })
+        })
+    }
+
+    /// What operators are told.
+    pub fn status(&self) -> Status {
+        let fetches = self.shared.fetches.load();
+        let health = |issuer: &str| fetches.get(issuer).map(|fetch| fetch.health());
+        Status::new(&self.shared.reader.load(), &self.shared.requests.report(), health)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.shared.config.load_full()
+    }
+
+    /// The admin listener's token of this moment, if it has one: its file is reloaded like any other.
+    pub fn admin_token(&self) -> Option<Arc<SecretString>> {
+        self.shared.admin_token.load_full()
+    }
+}
+
+/// Waits for a load, if one is under way.
+async fn ended(loading: Option<&mut Loading>, origin: &Origin) -> Option<Attempt> {
+    match loading {
+        Some(loading) => (&mut loading.attempt).await.unwrap_or_else(|_| Some(refused(origin))),
+        None => pending().await,
+    }
+}
+
+fn mirror(origin: &Origin, config: &Config, issuer: &Issuer) -> Option<Mirror> {
+    let directory = origin.path.with_file_name("").join(config.key_mirror.as_ref()?);
+    Some(Mirror::new(&directory, issuer))
+}
+
+/// Gives fetched issuers the keys of this moment: some may have come while the change was being loaded.
+fn carry_over(change: &mut Change, now: &Snapshot) {
+    let Change::Config { issuers, .. } = change else { return };
+    for (issuer, keys) in issuers.iter_mut().filter(|(issuer, _)| is_fetched(&issuer.keys.value)) {
+        if let Some(state) = now.issuers.iter().find(|state| same_source(&state.config, issuer)) {
+            *keys = state.keys.clone();
+        }
+    }
+}
+
+/// Key sets on their way to the writer: more tasks than this wait their turn.
+const ARRIVALS: usize = 64;

@@ -1,13 +1,45 @@
-//! `decide`: the straight path (skeleton).
+//! `decide`: the straight path of a request, from what was sent to a [`Grant`], a refusal, or a need.
+//!
+//! The steps and their order are those of the crate's map; each leaves behind a value that the next one takes.
+//! Pure: the same inputs give the same answer, so asking again is safe.
+//!
+//! # Threats
+//!
+//! | attack | rule | proved by |
+//! |---|---|---|
+//! | `alg: none`, RS to HS confusion (RFC 8725 section 3.1) | the algorithm comes from the key | `keys::tests`, `it::tokens` |
+//! | embedded keys (section 3.10) | `jwk jku x5u x5c` are never read | `it::tokens` |
+//! | one issuer's key for another's token (section 3.8) | keys are found by (issuer, kid) | `it::tokens` |
+//! | a token of another kind (sections 3.11, 3.12) | `token_type`, and the marks of other kinds | `gate::tests` |
+//! | a remembered verdict outlives its cause | epoch, and steps 6 and 9 to 14 on every request | `gate::tests`, `it::cache` |
+//! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
+pub mod checks;
+pub mod credential;
 pub mod denial;
 pub mod evidence;
+pub mod explain;
 pub mod grant;
 pub mod memo;
+pub mod preflight;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use crate::gate::checks::Checked;
+use crate::gate::credential::Credential;
+use crate::gate::denial::{Advice, Denial, Reason, Refusal};
+use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
+use crate::gate::explain::Trace;
+use crate::gate::grant::{Grant, Identity};
+use crate::gate::memo::{Fingerprint, Memo, Remembered, TokenFacts};
+use crate::gate::preflight::Preflight;
+use crate::keys::Unverified;
 use crate::path::Path;
+use crate::policy::route::{CompiledRoute, Match};
+use crate::snapshot::{IssuerState, Keys, Snapshot};
+use crate::token::NumericDate;
+use crate::token::jws::Malformed;
 
 /// One header line.
 #[derive(Debug, Clone, Copy)]
@@ -34,3 +66,328 @@ pub struct Request<'a> {
     /// The client's address.
     pub peer: IpAddr,
 }
+
+/// What was decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// Forward it.
+    Allow(Grant),
+    /// Refuse it.
+    Refuse(Refusal),
+    /// Answer it here: a CORS preflight.
+    Preflight(Preflight),
+    /// Do this, add it to the evidence, and ask again.
+    Need(Need),
+}
+
+/// Where the path ends before a grant.
+#[derive(Debug)]
+enum Stop {
+    Deny(Denial),
+    Need(Need),
+}
+
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Self {
+        Self::Deny(denial)
+    }
+}
+
+/// Decides one request. `evidence` holds what earlier rounds asked for; its signature verdict is taken out of it
+/// and put into the memo.
+pub fn decide(
+    snapshot: &Snapshot,
+    memo: &mut Memo,
+    request: &Request<'_>,
+    evidence: &mut Evidence,
+    now: NumericDate,
+) -> Decision {
+    decide_traced(snapshot, memo, request, evidence, now, &mut explain::Silent)
+}
+
+/// [`decide`], telling `trace` each step.
+pub fn decide_traced<T: Trace>(
+    snapshot: &Snapshot,
+    memo: &mut Memo,
+    request: &Request<'_>,
+    evidence: &mut Evidence,
+    now: NumericDate,
+    trace: &mut T,
+) -> Decision {
+    if let Some(preflight) = preflight::answer(snapshot, request) {
+        trace.step("preflight", || "answered here: a CORS preflight of a route with a rule".into());
+        return Decision::Preflight(preflight);
+    }
+    let route = match find_route(snapshot, request) {
+        Ok(route) => route,
+        Err(denial) => return Decision::Refuse(denial.into()),
+    };
+    trace.step("route", || route.config.name.to_string());
+    if route.requirement().is_none() {
+        trace.step("public", || "the route asks for nothing".into());
+        return Decision::Allow(Grant {
+            route: Arc::clone(route),
+            identity: Identity::Anonymous,
+            headers: Vec::new(),
+            shadow: None,
+        });
+    }
+    let mut issuer = None;
+    match authorized(Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer })
+    {
+        Ok(grant) => Decision::Allow(grant),
+        Err(Stop::Need(need)) => Decision::Need(need),
+        Err(Stop::Deny(denial)) => refuse_or_shadow(route, issuer, denial),
+    }
+}
+
+/// `enforce: shadow` lets a refusal of steps 4 to 13 pass, without an identity.
+fn refuse_or_shadow(
+    route: &Arc<CompiledRoute>,
+    issuer: Option<Arc<IssuerState>>,
+    denial: Denial,
+) -> Decision {
+    match route.config.enforce {
+        crate::config::Enforce::Deny => Decision::Refuse(Refusal {
+            denial,
+            route: Some(Arc::clone(route)),
+            issuer: issuer.map(|state| Arc::clone(&state.config)),
+        }),
+        crate::config::Enforce::Shadow => Decision::Allow(Grant {
+            route: Arc::clone(route),
+            identity: Identity::Anonymous,
+            headers: Vec::new(),
+            shadow: Some(denial),
+        }),
+    }
+}
+
+/// Step 1: default deny.
+fn find_route<'s>(snapshot: &'s Snapshot, request: &Request<'_>) -> Result<&'s Arc<CompiledRoute>, Denial> {
+    match snapshot.routes.find(request.method, request.host, request.path.as_str()) {
+        Match::Route(route) => match request.path {
+            Path::Dangerous(_) if !route.config.dangerous_path => Err(dangerous_path()),
+            Path::Dangerous(_) | Path::Canonical(_) => Ok(route),
+        },
+        // What no route has opted into is refused for its spelling before anything is said about routes.
+        Match::WrongMethod(_) | Match::Nothing if matches!(request.path, Path::Dangerous(_)) => {
+            Err(dangerous_path())
+        }
+        Match::WrongMethod(allowed) => {
+            Err(Denial::new(Reason::MethodNotAllowed, "no route of this path has the method")
+                .advice(Advice::Allow(allowed.join(", "))))
+        }
+        Match::Nothing => Err(Denial::new(Reason::NoRoute, "no route has this host and path")),
+    }
+}
+
+fn dangerous_path() -> Denial {
+    Denial::new(Reason::MalformedRequest, "a path that another parser could read differently")
+}
+
+/// What steps 4 to 15 read.
+struct Judgement<'j, 'r, T: Trace> {
+    snapshot: &'j Snapshot,
+    memo: &'j mut Memo,
+    request: &'j Request<'r>,
+    evidence: &'j mut Evidence,
+    now: NumericDate,
+    trace: &'j mut T,
+    route: &'j Arc<CompiledRoute>,
+    issuer: &'j mut Option<Arc<IssuerState>>,
+}
+
+/// Steps 4 to 15.
+fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> {
+    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer } = judgement;
+    let Some(requirement) = route.requirement() else {
+        return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
+    };
+    let credential = credential::find(request, &route.places)?;
+    trace.step("credential", || credential.place.to_string());
+
+    let token = memo.fingerprint(credential.token);
+    let facts = verified(snapshot, memo, evidence, &credential, token, |index| {
+        *issuer = snapshot.issuers.get(index).map(Arc::clone);
+        trusted(snapshot, route, &credential, index)
+    })?;
+    // Step 6 on every request: a memo hit says nothing about this route.
+    let state = trusted(snapshot, route, &credential, facts.issuer)?;
+    *issuer = Some(Arc::clone(state));
+    trace.step("issuer", || state.config.name.to_string());
+    trace.step("signature", || match facts.verified.key_id() {
+        Some(kid) => format!("{} by key {kid}", facts.verified.algorithm().name()),
+        None => facts.verified.algorithm().name().to_owned(),
+    });
+
+    let checked = Checked { config: &state.config, facts: &facts, now };
+    checked.time()?;
+    trace.step("time", || "within exp, nbf, iat and the longest life".into());
+    checked.audience()?;
+    checked.kind()?;
+    checked.required()?;
+    trace.step("claims", || "audience, type and required claims".into());
+    checked.not_revoked(&snapshot.revocations)?;
+    trace.step("revoked", || "no entry applies".into());
+    checked.permitted(requirement, request, route)?;
+    trace.step("permission", || "scopes and conditions hold".into());
+    let headers = checked.identity_headers(&route.config.forward)?;
+    trace.step("grant", || format!("to upstream {}", route.upstream.name));
+    Ok(Grant {
+        route: Arc::clone(route),
+        identity: Identity::Token { facts: Arc::clone(&facts), issuer: Arc::clone(&state.config) },
+        headers,
+        shadow: None,
+    })
+}
+
+/// Step 6: the route trusts this issuer, and the issuer's `from` names the place where the token stood.
+fn trusted<'s>(
+    snapshot: &'s Snapshot,
+    route: &CompiledRoute,
+    credential: &Credential<'_>,
+    index: usize,
+) -> Result<&'s Arc<IssuerState>, Denial> {
+    let state = snapshot.issuers.get(index);
+    let named = route.requirement().is_some_and(|requirement| requirement.issuers.contains(&index));
+    match state {
+        Some(state) if named && state.config.from.contains(credential.place) => Ok(state),
+        Some(_) if named => {
+            Err(Denial::new(Reason::UntrustedIssuer, "the issuer's tokens do not count in this place"))
+        }
+        Some(_) | None => Err(Denial::new(Reason::UntrustedIssuer, "the route does not trust this issuer")),
+    }
+}
+
+/// Steps 5 to 8: from the memo, else from the evidence, else by asking for it. `trust` is step 6, which stands
+/// between taking the token apart and looking for its key.
+fn verified<'s>(
+    snapshot: &'s Snapshot,
+    memo: &mut Memo,
+    evidence: &mut Evidence,
+    credential: &Credential<'_>,
+    token: Fingerprint,
+    trust: impl FnOnce(usize) -> Result<&'s Arc<IssuerState>, Denial>,
+) -> Result<Arc<TokenFacts>, Stop> {
+    let live = |index: usize, epoch| match snapshot.issuers.get(index) {
+        Some(state) => state.epoch == epoch,
+        None => snapshot.issuers.iter().any(|state| state.epoch == epoch),
+    };
+    if let Some(verdict) = evidence.signature.take()
+        && live(verdict.issuer, verdict.epoch)
+    {
+        return match verdict.outcome {
+            Ok(verified) => {
+                let state = &snapshot.issuers[verdict.issuer];
+                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified));
+                memo.remember_good(token, Arc::clone(&facts));
+                Ok(facts)
+            }
+            Err(_) => {
+                memo.remember_bad(token, verdict.epoch, Reason::BadSignature);
+                let _ = trust(verdict.issuer);
+                Err(Denial::new(Reason::BadSignature, "the signature does not verify").into())
+            }
+        };
+    }
+    match memo.find(token, live) {
+        Remembered::Good(facts) => return Ok(facts),
+        Remembered::Bad(reason) => {
+            return Err(Denial::new(reason, "refused before, and nothing has changed").into());
+        }
+        Remembered::Unknown => {}
+    }
+    let unverified = match Unverified::parse(credential.token, snapshot.token_limit) {
+        Ok(unverified) => unverified,
+        Err(why) => return Err(malformed(memo, token, why).into()),
+    };
+    let Some(iss) = unverified.issuer() else {
+        return Err(Denial::new(Reason::MissingClaim, "no iss").into());
+    };
+    let Some(index) = snapshot.routes.issuer_by_iss(iss) else {
+        return Err(Denial::new(Reason::UntrustedIssuer, "no issuer has this iss").into());
+    };
+    let state = trust(index)?;
+    match signature_work(index, state, unverified, evidence.keys) {
+        Stop::Need(Need::Signature(_)) if evidence.overloaded => {
+            Err(Denial::new(Reason::Overloaded, "too many signatures are waiting").into())
+        }
+        stop => Err(stop),
+    }
+}
+
+fn malformed(memo: &mut Memo, token: Fingerprint, why: Malformed) -> Denial {
+    // Its length is judged by a limit that a reload may change: every other verdict is the token's own.
+    if why != Malformed::TooLong {
+        memo.remember_bad(token, 0, Reason::MalformedToken);
+    }
+    Denial::new(Reason::MalformedToken, why.to_string())
+}
+
+/// Step 7, and the ask of step 8.
+fn signature_work(
+    index: usize,
+    state: &IssuerState,
+    unverified: Unverified,
+    answer: Option<KeysAnswer>,
+) -> Stop {
+    let miss = |key_id: &str| match answer {
+        None => Stop::Need(Need::Keys(KeyMiss { issuer: state.config.name.clone(), key_id: key_id.into() })),
+        Some(KeysAnswer::Fetched) => {
+            Denial::new(Reason::UnknownKey, "the issuer's keys have no such id").into()
+        }
+        Some(KeysAnswer::Unavailable) => unavailable().into(),
+    };
+    let (set, fetched) = match &state.keys {
+        Keys::Ready { set, fetched } => (set, *fetched),
+        Keys::Unavailable if answer.is_none() => return miss(""),
+        Keys::Unavailable => return unavailable().into(),
+    };
+    let selected =
+        set.select(unverified.key_id(), unverified.algorithm(), state.config.algorithms.as_deref());
+    match selected {
+        Ok(key) => {
+            let key = Arc::clone(key);
+            Stop::Need(Need::Signature(SignatureWork { issuer: index, epoch: state.epoch, key, unverified }))
+        }
+        Err(crate::keys::NoKey::UnknownKeyId) => match unverified.key_id() {
+            Some(key_id) if fetched => miss(key_id),
+            Some(_) | None => Denial::new(Reason::UnknownKey, "no key of the issuer fits the token").into(),
+        },
+        Err(crate::keys::NoKey::WrongAlgorithm) => {
+            Denial::new(Reason::UnknownKey, "the key or the issuer does not have the token's algorithm")
+                .into()
+        }
+    }
+}
+
+fn unavailable() -> Denial {
+    Denial::new(Reason::KeysUnavailable, "the issuer's keys cannot be had")
+}
+
+impl TokenFacts {
+    fn new(index: usize, state: &IssuerState, verified: crate::keys::Verified) -> Self {
+        let members = &verified.claims().members;
+        let claims = &state.config.claims;
+        let text = |selector: &crate::token::claims::Selector| {
+            selector.find(members).and_then(|value| value.as_str()).map(Box::from)
+        };
+        let granted = crate::token::scope::Granted::from_claims(
+            claims.scope.find_all(members),
+            state.config.scope_match,
+        );
+        Self {
+            issuer: index,
+            epoch: state.epoch,
+            granted,
+            subject: text(&claims.subject),
+            token_id: text(&claims.id),
+            // The rest: scopes, the names found in the claims, and the map's own room.
+            weight: verified.footprint() + 512,
+            verified,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
 //! One cell, one writer: what every decision reads, published whole.
+//!
+//! [`Publisher`] is not `Clone`: a second writer does not compile.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::Issuer;
+use crate::config::{Issuer, KeySource};
 use crate::keys::KeySet;
 use crate::policy::route::Routes;
 use crate::revocation::Revocations;
@@ -80,6 +85,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Publisher {
     cell: Arc<ArcSwap<Snapshot>>,
+    /// Invariant: above every epoch ever given out.
     next_epoch: u64,
 }
 
@@ -117,26 +123,22 @@ impl Publisher {
         let now = self.cell.load_full();
         let generation = now.generation + 1;
         let next = match change {
-            Change::Config { routes, issuers, revocations, token_limit } => Snapshot {
-                generation,
-                routes,
-                issuers: issuers.into_iter().map(|(config, keys)| self.state(&now, config, keys)).collect(),
-                revocations,
-                token_limit,
-            },
+            Change::Config { routes, issuers, revocations, token_limit } => {
+                // Step 5 reads the limit, and a memo hit skips step 5: another limit is another epoch.
+                let old = if token_limit == now.token_limit { &*now.issuers } else { &[] };
+                let issuers =
+                    issuers.into_iter().map(|(config, keys)| self.state(old, config, keys)).collect();
+                Snapshot { generation, routes, issuers, revocations, token_limit }
+            }
             Change::Keys { issuer, keys } => {
-                let issuers = now
-                    .issuers
-                    .iter()
-                    .map(|state| {
-                        if state.config.name == issuer {
-                            self.state(&now, Arc::clone(&state.config), keys.clone())
-                        } else {
-                            Arc::clone(state)
-                        }
-                    })
-                    .collect();
-                Snapshot { generation, issuers, ..now.parts() }
+                let replace = |state: &Arc<IssuerState>| {
+                    if state.config.name == issuer {
+                        self.state(&now.issuers, Arc::clone(&state.config), keys.clone())
+                    } else {
+                        Arc::clone(state)
+                    }
+                };
+                Snapshot { generation, issuers: now.issuers.iter().map(replace).collect(), ..now.parts() }
             }
             Change::Revocations(revocations) => Snapshot { generation, revocations, ..now.parts() },
         };
@@ -145,8 +147,8 @@ impl Publisher {
     }
 
     /// Keeps the state (and its epoch) of an issuer whose configuration and keys did not change.
-    fn state(&mut self, now: &Snapshot, config: Arc<Issuer>, keys: Keys) -> Arc<IssuerState> {
-        let same = now.issuers.iter().find(|state| state.config == config && state.keys.same(&keys));
+    fn state(&mut self, old: &[Arc<IssuerState>], config: Arc<Issuer>, keys: Keys) -> Arc<IssuerState> {
+        let same = old.iter().find(|state| same_issuer(&state.config, &config) && state.keys.same(&keys));
         if let Some(state) = same {
             return Arc::clone(state);
         }
@@ -154,6 +156,22 @@ impl Publisher {
         self.next_epoch += 1;
         Arc::new(IssuerState { config, keys, epoch })
     }
+}
+
+/// Whether two issuers are configured alike, wherever in the file they stand: a line added above an issuer
+/// must not cost it its memo.
+fn same_issuer(one: &Arc<Issuer>, other: &Arc<Issuer>) -> bool {
+    if Arc::ptr_eq(one, other) || one == other {
+        return true;
+    }
+    let mut moved = Issuer::clone(other);
+    moved.keys.at = one.keys.at;
+    if let (KeySource::Secret { secret, .. }, KeySource::Secret { secret: here, .. }) =
+        (&mut moved.keys.value, &one.keys.value)
+    {
+        secret.at = here.at;
+    }
+    **one == moved
 }
 
 impl Snapshot {
@@ -169,6 +187,19 @@ impl Snapshot {
 }
 
 impl Keys {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ready { set, .. } => set.len(),
+            Self::Unavailable => 0,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Ready { set, fetched }, Self::Ready { set: other, fetched: also }) => {

@@ -1,1 +1,153 @@
-//! defaults (skeleton)
+//! Every default and every bound of the configuration, each with its reason.
+//!
+//! The decoder, the JSON Schema and the test of `config/portcullis.yaml` all read them here, by way of
+//! [`crate::config::shape`].
+
+use std::time::Duration;
+
+// What a file may cost to read (threats K7).
+
+/// Octets of a configuration file: ten times what 100,000 routes need; a generated file that doubled itself
+/// a few times too often is refused before it is parsed.
+pub const YAML_OCTETS: usize = 16 * 1024 * 1024;
+/// Values in a file: 40,000 routes in long form are about 1,000,000.
+pub const YAML_NODES: usize = 2_000_000;
+/// Nesting: the deepest key of the configuration stands at 8, an inline key set at 10.
+pub const YAML_DEPTH: usize = 64;
+/// Values that aliases may stand for, counted as if written out: enough for a shared block in each of some
+/// thousand routes, and the end of "billion laughs".
+pub const YAML_ALIASED_NODES: u64 = 100_000;
+/// Problems that are kept and shown: nobody reads more, and a broken generator can make millions.
+pub const PROBLEMS: usize = 1_000;
+
+// What an expression may cost, at load and then on every request.
+
+/// Octets of a CEL expression: a screenful. The parser's recursion is bounded by it.
+pub const EXPRESSION_OCTETS: usize = 2_048;
+/// Nested brackets: each takes the parser up to 180 KiB of stack in a debug build, 40 KiB in a release.
+pub const EXPRESSION_BRACKETS: usize = 16;
+/// Stack of the thread that compiles: five times what so many brackets take.
+pub const EXPRESSION_STACK: usize = 16 * 1024 * 1024;
+/// Operators, dots and brackets: each can be one level of the tree.
+pub const EXPRESSION_OPERATORS: usize = 256;
+/// Levels of the compiled tree: evaluation recurses once a level, and in a debug build some 55 of them fill the
+/// 2 MiB of a worker's stack. Chains of `&&` and of `||` are balanced trees and count by their logarithm.
+pub const EXPRESSION_DEPTH: usize = 24;
+/// Elements that a list from a token or a request is taken to have, for the cost: a token of the default
+/// 8 KiB holds hardly more than half as many.
+pub const EXPRESSION_ELEMENTS: u64 = 4_096;
+/// Steps that an expression may take at worst: some tens of milliseconds, for a token built to hurt.
+pub const EXPRESSION_COST: u64 = 500_000;
+/// Octets of a regular expression in an expression: it is compiled anew whenever it is evaluated.
+pub const EXPRESSION_REGEX_OCTETS: usize = 256;
+/// Steps that one regular expression counts for: compiling it takes about a thousand times a comparison.
+pub const EXPRESSION_REGEX_COST: u64 = 1_000;
+/// Octets of a regular expression once compiled: classes repeated and repeated again are refused.
+pub const EXPRESSION_REGEX_COMPILED: usize = 256 * 1024;
+
+// Names.
+
+/// Characters of a route's key: longer paths are matched, not written.
+pub const ROUTE_KEY: usize = 2_048;
+/// Characters of the name of an upstream, issuer or route: it is a metric label.
+pub const NAME: usize = 256;
+
+/// Listeners: each is a socket a worker.
+pub const LISTENERS: usize = 256;
+/// Peers of one upstream.
+pub const PEERS: usize = 1_000;
+
+// Upstreams.
+
+/// `connect_timeout`: a peer in the same data centre answers in a millisecond; a second also covers one lost
+/// SYN being sent again.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// `response_timeout`: what load balancers in front of us commonly give.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// `health.interval`: a dead peer is left after about ten seconds.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+// Issuers.
+
+/// `refresh`: a revoked key stops working within five minutes.
+pub const REFRESH: Duration = Duration::from_secs(5 * 60);
+/// The shortest `refresh`: a key server is not a health check.
+pub const REFRESH_MIN: Duration = Duration::from_secs(1);
+/// `cooldown`: however many unknown key ids arrive, the provider sees two forced fetches a minute.
+pub const COOLDOWN: Duration = Duration::from_secs(30);
+/// `max_stale`: a provider's outage of a day stops nobody; keys of last week are not trusted.
+pub const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// `miss_wait`: a fetch from a nearby provider ends within it; a client hardly notices it.
+pub const MISS_WAIT: Duration = Duration::from_millis(250);
+/// `leeway`: clocks kept by NTP differ by far less.
+pub const LEEWAY: Duration = Duration::from_secs(30);
+/// The largest `leeway`: beyond it, an expired token is no longer expired in any useful sense.
+pub const LEEWAY_MAX: Duration = Duration::from_secs(5 * 60);
+/// `max_token_lifetime`: how long a revocation has to be remembered.
+pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// `claims.scope`: RFC 8693 section 4.2, and what Azure AD and Okta write.
+pub const CLAIM_SCOPE: &[&str] = &["scope", "scp"];
+/// `claims.subject`: RFC 7519 section 4.1.2.
+pub const CLAIM_SUBJECT: &[&str] = &["sub"];
+/// `claims.client`: RFC 8693 section 4.3, and OpenID Connect's authorized party.
+pub const CLAIM_CLIENT: &[&str] = &["client_id", "azp"];
+/// `claims.id`: RFC 7519 section 4.1.7.
+pub const CLAIM_ID: &[&str] = &["jti"];
+/// `claims.session`: OpenID Connect Front-Channel Logout section 3.
+pub const CLAIM_SESSION: &[&str] = &["sid"];
+/// `claims.tenant`: what Azure AD writes.
+pub const CLAIM_TENANT: &[&str] = &["tid"];
+
+// Routes.
+
+/// `cors.headers`: what a JSON API with bearer tokens is sent.
+pub const CORS_HEADERS: &[&str] = &["authorization", "content-type"];
+/// `cors.max_age`: Chromium's own cap is two hours; ten minutes keeps a mistake short.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(10 * 60);
+
+// The whole process.
+
+/// `key_mirror`: beside the configuration file.
+pub const KEY_MIRROR: &str = "portcullis-keys";
+/// `shutdown_grace`: as long as `response_timeout`, and Kubernetes' own.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// `log.level`.
+pub const LOG_LEVEL: &str = "info";
+/// `log.access`: a gateway's log is its access log.
+pub const LOG_ACCESS: bool = true;
+
+// Limits. Each bounds what one client, one address or all of them can make us hold or wait for.
+
+/// `token`: large tokens (roles, groups) reach 4 KiB; servers behind us commonly take 8 KiB of header.
+pub const TOKEN: u64 = 8 * KIB;
+/// `header_line`: twice a token, so that a cookie may stand beside it.
+pub const HEADER_LINE: u64 = 16 * KIB;
+/// `header_total`: nginx's `large_client_header_buffers` is 4 of 8 KiB.
+pub const HEADER_TOTAL: u64 = 32 * KIB;
+/// `headers`: browsers send about twenty.
+pub const HEADERS: u64 = 100;
+/// `connections`: 10,000 idle ones are some 100 MiB.
+pub const CONNECTIONS: u64 = 10_000;
+/// `connections_per_address`: an office behind one address, not a flood.
+pub const CONNECTIONS_PER_ADDRESS: u64 = 1_000;
+/// `requests_per_connection`: lets load balancers in front of us spread again.
+pub const REQUESTS_PER_CONNECTION: u64 = 100_000;
+/// `header_time`: against Slowloris; a head is one packet or two.
+pub const HEADER_TIME: Duration = Duration::from_secs(10);
+/// `idle_time`: nginx's is 75 s, browsers reuse for less.
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
+/// `body_rate`: octets a second; the worst mobile link does ten times as much.
+pub const BODY_RATE: u64 = KIB;
+/// `write_stall`: a client that takes nothing for so long is gone.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+/// `drain`: cheaper than a new connection up to about here.
+pub const DRAIN: u64 = 64 * KIB;
+/// `verified_cache`: about 50,000 tokens.
+pub const VERIFIED_CACHE: u64 = 64 * MIB;
+/// `signatures_in_flight`: a worker verifies some 10,000 a second, so that 64 wait less than 10 ms.
+pub const SIGNATURES_IN_FLIGHT: u64 = 64;
+/// `key_set`: a key is about 500 octets; the largest public sets have some tens.
+pub const KEY_SET: u64 = MIB;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;

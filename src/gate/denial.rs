@@ -1,5 +1,68 @@
 //! Refusals: one code everywhere (log, metric label, problem body, `explain`).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::config::Issuer;
+use crate::policy::route::CompiledRoute;
+
+/// One refusal: an answer, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Why, as a code: all that the client is told.
+    pub reason: Reason,
+    /// Why, for the log and `explain`. Never a credential.
+    pub detail: Cow<'static, str>,
+    /// What the answer says besides.
+    pub advice: Advice,
+}
+
+/// What a refusal's head says besides its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Advice {
+    /// Nothing.
+    #[default]
+    None,
+    /// `scope` of the challenge (RFC 6750 section 3).
+    Scope(String),
+    /// `Allow` (RFC 9110 section 10.2.1).
+    Allow(String),
+    /// The challenge of a 400 at the credential step: `error="invalid_request"`.
+    InvalidRequest,
+}
+
+/// A denial, and what was known of the request when it fell.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The denial.
+    pub denial: Denial,
+    /// The route, if one had been matched: its label, its CORS rule.
+    pub route: Option<Arc<CompiledRoute>>,
+    /// The issuer, if one had been found.
+    pub issuer: Option<Arc<Issuer>>,
+}
+
+impl Denial {
+    /// A denial without advice.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into(), advice: Advice::None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn advice(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
+    }
+}
+
+impl From<Denial> for Refusal {
+    /// A refusal before any route was matched.
+    fn from(denial: Denial) -> Self {
+        Self { denial, route: None, issuer: None }
+    }
+}
+
 /// Why a request was refused. The one enum of config.md section 3; a variant lands with what can produce it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "config.md section 3 says what each means")]

@@ -1,8 +1,23 @@
-//! What the edge brings back when `decide` says `Need`.
+//! What a decision may need from outside, and what the edge brings back.
+//!
+//! Everything that waits, measures time or costs much is done by the edge and comes back as [`Evidence`]; at
+//! most one round of each kind. Then the decision starts over from step 1 on a fresh snapshot, so that a key or
+//! a revocation that has just arrived counts.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+
+use crate::keys::{BadSignature, Unverified, Verified, VerifyingKey};
+
+/// What a decision cannot go on without.
+#[derive(Debug)]
+pub enum Need {
+    /// A key that the issuer's fetched set does not have.
+    Keys(KeyMiss),
+    /// A signature is to be verified.
+    Signature(SignatureWork),
+}
 
 /// A token named a key that its issuer's fetched set does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,3 +39,43 @@ pub enum KeysAnswer {
 
 /// Asks for a missing key, bounded by the issuer's `miss_wait`. `control` answers; `app` wires.
 pub type AskKeys = Arc<dyn Fn(KeyMiss) -> Pin<Box<dyn Future<Output = KeysAnswer> + Send>> + Send + Sync>;
+
+/// One signature to verify: pure, and the costliest thing of a request.
+#[derive(Debug)]
+pub struct SignatureWork {
+    pub(crate) issuer: usize,
+    pub(crate) epoch: u64,
+    pub(crate) key: Arc<VerifyingKey>,
+    pub(crate) unverified: Unverified,
+}
+
+/// What came of it, bound to the token and the epoch it was for.
+#[derive(Debug)]
+pub struct SignatureVerdict {
+    pub(crate) issuer: usize,
+    pub(crate) epoch: u64,
+    pub(crate) outcome: Result<Verified, BadSignature>,
+}
+
+impl SignatureWork {
+    /// The algorithm, for the clock that times it.
+    pub fn algorithm(&self) -> crate::token::Algorithm {
+        self.unverified.algorithm()
+    }
+
+    /// Verifies.
+    pub fn verify(self) -> SignatureVerdict {
+        SignatureVerdict { issuer: self.issuer, epoch: self.epoch, outcome: self.key.verify(self.unverified) }
+    }
+}
+
+/// What the edge has found out for one request so far.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// What asking for a key came to.
+    pub keys: Option<KeysAnswer>,
+    /// What verifying the signature came to.
+    pub signature: Option<SignatureVerdict>,
+    /// No signature can be verified now: too many are waiting (`limits.signatures_in_flight`).
+    pub overloaded: bool,
+}

@@ -1,1 +1,84 @@
-//! grant (skeleton)
+//! The one thing that opens the way upstream.
+
+use std::sync::Arc;
+
+use crate::config::{Cors, Issuer, Upstream};
+use crate::gate::denial::Denial;
+use crate::gate::memo::TokenFacts;
+use crate::policy::route::CompiledRoute;
+
+/// A request may go upstream, as this route, with this identity.
+///
+/// Invariant: made only by the gate, at the end of its path, and the only thing that names an upstream. It owns
+/// small `Arc`s, never a snapshot: a connection that lives ten hours pins nothing.
+#[derive(Debug)]
+pub struct Grant {
+    pub(in crate::gate) route: Arc<CompiledRoute>,
+    pub(in crate::gate) identity: Identity,
+    pub(in crate::gate) headers: Vec<(Box<str>, String)>,
+    pub(in crate::gate) shadow: Option<Denial>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// Nobody in particular: a public route, or a shadowed refusal.
+    Anonymous,
+    /// Whoever this token speaks for.
+    Token {
+        /// What was verified.
+        facts: Arc<TokenFacts>,
+        /// By whose keys.
+        issuer: Arc<Issuer>,
+    },
+}
+
+impl Grant {
+    /// The route it is for.
+    pub fn route(&self) -> &Arc<CompiledRoute> {
+        &self.route
+    }
+
+    /// Where it leads.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.route.upstream
+    }
+
+    /// Who is asking.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The identity headers to set, already fit for the wire. All configured ones are removed first.
+    pub fn headers(&self) -> &[(Box<str>, String)] {
+        &self.headers
+    }
+
+    /// The refusal that a shadowed route did not act on.
+    pub fn shadow(&self) -> Option<&Denial> {
+        self.shadow.as_ref()
+    }
+
+    /// The route's CORS rule.
+    pub fn cors(&self) -> Option<&Cors> {
+        self.route.config.cors.as_ref()
+    }
+}
+
+impl Identity {
+    /// The issuer's name, for labels.
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Token { issuer, .. } => Some(&issuer.name),
+        }
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Token { facts, .. } => facts.subject.as_deref(),
+        }
+    }
+}

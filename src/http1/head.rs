@@ -1,6 +1,18 @@
 //! Strict message heads (RFC 9112 sections 2 to 5), kept as places in the caller's buffer.
 
+mod authority;
+mod fields;
+mod lines;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::mem::MaybeUninit;
 use std::ops::Range;
+
+use crate::http1::head::fields::{Answered, Asked};
+use crate::http1::head::lines::{Fault, LineEnds};
 
 /// A place in the buffer the head was read from.
 pub type Span = Range<u32>;
@@ -12,7 +24,7 @@ pub struct HeadLimits {
     pub line: usize,
     /// Octets of the whole head.
     pub total: usize,
-    /// Field lines.
+    /// Field lines; beyond 256 it is 256.
     pub lines: usize,
 }
 
@@ -69,7 +81,8 @@ pub enum Known {
     /// `Proxy-Authorization`, `TE`, `Trailer`, `Upgrade`, and those that `Connection` nominates.
     HopByHop,
     Expect,
-    /// `X-Forwarded-*` of any ending, `Forwarded`, `X-Real-IP`, and their aliases with `_` or `.`.
+    /// What a client could pretend about the way its request came: `X-Forwarded-*`, `X-Original-*` and
+    /// `X-Rewrite-*` of any ending, `Forwarded`, `X-Real-IP`, and their aliases with `_` or `.` for `-`.
     Forwarding,
     Via,
     /// The CORS fields of a response: `Access-Control-*`.
@@ -97,7 +110,7 @@ pub struct RequestHead {
     pub path: Span,
     /// What follows `?`.
     pub query: Option<Span>,
-    /// The host as sent, without port.
+    /// The host as sent, without port and without a trailing dot; an IPv6 address stands in its brackets.
     pub host: Span,
     /// Host and port as sent: the `Host` value.
     pub authority: Span,
@@ -128,7 +141,7 @@ pub struct ResponseHead {
     pub lines: Vec<Line>,
     /// How the body is delimited, the request's method considered.
     pub framing: Framing,
-    /// The value of `Content-Length`, also of an answer to `HEAD` or a 304.
+    /// The value of `Content-Length`, also of an answer to `HEAD` or a 304. 1xx and 204 have none.
     pub declared_length: Option<u64>,
     /// Whether the upstream connection may be used again after the body.
     pub keep_alive: bool,
@@ -136,12 +149,90 @@ pub struct ResponseHead {
     pub length: usize,
 }
 
+/// The most field lines a head may have, whatever its limits say: they are split on the stack.
+const LINES_MAX: usize = 256;
+
+/// The longest head, whatever its limits say: places in it are 32 bits wide.
+const TOTAL_MAX: usize = 16 << 20;
+
 impl RequestHead {
     /// Reads a head from the start of `buffer` into `self`. `Ok(false)`: not all there yet (and nothing wrong
     /// so far). Leading empty lines: at most one CRLF is skipped (RFC 9112 section 2.2) and counted in
     /// `length`.
+    ///
+    /// An incomplete head costs one fast scan for its end, so a head that drips in is not parsed again and
+    /// again. After `Ok(false)` and after an error the fields mean nothing.
     pub fn read(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<bool, RequestError> {
-        todo!()
+        self.lines.clear();
+        let skipped = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
+        let rest = buffer.get(skipped..).unwrap_or_default();
+        if rest.is_empty() || (skipped == 0 && rest == b"\r") {
+            return Ok(false);
+        }
+        target::check_start(rest)?;
+        let Some(window) = lines::complete(rest, limits.total.min(TOTAL_MAX), limits)? else {
+            return Ok(false);
+        };
+        let mut room = [const { MaybeUninit::uninit() }; LINES_MAX];
+        let room = room.get_mut(..limits.lines.min(LINES_MAX)).unwrap_or_default();
+        let mut split = httparse::Request::new(&mut []);
+        let length = lines::parsed(split.parse_with_uninit_headers(window, room))?;
+        let (Some(method), Some(target), Some(version)) = (split.method, split.path, split.version) else {
+            return Err(RequestError::Malformed("no request line"));
+        };
+        let place = Place { buffer };
+        self.method = place.of(method.as_bytes());
+        self.http10 = version == 0;
+        self.length = skipped + length;
+
+        let target = target::read(method.as_bytes(), target.as_bytes())?;
+        self.path = place.of(target.path);
+        self.query = target.query.map(|query| place.of(query));
+
+        let mut ends = LineEnds::new(window, length, limits.line);
+        let mut asked = Asked::default();
+        for header in split.headers.iter() {
+            ends.begins(header.name)?;
+            let known = asked.line(header.name.as_bytes(), header.value)?;
+            self.lines.push(place.line(header, known));
+        }
+        ends.finish()?;
+        self.settle(&asked, &target, &place)
+    }
+
+    /// Draws the conclusions from all lines together.
+    fn settle(
+        &mut self,
+        asked: &Asked<'_>,
+        target: &target::Target<'_>,
+        place: &Place<'_>,
+    ) -> Result<bool, RequestError> {
+        let value = asked.host.ok_or(RequestError::Malformed("no Host"))?;
+        let host = authority::parse(value).ok_or(RequestError::Malformed("an invalid Host"))?;
+        if target
+            .authority
+            .as_ref()
+            .is_some_and(|authority| !authority.names_same(&host, target.default_port))
+        {
+            return Err(RequestError::Malformed("Host and target disagree"));
+        }
+        self.authority = place.of(value);
+        self.host = place.of(host.name);
+
+        self.framing = asked.framing(self.http10)?;
+        self.declared_length = asked.content_length;
+        // An HTTP/1.0 connection is never kept: its keep-alive was never standardised (RFC 9112 appendix C.2.2).
+        self.keep_alive = !self.http10 && !asked.connection.close;
+        // RFC 9110 section 10.1.1: the expectation of an HTTP/1.0 client is ignored.
+        self.expects_continue = asked.expects_continue && !self.http10 && self.framing != Framing::None;
+        asked.connection.mark(place.buffer, &mut self.lines);
+        if asked.connection.upgrade && asked.upgrade {
+            return Err(RequestError::Upgrade);
+        }
+        if asked.expects_other {
+            return Err(RequestError::Expectation);
+        }
+        Ok(true)
     }
 }
 
@@ -149,12 +240,96 @@ impl ResponseHead {
     /// Reads a head from the start of `buffer` into `self`; `Ok(false)`: not all there yet. `to_head` says
     /// that the request was `HEAD`. 1xx are returned like any other, with no body; 101 is an error.
     pub fn read(&mut self, buffer: &[u8], limits: &HeadLimits, to_head: bool) -> Result<bool, ResponseError> {
-        todo!()
+        self.lines.clear();
+        let prefix = b"HTTP/1.";
+        if !buffer.iter().zip(prefix).all(|(octet, expected)| octet == expected) {
+            return Err(ResponseError("not HTTP/1"));
+        }
+        let Some(window) = lines::complete(buffer, limits.total.min(TOTAL_MAX), limits)? else {
+            return Ok(false);
+        };
+        let mut room = [const { MaybeUninit::uninit() }; LINES_MAX];
+        let room = room.get_mut(..limits.lines.min(LINES_MAX)).unwrap_or_default();
+        let mut split = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let length = lines::parsed(config.parse_response_with_uninit_headers(&mut split, window, room))?;
+        let (Some(status @ 100..=599), Some(version)) = (split.code, split.version) else {
+            return Err(ResponseError("a status that is none"));
+        };
+        if status == 101 {
+            return Err(ResponseError("101 without an upgrade"));
+        }
+        let place = Place { buffer };
+        let mut ends = LineEnds::new(window, length, limits.line);
+        let mut answered = Answered::default();
+        for header in split.headers.iter() {
+            ends.begins(header.name)?;
+            let known = answered.line(header.name.as_bytes(), header.value)?;
+            self.lines.push(place.line(header, known));
+        }
+        ends.finish()?;
+        self.status = status;
+        self.reason = lines::reason(window);
+        self.length = length;
+        let http10 = version == 0;
+        self.framing = answered.framing(status, to_head, http10)?;
+        let bodiless = status < 200 || status == 204;
+        self.declared_length = answered.content_length.filter(|_| !bodiless);
+        // A body announced where none may be: whatever follows is not known to be a response.
+        let announced = answered.chunked || answered.content_length.is_some_and(|length| length > 0);
+        let ends = http10 || answered.connection.close || self.framing == Framing::UntilClose;
+        self.keep_alive = !(ends || bodiless && announced);
+        answered.connection.mark(buffer, &mut self.lines);
+        Ok(true)
     }
 }
 
+impl From<Fault> for RequestError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed(what) => Self::Malformed(what),
+            Fault::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<Fault> for ResponseError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed(what) => Self(what),
+            Fault::TooLarge => Self("response head past its bound"),
+        }
+    }
+}
+
+/// Turns slices of the buffer back into places in it.
+struct Place<'b> {
+    buffer: &'b [u8],
+}
+
+impl Place<'_> {
+    /// `part` is a slice of the buffer.
+    fn of(&self, part: &[u8]) -> Span {
+        let start = part.as_ptr().addr().wrapping_sub(self.buffer.as_ptr().addr());
+        span(start, part.len())
+    }
+
+    fn line(&self, header: &httparse::Header<'_>, known: Known) -> Line {
+        let name = self.of(header.name.as_bytes());
+        // An empty value is no slice of the buffer.
+        let value = if header.value.is_empty() { name.end + 1..name.end + 1 } else { self.of(header.value) };
+        Line { name, value, known }
+    }
+}
+
+/// A place in a buffer whose used part is never longer than [`TOTAL_MAX`].
+fn span(start: usize, length: usize) -> Span {
+    let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    narrow(start)..narrow(start.saturating_add(length))
+}
+
 /// The text at `span`; a head's spans are always within the buffer it was read from, and UTF-8 (ASCII) but for
-/// field values. Out of range is empty.
+/// field values and reasons. Out of range is empty.
 pub fn text<'b>(buffer: &'b [u8], span: &Span) -> &'b str {
     std::str::from_utf8(octets(buffer, span)).unwrap_or_default()
 }
@@ -162,4 +337,9 @@ pub fn text<'b>(buffer: &'b [u8], span: &Span) -> &'b str {
 /// The octets at `span`.
 pub fn octets<'b>(buffer: &'b [u8], span: &Span) -> &'b [u8] {
     buffer.get(span.start as usize..span.end as usize).unwrap_or_default()
+}
+
+/// RFC 9110 section 5.6.2.
+pub(crate) fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }

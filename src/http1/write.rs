@@ -1,8 +1,15 @@
 //! Heads to send: the lines of the one that was read, with small edits.
+//!
+//! Lines that stay are copied as they came, neighbours at once; everything else is written here in one
+//! spelling. What a caller passes as text to send must be fit for the wire: no CR, LF or NUL.
 
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
 use std::net::IpAddr;
 
-use crate::http1::head::{Framing, RequestHead, ResponseHead};
+use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, octets, text};
 
 /// Edits to a request head on its way upstream. `Host`, hop-by-hop fields, `Content-Length`,
 /// `Transfer-Encoding`, `Expect`, forwarding fields and `Via` of the client are never copied.
@@ -29,9 +36,9 @@ pub struct RequestEdits<'a> {
 pub struct ResponseEdits<'a> {
     /// How the body will be delimited.
     pub framing: Framing,
-    /// The value of `Content-Length` where the body is absent but its length declared (`HEAD`, 304).
+    /// The value of `Content-Length` where the body is absent but its length declared (0, `HEAD`, 304).
     pub declared_length: Option<u64>,
-    /// Says `Connection: close`.
+    /// Says `Connection: close`; [`Framing::UntilClose`] says it too.
     pub close: bool,
     /// Leaves out the upstream's `Access-Control-*` and `Vary: Origin` is added by the caller: the route's
     /// CORS is ours.
@@ -42,15 +49,172 @@ pub struct ResponseEdits<'a> {
 
 /// Appends the head to send upstream to `out`.
 pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits: &RequestEdits<'_>) {
-    todo!()
+    let added: usize = edits.add.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let rebuilt = edits.path.len() + edits.host.len() + 2 * edits.original_host.len() + 320;
+    out.reserve(head.length + rebuilt + added);
+
+    out.extend_from_slice(octets(buffer, &head.method));
+    out.push(b' ');
+    out.extend_from_slice(edits.path.as_bytes());
+    if let Some(query) = edits.query {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    line(out, "Host", edits.host.as_bytes());
+    copy(out, buffer, &head.lines, head.length, |line| match line.known {
+        Known::Other | Known::Origin | Known::Cookie | Known::Authorization | Known::Cors => {
+            !(edits.drop)(text(buffer, &line.name), octets(buffer, &line.value))
+        }
+        Known::Host | Known::HopByHop | Known::ContentLength | Known::TransferEncoding => false,
+        Known::Expect | Known::Forwarding | Known::Via => false,
+    });
+    forwarding(out, edits);
+    // RFC 9110 section 7.6.3: the version is the one the message was received in.
+    out.extend_from_slice(if head.http10 { b"Via: 1.0 portcullis\r\n" } else { b"Via: 1.1 portcullis\r\n" });
+    framing(out, head.framing, head.declared_length);
+    for (name, value) in edits.add {
+        line(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the head to send downstream to `out`.
 pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edits: &ResponseEdits<'_>) {
-    todo!()
+    let added: usize = edits.add.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    out.reserve(head.length + added + 96);
+
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(out, u64::from(head.status));
+    out.push(b' ');
+    out.extend_from_slice(octets(buffer, &head.reason));
+    out.extend_from_slice(b"\r\n");
+    copy(out, buffer, &head.lines, head.length, |line| match line.known {
+        Known::HopByHop | Known::ContentLength | Known::TransferEncoding => false,
+        Known::Cors => !edits.own_cors,
+        Known::Host | Known::Authorization | Known::Cookie | Known::Origin | Known::Expect => true,
+        Known::Forwarding | Known::Via | Known::Other => true,
+    });
+    // RFC 9112 section 6.1 and RFC 9110 section 8.6: neither field in a 1xx or 204.
+    if head.status >= 200 && head.status != 204 {
+        framing(out, edits.framing, edits.declared_length);
+    }
+    if edits.close || edits.framing == Framing::UntilClose {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+    for (name, value) in edits.add {
+        line(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a chunk's size line.
 pub fn chunk_size(out: &mut Vec<u8>, length: usize) {
-    todo!()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    let mut left = length;
+    for (index, slot) in digits.iter_mut().enumerate().rev() {
+        *slot = DIGITS[left & 15];
+        left >>= 4;
+        at = index;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Copies the lines that `keep` keeps, as they came. Lines of a head stand side by side, so a run of them is
+/// one copy; `length` is the head's, with its empty line.
+fn copy(out: &mut Vec<u8>, buffer: &[u8], lines: &[Line], length: usize, keep: impl Fn(&Line) -> bool) {
+    let mut run: Option<usize> = None;
+    for line in lines {
+        let start = line.name.start as usize;
+        match (run, keep(line)) {
+            (None, true) => run = Some(start),
+            (Some(begins), false) => {
+                out.extend_from_slice(buffer.get(begins..start).unwrap_or_default());
+                run = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    if let Some(begins) = run {
+        out.extend_from_slice(buffer.get(begins..length.saturating_sub(2)).unwrap_or_default());
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// How the request came, in the fields everybody reads and in the standard one (RFC 7239).
+fn forwarding(out: &mut Vec<u8>, edits: &RequestEdits<'_>) {
+    let client = edits.client.to_canonical();
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    address(out, client);
+    out.extend_from_slice(b"\r\n");
+    line(out, "X-Forwarded-Proto", edits.scheme.as_bytes());
+    line(out, "X-Forwarded-Host", edits.original_host.as_bytes());
+    out.extend_from_slice(b"Forwarded: for=");
+    // RFC 7239 section 6: an IPv6 address is bracketed, and so quoted.
+    out.extend_from_slice(if client.is_ipv6() { b"\"[" } else { b"" });
+    address(out, client);
+    out.extend_from_slice(if client.is_ipv6() { b"]\"" } else { b"" });
+    let host = edits.original_host.as_bytes();
+    let token = host.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'));
+    let quote: &[u8] = if token { b"" } else { b"\"" };
+    for part in [b";host=", quote, host, quote, b";proto=", edits.scheme.as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {
+    let length = match framing {
+        Framing::Chunked => return out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::UntilClose => return,
+        Framing::Length(length) => Some(length),
+        Framing::None => declared_length,
+    };
+    if let Some(length) = length {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(out, length);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (index, part) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                decimal(out, u64::from(part));
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
+}
+
+/// Appends `number` in decimal: `write!` costs several times as much, twice a request.
+fn decimal(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut left = number;
+    for (index, slot) in digits.iter_mut().enumerate().rev() {
+        *slot += (left % 10) as u8;
+        left /= 10;
+        at = index;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
 }

@@ -1,1 +1,156 @@
-//! condition (skeleton)
+//! CEL conditions: what an expression sees, and its verdict. An evaluation error refuses.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use cel::objects::{Key, Map};
+use cel::{Context, Env, Value};
+use serde_json::Value as Json;
+
+use crate::config::expression::Expression;
+
+/// What an expression may name. Built when it is asked for, a variable at a time.
+pub struct Seen<'a> {
+    /// The token's own members.
+    pub claims: &'a serde_json::Map<String, Json>,
+    /// The method.
+    pub method: &'a str,
+    /// The canonical path.
+    pub path: &'a str,
+    /// The path's parameters.
+    pub parameters: &'a [(&'a str, &'a str)],
+    /// The query, undecoded.
+    pub query: &'a str,
+    /// Header lines in order: name as sent, value.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The client's address.
+    pub peer: &'a str,
+    /// The moment, in seconds since 1970.
+    pub now: i64,
+}
+
+/// Why an expression did not say `true`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failed {
+    /// It said `false`.
+    False,
+    /// It could not be evaluated, or gave no boolean. The text names no values of the request.
+    Error(&'static str),
+}
+
+/// Evaluates `expression`.
+pub fn holds(expression: &Expression, seen: &Seen<'_>) -> Result<(), Failed> {
+    static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.set_variable_resolver(seen);
+    match expression.program().execute(&context) {
+        Ok(Value::Bool(true)) => Ok(()),
+        Ok(Value::Bool(false)) => Err(Failed::False),
+        Ok(_) => Err(Failed::Error("the expression gave no boolean")),
+        Err(_) => Err(Failed::Error("the expression could not be evaluated")),
+    }
+}
+
+impl VariableResolver for Seen<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let value = match variable {
+            "claims" => object(self.claims),
+            "request" => self.request(),
+            "now" => Value::Int(self.now),
+            _ => return None,
+        };
+        value.try_into().ok().map(CowVal::Owned)
+    }
+}
+
+impl Seen<'_> {
+    fn request(&self) -> Value {
+        map([
+            ("method", Value::from(self.method)),
+            ("path", Value::from(self.path)),
+            ("params", map(self.parameters.iter().map(|(name, value)| (*name, Value::from(*value))))),
+            ("query", map(self.query_parameters())),
+            ("headers", self.joined_headers()),
+            ("peer", Value::from(self.peer)),
+        ])
+    }
+
+    /// Query parameters, percent-decoded; of a repeated one the first.
+    fn query_parameters(&self) -> HashMap<String, Value> {
+        let mut all = HashMap::new();
+        for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            all.entry(decoded(name)).or_insert_with(|| Value::from(decoded(value)));
+        }
+        all
+    }
+
+    /// Header values by lower-case name, repeated ones joined by `, `.
+    fn joined_headers(&self) -> Value {
+        let mut all: HashMap<String, String> = HashMap::new();
+        for (name, value) in self.headers {
+            let value = String::from_utf8_lossy(value);
+            all.entry(name.to_ascii_lowercase())
+                .and_modify(|joined| {
+                    joined.push_str(", ");
+                    joined.push_str(&value);
+                })
+                .or_insert_with(|| value.into_owned());
+        }
+        map(all.into_iter().map(|(name, value)| (name, Value::from(value))))
+    }
+}
+
+fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value {
+    let entries = entries.into_iter().map(|(key, value)| (Key::String(Arc::new(key.into())), value));
+    Value::Map(Map { map: Arc::new(entries.collect()) })
+}
+
+fn object(members: &serde_json::Map<String, Json>) -> Value {
+    map(members.iter().map(|(name, value)| (name.as_str(), json(value))))
+}
+
+fn json(value: &Json) -> Value {
+    match value {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::UInt(number),
+            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::List(Arc::new(items.iter().map(json).collect())),
+        Json::Object(members) => object(members),
+    }
+}
+
+/// `application/x-www-form-urlencoded` decoding; what is not UTF-8 becomes U+FFFD, what is no escape stays.
+fn decoded(text: &str) -> String {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escape = (*first == b'%').then(|| after.get(..2)).flatten();
+        let escape = escape.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        match (first, escape) {
+            (_, Some(octet)) => {
+                octets.push(octet);
+                rest = &after[2..];
+            }
+            (b'+', None) => {
+                octets.push(b' ');
+                rest = after;
+            }
+            (octet, None) => {
+                octets.push(*octet);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

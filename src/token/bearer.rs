@@ -1,17 +1,57 @@
 //! `Authorization: Bearer` (RFC 6750 section 2.1).
 
+#[cfg(test)]
+mod tests;
+
 /// What an `Authorization` value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authorization<'a> {
-    /// Scheme `Bearer` (any case, RFC 9110 section 11.1), one space, and one b68token.
+    /// Scheme `Bearer` (any case, RFC 9110 section 11.1), one space, and one b64token.
     Bearer(&'a str),
     /// Another scheme: for the bearer step no credential was sent.
     OtherScheme,
-    /// Scheme `Bearer` and something that is no token: nothing, two spaces, a tab, a comma, other octets.
+    /// Scheme `Bearer` and something that is no token: nothing, two spaces, a tab, a comma, other octets. Also
+    /// another scheme with a `Bearer` after a comma: which of the two the upstream reads is anybody's guess.
     Malformed,
 }
 
 /// Reads one `Authorization` field value.
 pub fn parse(value: &[u8]) -> Authorization<'_> {
-    todo!()
+    let (scheme, rest) = split_scheme(value);
+    if is_bearer(scheme) {
+        return rest
+            .strip_prefix(b" ")
+            .filter(|token| is_b64token(token))
+            .and_then(|token| str::from_utf8(token).ok())
+            .map_or(Authorization::Malformed, Authorization::Bearer);
+    }
+    // A field that may stand once is often joined with commas by intermediaries (RFC 9110 section 5.3).
+    // Commas inside quoted strings are not told apart: refusing those is the safe side.
+    let hides_bearer =
+        value.split(|&octet| octet == b',').any(|element| is_bearer(split_scheme(element.trim_ascii()).0));
+    if hides_bearer { Authorization::Malformed } else { Authorization::OtherScheme }
+}
+
+/// The leading token (RFC 9110 section 5.6.2) and what follows it.
+fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
+    let end = value.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(value.len());
+    value.split_at(end)
+}
+
+fn is_bearer(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"Bearer")
+}
+
+fn is_token_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 section 2.1).
+fn is_b64token(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take_while(|octet| **octet == b'=').count();
+    let body = &text[..text.len() - padding];
+    !body.is_empty()
+        && body.iter().all(|octet| {
+            octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
 }

@@ -1,0 +1,111 @@
+//! The core alone: what a decision costs, remembered or not, and what each refusal costs beside it.
+//!
+//! An attack must not cost more than a success: read the refusals against `fresh`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench, not an interface")]
+
+#[path = "scene/core.rs"]
+mod core;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use portcullis::gate::denial::Reason;
+use portcullis::keys::Unverified;
+use portcullis::token::Algorithm;
+
+use crate::core::Scene;
+
+const SCOPE: &str = "openid profile orders:read orders:write";
+const TARGET: &str = "/service0/orders/123";
+
+/// Tokens that are never seen twice within a sample.
+const FRESH: usize = 2_000;
+
+fn parse(criterion: &mut Criterion) {
+    let scene = Scene::new(Algorithm::RS256, 1);
+    let token = scene.token(1, 600, SCOPE);
+    criterion.bench_function("parse/RS256", |bencher| {
+        bencher.iter(|| Unverified::parse(black_box(&token), 8192).unwrap());
+    });
+}
+
+fn remembered(criterion: &mut Criterion) {
+    for routes in [1, 100, 10_000] {
+        let mut scene = Scene::new(Algorithm::ES256, routes);
+        let bearer = format!("Bearer {}", scene.token(1, 600, SCOPE));
+        let target = format!("/service{}/orders/123", routes - 1);
+        assert_eq!(scene.decide(&target, &bearer), None);
+        criterion.bench_function(&format!("remembered/{routes}_routes"), |bencher| {
+            bencher.iter(|| scene.decide(black_box(&target), black_box(&bearer)));
+        });
+    }
+    let mut scene = Scene::new(Algorithm::ES256, 1);
+    let bearers: Vec<_> = (0..10_000).map(|id| format!("Bearer {}", scene.token(id, 600, SCOPE))).collect();
+    for bearer in &bearers {
+        assert_eq!(scene.decide(TARGET, bearer), None);
+    }
+    let mut next = 0;
+    criterion.bench_function("remembered/10000_tokens", |bencher| {
+        bencher.iter(|| {
+            next = (next + 1) % bearers.len();
+            scene.decide(TARGET, black_box(&bearers[next]))
+        });
+    });
+}
+
+fn fresh(criterion: &mut Criterion) {
+    let algorithms =
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    for algorithm in algorithms {
+        let mut scene = Scene::new(algorithm, 1);
+        let bearers: Vec<_> =
+            (0..FRESH).map(|id| format!("Bearer {}", scene.token(id, 600, SCOPE))).collect();
+        let mut next = 0;
+        criterion.bench_function(&format!("fresh/{}", algorithm.name()), |bencher| {
+            bencher.iter_batched(
+                || {
+                    next = (next + 1) % FRESH;
+                    // A memo that remembers nothing: every token is new.
+                    scene_without_memory(&mut scene);
+                    next
+                },
+                |at| scene.decide(TARGET, black_box(&bearers[at])),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+}
+
+fn scene_without_memory(scene: &mut Scene) {
+    scene.memo = portcullis::gate::memo::Memo::new([7; 16], 1 << 16);
+}
+
+fn refusals(criterion: &mut Criterion) {
+    let mut scene = Scene::new(Algorithm::ES256, 1);
+    let good = scene.token(1, 600, SCOPE);
+    let bad = format!("{}AAAA", &good[..good.len() - 4]);
+    let cases = [
+        ("no_credentials", String::new(), Reason::NoCredentials),
+        ("malformed_token", "Bearer abc.def.ghi".to_owned(), Reason::MalformedToken),
+        ("bad_signature_remembered", format!("Bearer {bad}"), Reason::BadSignature),
+        ("expired", format!("Bearer {}", scene.token(2, -600, SCOPE)), Reason::Expired),
+        (
+            "insufficient_scope",
+            format!("Bearer {}", scene.token(3, 600, "openid")),
+            Reason::InsufficientScope,
+        ),
+    ];
+    for (name, authorization, reason) in cases {
+        assert_eq!(scene.decide(TARGET, &authorization), Some(reason), "{name}");
+        criterion.bench_function(&format!("refuse/{name}"), |bencher| {
+            bencher.iter(|| scene.decide(TARGET, black_box(&authorization)));
+        });
+    }
+    criterion.bench_function("refuse/no_route", |bencher| {
+        bencher.iter(|| scene.decide(black_box("/nowhere"), ""))
+    });
+}
+
+criterion_group!(benches, parse, remembered, fresh, refusals);
+criterion_main!(benches);

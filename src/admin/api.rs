@@ -1,0 +1,241 @@
+//! What the admin listener answers.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::admin::readiness::Readiness;
+use crate::admin::{Arrived, Controls, Parts};
+use crate::gate::denial::Reason;
+use crate::metrics::Metrics;
+
+/// What the endpoints share.
+struct Shared {
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    controls: Controls,
+    started: Instant,
+}
+
+/// Paths that never need the token.
+const OPEN: [&str; 3] = ["/metrics", "/livez", "/readyz"];
+
+/// Every endpoint, behind the checks that all of them share.
+pub fn router(parts: Parts) -> Router {
+    let shared = Arc::new(Shared {
+        address: parts.address,
+        metrics: parts.metrics,
+        readiness: parts.readiness,
+        controls: parts.controls,
+        started: Instant::now(),
+    });
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/v1/status", get(status))
+        .route("/v1/config", get(config))
+        .route("/v1/reload", post(reload))
+        .fallback(|| async { problem(Reason::NoRoute, "there is no such endpoint") })
+        .method_not_allowed_fallback(|| async { problem(Reason::MethodNotAllowed, "not by this method") })
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
+        .with_state(shared)
+}
+
+/// The checks before any endpoint: whom the request means, and who asks.
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let arrived = request.extensions().get::<Arrived>().map(|arrived| arrived.0);
+    let refused =
+        misdirected(&request, shared.address.ip(), arrived).or_else(|| unauthenticated(&shared, &request));
+    let mut response = match refused {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let text = shared.metrics.render(i64::try_from(now).unwrap_or(i64::MAX));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let reasons = shared.readiness.reasons(&(shared.controls.status)().waiting);
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons})))
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let now = (shared.controls.status)();
+    let reasons = shared.readiness.reasons(&now.waiting);
+    let mut body = match now.detail {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Default::default()
+        }
+    };
+    body.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+    body.insert("uptime_seconds".into(), shared.started.elapsed().as_secs().into());
+    body.insert("ready".into(), reasons.is_empty().into());
+    body.insert("reasons".into(), reasons.into());
+    Json(Value::Object(body))
+}
+
+async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/yaml")], (shared.controls.config)())
+}
+
+async fn reload(State(shared): State<Arc<Shared>>) -> Response {
+    match (shared.controls.reload)().await {
+        Ok(generation) => Json(json!({"generation": generation})).into_response(),
+        Err(refused) => {
+            let (status, detail) = if refused.needs_restart {
+                (StatusCode::CONFLICT, "this change needs a restart; nothing has changed")
+            } else {
+                (StatusCode::UNPROCESSABLE_ENTITY, "the configuration was refused; nothing has changed")
+            };
+            let extra = json!({"problems": refused.problems});
+            problem_body(status, "reload_refused", detail, extra)
+        }
+    }
+}
+
+/// A `Host` (or absolute-form target) that is not this listener's: DNS rebinding, or a proxy gone wrong. And a
+/// change that a web page of another origin asks for.
+fn misdirected(request: &Request, configured: IpAddr, arrived: Option<IpAddr>) -> Option<Response> {
+    let ours = |authority: &str| is_ours(authority, configured, arrived);
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Some(problem(Reason::MalformedRequest, "exactly one Host is needed"));
+    };
+    let host = host.to_str().unwrap_or_default();
+    let target = request.uri().authority();
+    if !ours(host) || target.is_some_and(|target| !ours(target.as_str())) {
+        return Some(problem(Reason::Misdirected, "the Host is not one of this listener's"));
+    }
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let foreign = request.headers().get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.to_str().unwrap_or_default();
+        origin.strip_prefix("http://").is_none_or(|origin| !origin.eq_ignore_ascii_case(host))
+    });
+    (!safe && foreign)
+        .then(|| problem(Reason::Misdirected, "a page of another origin may not ask for changes"))
+}
+
+/// Whether `authority` names this listener: a loopback name or address, the configured address, or the one the
+/// connection arrived at. The port is not looked at: it changes when it is forwarded.
+fn is_ours(authority: &str, configured: IpAddr, arrived: Option<IpAddr>) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, port)) if port.is_empty() || port.starts_with(':') => host,
+            Some(_) | None => return false,
+        },
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let Ok(address) = host.parse::<IpAddr>() else { return false };
+    let address = address.to_canonical();
+    address.is_loopback() || address == configured.to_canonical() || arrived == Some(address)
+}
+
+fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
+    if OPEN.contains(&request.uri().path()) {
+        return None;
+    }
+    let Some(token) = (shared.controls.token)() else {
+        if shared.address.ip().to_canonical().is_loopback() {
+            return None;
+        }
+        let detail = "no admin token is configured, and this listener is not on loopback";
+        return Some(challenge(Reason::NoCredentials, "Bearer realm=\"portcullis\"", detail));
+    };
+    match presented(request.headers()) {
+        Some(sent) if same(sent, token.expose_secret().as_bytes()) => None,
+        Some(_) => {
+            let with = "Bearer realm=\"portcullis\", error=\"invalid_token\"";
+            Some(challenge(Reason::UnknownKey, with, "this is not the admin token"))
+        }
+        None => {
+            Some(challenge(Reason::NoCredentials, "Bearer realm=\"portcullis\"", "the admin token is needed"))
+        }
+    }
+}
+
+/// What one `Authorization: Bearer` line carries. Any octets: the token is the operator's, not an RFC 6750 one.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let (scheme, token) = line.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+/// In constant time. Digests have one length, so comparing them tells nothing about the token's.
+fn same(sent: &[u8], token: &[u8]) -> bool {
+    let (sent, token) = (digest(&SHA256, sent), digest(&SHA256, token));
+    sent.as_ref().ct_eq(token.as_ref()).into()
+}
+
+fn challenge(reason: Reason, challenge: &'static str, detail: &str) -> Response {
+    let mut response = problem(reason, detail);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+fn problem(reason: Reason, detail: &str) -> Response {
+    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    problem_body(status, reason.code(), detail, Value::Null)
+}
+
+/// A problem body (RFC 9457) with the members that every refusal of the gateway has.
+fn problem_body(status: StatusCode, reason: &str, detail: &str, extra: Value) -> Response {
+    let mut body = json!({
+        "type": format!("urn:portcullis:reason:{reason}"),
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "reason": reason,
+        "detail": detail,
+        "request_id": request_id(),
+    });
+    if let (Value::Object(body), Value::Object(extra)) = (&mut body, extra) {
+        body.extend(extra);
+    }
+    let mut response = (status, Json(body)).into_response();
+    let json = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// 128 random bits in hexadecimal.
+fn request_id() -> String {
+    let mut octets = [0; 16];
+    // It is no secret: without randomness it is all zeros, and the answer still goes out.
+    let _random = rand::fill(&mut octets);
+    octets.iter().fold(String::new(), |mut text, octet| {
+        let _infallible = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Whether new traffic should come here, and if not, why.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the process knows of itself. Which issuers have keys is control's to say.
+///
+/// Keys count until all of them have been there once. An issuer that loses its keys later, or that a reload
+/// brings, is its own routes' trouble: taking every instance out of service for it would make it everybody's.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    draining: AtomicBool,
+    failed: AtomicBool,
+    began: AtomicBool,
+}
+
+impl Readiness {
+    /// The process is to end: no new traffic.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// A part that keeps decisions current has ended: no new traffic.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Why not; empty is ready. `waiting` names the issuers that have no keys.
+    pub fn reasons(&self, waiting: &[String]) -> Vec<String> {
+        if waiting.is_empty() {
+            self.began.store(true, Ordering::Release);
+        }
+        let mut reasons = Vec::new();
+        if self.draining.load(Ordering::Acquire) {
+            reasons.push("draining".to_owned());
+        }
+        if self.failed.load(Ordering::Acquire) {
+            reasons.push("keys and revocations are not updated any more".to_owned());
+        }
+        if !self.began.load(Ordering::Acquire) {
+            reasons.extend(waiting.iter().map(|issuer| format!("issuer {issuer} has no keys yet")));
+        }
+        reasons
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! From the first signal to the last part: what makes `kubectl rollout` lose nothing (threats O5).
+
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::admin::readiness::Readiness;
+use crate::app::part::Ended;
+use crate::app::{OnReady, Ready, STOP_TIME, Stop};
+
+/// What tells the parts to end.
+pub(crate) struct Switches {
+    /// The data plane accepts nothing new and ends when nothing is open.
+    pub(crate) drain: watch::Sender<bool>,
+    /// The data plane ends now.
+    pub(crate) stop: watch::Sender<bool>,
+    /// Control ends; after the data plane, which may still need keys while it drains.
+    pub(crate) control: watch::Sender<bool>,
+}
+
+/// Takes signals and ends the parts in order.
+pub(crate) struct Conductor {
+    pub(crate) stop: Stop,
+    pub(crate) ready: Ready,
+    pub(crate) on_ready: OnReady,
+    pub(crate) reload: Box<dyn Fn() + Send>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) switches: Switches,
+    pub(crate) proxy_ended: Ended,
+    pub(crate) control_ended: Ended,
+    pub(crate) grace: Duration,
+    pub(crate) fault: Arc<OnceLock<&'static str>>,
+}
+
+enum Event {
+    Reload,
+    Stop,
+    ProxyEnded,
+    ControlEnded,
+}
+
+/// The signals that are listened to, or what stands for them.
+enum Source {
+    Signals { terminate: Signal, interrupt: Signal, hang_up: Signal },
+    When(watch::Receiver<bool>),
+}
+
+/// pingora asks a shared reference once; the conductor is consumed by it.
+struct Watch(Mutex<Option<Conductor>>);
+
+#[async_trait]
+impl ShutdownSignalWatch for Watch {
+    /// Resolves when there is nothing left to wait for, so the answer is always the fast way out.
+    async fn recv(&self) -> ShutdownSignal {
+        let conductor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(conductor) = conductor {
+            conductor.conduct().await;
+        }
+        ShutdownSignal::FastShutdown
+    }
+}
+
+impl Switches {
+    pub(crate) fn new() -> Self {
+        let new = || watch::channel(false).0;
+        Self { drain: new(), stop: new(), control: new() }
+    }
+}
+
+impl Conductor {
+    pub(crate) fn into_signal_watch(self) -> Box<dyn ShutdownSignalWatch> {
+        Box::new(Watch(Mutex::new(Some(self))))
+    }
+
+    async fn conduct(mut self) {
+        let mut source = match Source::new(&self.stop) {
+            Ok(source) => source,
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be taken");
+                let _first = self.fault.set("signals cannot be taken");
+                return;
+            }
+        };
+        tracing::info!(
+            listeners = %listed(&self.ready.listeners),
+            admin = %listed(self.ready.admin.as_slice()),
+            version = env!("CARGO_PKG_VERSION"),
+            "ready"
+        );
+        (std::mem::replace(&mut self.on_ready, Box::new(|_| ())))(&self.ready);
+        let mut control_ended = false;
+        loop {
+            match self.next(&mut source, control_ended).await {
+                Event::Reload => (self.reload)(),
+                Event::Stop => break,
+                Event::ControlEnded => {
+                    // What is decided from here on misses key rotations and revocations: no new traffic.
+                    tracing::error!("control ended: keys and revocations are not updated any more");
+                    self.readiness.fail();
+                    control_ended = true;
+                }
+                Event::ProxyEnded => {
+                    tracing::error!("the data plane ended by itself");
+                    let _first = self.fault.set("the data plane ended by itself");
+                    return;
+                }
+            }
+        }
+        self.drain(source, control_ended).await;
+    }
+
+    async fn next(&mut self, source: &mut Source, control_ended: bool) -> Event {
+        tokio::select! {
+            biased;
+            event = source.next() => event,
+            _ = &mut self.proxy_ended => Event::ProxyEnded,
+            _ = &mut self.control_ended, if !control_ended => Event::ControlEnded,
+        }
+    }
+
+    async fn drain(mut self, mut source: Source, control_ended: bool) {
+        tracing::info!(grace_seconds = self.grace.as_secs(), "draining");
+        self.readiness.drain();
+        self.switches.drain.send_replace(true);
+        let ended = tokio::select! {
+            _ = &mut self.proxy_ended => true,
+            () = sleep(self.grace) => false,
+            () = source.insists() => false,
+        };
+        self.switches.stop.send_replace(true);
+        if !ended {
+            tracing::warn!("stopping with connections open");
+            let _ended_or_not = timeout(STOP_TIME, &mut self.proxy_ended).await;
+        }
+        self.switches.control.send_replace(true);
+        if !control_ended {
+            let _ended_or_not = timeout(STOP_TIME, &mut self.control_ended).await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl Source {
+    fn new(stop: &Stop) -> io::Result<Self> {
+        match stop {
+            Stop::Signals => Ok(Self::Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hang_up: signal(SignalKind::hangup())?,
+            }),
+            Stop::When(when) => Ok(Self::When(when.clone())),
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        match self {
+            Self::Signals { terminate, interrupt, hang_up } => tokio::select! {
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Stop,
+                _ = hang_up.recv() => Event::Reload,
+            },
+            Self::When(when) => {
+                // A sender that is gone cannot ask any more: that is asking.
+                let _said_or_gone = when.wait_for(|stop| *stop).await;
+                Event::Stop
+            }
+        }
+    }
+
+    /// Resolves when stopping is asked for a second time.
+    async fn insists(&mut self) {
+        match self {
+            Self::Signals { terminate, interrupt, hang_up: _ } => tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            },
+            Self::When(_) => pending().await,
+        }
+    }
+}
+
+fn listed(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! What concerns the process: `revocation`, `store`, `key_mirror`, `limits`, `log`.
+
+use std::path::PathBuf;
+
+use crate::config::decode::fields::{self, Fields};
+use crate::config::defaults::KEY_MIRROR;
+use crate::config::shape::table;
+use crate::config::{Limits, Log, Revocation};
+
+/// Reads `revocation`.
+pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {
+    let value = file.value("revocation")?;
+    let at = value.node.at;
+    if value.is_scalar() {
+        return Some(Revocation { file: fields::path(value)?, at });
+    }
+    Some(Revocation { file: Fields::open(value, &table::REVOCATION)?.path("file")?, at })
+}
+
+/// Reads `store`.
+pub(crate) fn store(file: &Fields<'_>) -> Option<PathBuf> {
+    Fields::open(file.value("store")?, &table::STORE)?.path("sqlite")
+}
+
+/// Reads `key_mirror`.
+pub(crate) fn key_mirror(file: &Fields<'_>) -> Option<PathBuf> {
+    match file.value("key_mirror") {
+        None => Some(file.report.context.directory.join(KEY_MIRROR)),
+        Some(value) if value.text().is_some_and(|text| text.text == "none") => None,
+        Some(value) => fields::path(value),
+    }
+}
+
+/// Reads `limits`.
+pub(crate) fn limits(file: &Fields<'_>) -> Limits {
+    let given = file.value("limits").and_then(|value| Fields::open(value, &table::LIMITS));
+    let fields = given.unwrap_or_else(|| Fields::empty(file, &table::LIMITS));
+    Limits {
+        token: narrow(fields.size("token")),
+        header_line: narrow(fields.size("header_line")),
+        header_total: narrow(fields.size("header_total")),
+        headers: narrow(fields.whole("headers")),
+        connections: narrow(fields.whole("connections")),
+        connections_per_address: narrow(fields.whole("connections_per_address")),
+        requests_per_connection: fields.whole("requests_per_connection"),
+        header_time: fields.duration("header_time"),
+        idle_time: fields.duration("idle_time"),
+        body_rate: fields.size("body_rate"),
+        write_stall: fields.duration("write_stall"),
+        drain: narrow(fields.size("drain")),
+        verified_cache: narrow(fields.size("verified_cache")),
+        signatures_in_flight: narrow(fields.whole("signatures_in_flight")),
+        key_set: narrow(fields.size("key_set")),
+    }
+}
+
+/// Reads `log`.
+pub(crate) fn log(file: &Fields<'_>) -> Log {
+    let given = file.value("log").and_then(|value| Fields::open(value, &table::LOG));
+    let fields = given.unwrap_or_else(|| Fields::empty(file, &table::LOG));
+    Log {
+        format: fields.choice("format"),
+        level: fields.word_of("level").unwrap_or_default().into(),
+        access: fields.flag("access"),
+    }
+}
+
+/// A number that the table bounds far below what any platform's `usize` holds.
+pub(crate) fn narrow(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,35 @@
+//! The words of the file for our enumerations.
+
+use crate::config::decode::fields::Word;
+use crate::config::{ArrayForm, Balance, Enforce, LogFormat, TokenType};
+use crate::token::scope::ScopeMatch;
+
+impl Word for Balance {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("round_robin", Self::RoundRobin),
+        ("least_requests", Self::LeastRequests),
+        ("consistent_hash", Self::ConsistentHash),
+    ];
+}
+
+impl Word for TokenType {
+    const WORDS: &'static [(&'static str, Self)] = &[("any", Self::Any), ("at+jwt", Self::AtJwt)];
+}
+
+impl Word for ScopeMatch {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("exact", Self::Exact), ("segments", Self::Segments), ("glob", Self::Glob)];
+}
+
+impl Word for ArrayForm {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("comma", Self::Comma), ("json", Self::Json), ("repeat", Self::Repeat)];
+}
+
+impl Word for Enforce {
+    const WORDS: &'static [(&'static str, Self)] = &[("deny", Self::Deny), ("shadow", Self::Shadow)];
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}

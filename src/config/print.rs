@@ -1,0 +1,282 @@
+//! The long form of a configuration, as YAML (`check --print`): every key, every default, secrets redacted.
+//!
+//! Paths are printed as they were resolved. What is printed parses to the same configuration, but for secrets
+//! that stood in the file.
+
+use std::fmt::{Display, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::decode::fields::Word;
+use crate::config::units::{write_duration, write_size};
+use crate::config::{
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
+    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+};
+use crate::token::claims::{Place, Selector};
+
+/// What [`crate::config::print()`] does.
+pub(crate) fn print(config: &Config) -> String {
+    let mut out = Out::default();
+    out.entry("version", 1);
+    if let Some(workers) = config.workers {
+        out.entry("workers", workers);
+    }
+    out.line("listeners:");
+    for listener in &config.listeners {
+        out.line(&format!("  - {{address: {}, proxy_protocol: none}}", quote(&listener.address.to_string())));
+    }
+    if let Some(admin) = &config.admin {
+        out.nested("admin", |out| {
+            out.entry("address", quote(&admin.address.to_string()));
+            if let Some(token) = &admin.token {
+                out.entry("token", secret(token, false));
+            }
+        });
+    }
+    out.list("upstreams", &config.upstreams, |out, upstream| {
+        out.nested(&quote(&upstream.name), |out| print_upstream(out, upstream));
+    });
+    out.list("issuers", &config.issuers, |out, issuer| {
+        out.nested(&quote(&issuer.name), |out| print_issuer(out, issuer));
+    });
+    out.list("routes", &config.routes, |out, route| {
+        out.nested(&quote(&pattern::render(&route.methods, &route.host, &route.path)), |out| {
+            print_route(out, route, config);
+        });
+    });
+    if let Some(revocation) = &config.revocation {
+        out.entry("revocation", format!("{{file: {}}}", path(&revocation.file)));
+    }
+    if let Some(store) = &config.store {
+        out.entry("store", format!("{{sqlite: {}}}", path(store)));
+    }
+    out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
+    out.nested("limits", |out| print_limits(out, &config.limits));
+    out.time("shutdown_grace", config.shutdown_grace);
+    let log = &config.log;
+    out.entry(
+        "log",
+        format!("{{format: {}, level: {}, access: {}}}", log.format.word(), log.level, log.access),
+    );
+    out.text
+}
+
+fn print_upstream(out: &mut Out, upstream: &Upstream) {
+    out.line("peers:");
+    for peer in &upstream.peers {
+        let host = if peer.host.contains(':') { format!("[{}]", peer.host) } else { peer.host.to_string() };
+        out.line(&format!("  - {}", quote(&format!("http://{host}:{}", peer.port))));
+    }
+    out.entry("balance", upstream.balance.word());
+    match &upstream.health {
+        None => out.entry("health", "none"),
+        Some(Health { path, interval }) => {
+            out.entry(
+                "health",
+                format!("{{path: {}, interval: {}}}", quote(path), write_duration(*interval)),
+            );
+        }
+    }
+    match &upstream.host {
+        UpstreamHost::Keep => out.entry("host", "keep"),
+        UpstreamHost::Upstream => out.entry("host", "upstream"),
+        UpstreamHost::Literal(host) => out.entry("host", format!("{{literal: {}}}", quote(host))),
+    }
+    out.time("connect_timeout", upstream.connect_timeout);
+    out.time("response_timeout", upstream.response_timeout);
+}
+
+fn print_issuer(out: &mut Out, issuer: &Issuer) {
+    out.entry("issuer", quote(&issuer.issuer));
+    out.entry("audience", issuer.audience.as_deref().map_or_else(|| "any".to_owned(), words));
+    out.entry("keys", keys(&issuer.keys.value));
+    out.time("refresh", issuer.refresh);
+    out.time("cooldown", issuer.cooldown);
+    out.time("max_stale", issuer.max_stale);
+    out.time("miss_wait", issuer.miss_wait);
+    if let Some(algorithms) = &issuer.algorithms {
+        out.entry(
+            "algorithms",
+            words(&algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>()),
+        );
+    }
+    out.time("leeway", issuer.leeway);
+    out.time("max_token_lifetime", issuer.max_token_lifetime);
+    out.entry("token_type", issuer.token_type.word());
+    out.entry("scope_match", issuer.scope_match.word());
+    let claims = &issuer.claims;
+    out.nested("claims", |out| {
+        out.entry("scope", selector(&claims.scope));
+        out.entry("subject", selector(&claims.subject));
+        out.entry("client", selector(&claims.client));
+        out.entry("id", selector(&claims.id));
+        out.entry("session", selector(&claims.session));
+        out.entry("tenant", selector(&claims.tenant));
+    });
+    let place = |place: &TokenPlace| match place {
+        TokenPlace::Bearer => "bearer".to_owned(),
+        TokenPlace::Header(name) => format!("{{header: {}}}", quote(name)),
+        TokenPlace::Cookie(name) => format!("{{cookie: {}}}", quote(name)),
+        TokenPlace::Query(name) => format!("{{query: {}}}", quote(name)),
+    };
+    out.entry("from", format!("[{}]", issuer.from.iter().map(place).collect::<Vec<_>>().join(", ")));
+    out.entry("dangerous_http", issuer.dangerous_http);
+}
+
+fn keys(keys: &KeySource) -> String {
+    match keys {
+        KeySource::Discovery => "discovery".to_owned(),
+        KeySource::JwksUrl(url) => format!("{{jwks: {{url: {}}}}}", quote(url)),
+        KeySource::JwksFile(file) => format!("{{jwks: {{file: {}}}}}", path(file)),
+        KeySource::JwksInline(json) => format!("{{jwks: {{inline: {}}}}}", quote(json)),
+        KeySource::PemFile(file) => format!("{{pem: {{file: {}}}}}", path(file)),
+        KeySource::PemEnv(name) => format!("{{pem: {{env: {}}}}}", quote(name)),
+        KeySource::PemInline(pem) => format!("{{pem: {{inline: {}}}}}", quote(pem)),
+        KeySource::Secret { secret: place, dangerous_short } => {
+            format!("{{secret: {}}}", secret(place, *dangerous_short))
+        }
+    }
+}
+
+fn secret(secret: &Secret, short: bool) -> String {
+    let short = if short { ", dangerous_short_secret: true" } else { "" };
+    match &secret.source {
+        SecretSource::File(file) => format!("{{file: {}{short}}}", path(file)),
+        SecretSource::Env(name) => format!("{{env: {}{short}}}", quote(name)),
+        SecretSource::Inline(_) => format!("{{inline: \"***\", dangerous_inline_secret: true{short}}}"),
+    }
+}
+
+fn print_route(out: &mut Out, route: &Route, config: &Config) {
+    out.entry("name", quote(&route.name));
+    match &route.require {
+        Require::Public => out.entry("require", "public"),
+        Require::Token(requirement) => {
+            out.nested("require", |out| print_requirement(out, requirement, config))
+        }
+    }
+    out.nested("forward", |out| {
+        if !route.forward.headers.is_empty() {
+            out.nested("headers", |out| {
+                route.forward.headers.iter().for_each(|header| print_header(out, header))
+            });
+        }
+        out.entry("authorization", if route.forward.keep_authorization { "keep" } else { "strip" });
+    });
+    if let Some(cors) = &route.cors {
+        out.nested("cors", |out| print_cors(out, cors));
+    }
+    if let Some(upstream) = config.upstreams.get(route.upstream) {
+        out.entry("upstream", quote(&upstream.name));
+    }
+    out.entry("enforce", route.enforce.word());
+    out.entry("on_stale_revocations", "serve");
+    out.entry("dangerous_path", route.dangerous_path);
+}
+
+fn print_requirement(out: &mut Out, requirement: &Requirement, config: &Config) {
+    let issuers = requirement.issuers.iter().filter_map(|index| config.issuers.get(*index));
+    out.entry("issuers", words(&issuers.map(|issuer| &issuer.name).collect::<Vec<_>>()));
+    if !requirement.scopes.is_empty() {
+        out.entry("scopes", words(&requirement.scopes));
+    }
+    if !requirement.any_scope.is_empty() {
+        out.entry("any_scope", words(&requirement.any_scope));
+    }
+    if let Some(when) = &requirement.when {
+        out.entry("when", quote(when.source()));
+    }
+}
+
+fn print_header(out: &mut Out, header: &ForwardHeader) {
+    let claim = selector(&header.claim);
+    out.entry(&quote(&header.name), format!("{{claim: {claim}, array: {}}}", header.array.word()));
+}
+
+fn print_cors(out: &mut Out, cors: &Cors) {
+    out.entry("origins", words(&cors.origins));
+    out.entry("credentials", cors.credentials);
+    out.entry("headers", words(&cors.headers));
+    out.entry("expose", words(&cors.expose));
+    out.time("max_age", cors.max_age);
+}
+
+fn print_limits(out: &mut Out, limits: &Limits) {
+    out.size("token", limits.token);
+    out.size("header_line", limits.header_line);
+    out.size("header_total", limits.header_total);
+    out.entry("headers", limits.headers);
+    out.entry("connections", limits.connections);
+    out.entry("connections_per_address", limits.connections_per_address);
+    out.entry("requests_per_connection", limits.requests_per_connection);
+    out.time("header_time", limits.header_time);
+    out.time("idle_time", limits.idle_time);
+    out.entry("body_rate", write_size(limits.body_rate));
+    out.time("write_stall", limits.write_stall);
+    out.size("drain", limits.drain);
+    out.size("verified_cache", limits.verified_cache);
+    out.entry("signatures_in_flight", limits.signatures_in_flight);
+    out.size("key_set", limits.key_set);
+}
+
+/// The text so far, and how far the next line is indented.
+#[derive(Default)]
+struct Out {
+    text: String,
+    indent: usize,
+}
+
+impl Out {
+    fn line(&mut self, line: &str) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(self.text, "{:indent$}{line}", "", indent = self.indent);
+    }
+    fn entry(&mut self, key: &str, value: impl Display) {
+        self.line(&format!("{key}: {value}"));
+    }
+    fn time(&mut self, key: &str, value: Duration) {
+        self.entry(key, write_duration(value));
+    }
+    fn size(&mut self, key: &str, value: usize) {
+        self.entry(key, write_size(value as u64));
+    }
+    fn nested(&mut self, key: &str, inside: impl FnOnce(&mut Self)) {
+        self.line(&format!("{key}:"));
+        self.indent += 2;
+        inside(self);
+        self.indent -= 2;
+    }
+    fn list<T>(&mut self, key: &str, values: &[T], each: impl Fn(&mut Self, &T)) {
+        if !values.is_empty() {
+            self.nested(key, |out| values.iter().for_each(|value| each(out, value)));
+        }
+    }
+}
+
+fn selector(selector: &Selector) -> String {
+    let place = |place: &Place| match place {
+        Place::Name(name) | Place::Pointer(name) => name.clone(),
+    };
+    words(&selector.places().iter().map(place).collect::<Vec<_>>())
+}
+
+fn words(words: &[impl AsRef<str>]) -> String {
+    format!("[{}]", words.iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(", "))
+}
+
+fn path(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+/// As it is where that is safe in any place, else in double quotes with JSON's escapes, which are YAML's too
+/// (YAML 1.2.2 section 5.7).
+fn quote(word: &str) -> String {
+    let plain = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._+-".contains(&b))
+        && !matches!(
+            word.to_ascii_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off"
+        );
+    if plain { word.to_owned() } else { serde_json::Value::from(word).to_string() }
+}

@@ -1,0 +1,133 @@
+//! `routes`.
+
+use std::time::Duration;
+
+use crate::config::defaults as d;
+use crate::config::shape::table::{CLAIM, DAY, REQUIREMENT, flag, words};
+use crate::config::shape::{Given, Key, Mapping, Takes, Text};
+
+/// One of `routes`.
+pub static ROUTE: Mapping = Mapping {
+    id: "route",
+    name: "a route",
+    keys: &[
+        Key::optional("name", Takes::Text(Text::Label), "its key", "Its metric label."),
+        Key::required("require", Takes::Short(&REQUIREMENT, &REQUIRE), "What it requires."),
+        Key::optional("forward", Takes::Fields(&FORWARD), "every default", "What the upstream is told."),
+        Key::optional("cors", Takes::Fields(&CORS), "no CORS", "Cross-origin requests by browsers."),
+        Key::optional("upstream", Takes::Text(Text::Name), "the only upstream", "Where it goes."),
+        Key::or(
+            "enforce",
+            words(&["deny", "shadow"]),
+            Given::Word("deny"),
+            "`shadow` counts and logs a refusal and lets the request pass.",
+        ),
+        Key::or(
+            "on_stale_revocations",
+            Takes::Word { now: &["serve"], later: &["deny"] },
+            Given::Word("serve"),
+            "What happens while revocations are stale.",
+        ),
+        flag("dangerous_path", "Accepts paths that another parser may read differently (`%2f`, `//`, `..`)."),
+    ],
+    later: &[],
+};
+
+/// `require` of a route, in long form.
+pub static REQUIRE: Mapping = Mapping {
+    id: "require",
+    name: "`require`",
+    keys: &[
+        Key::optional(
+            "issuers",
+            Takes::Some(&Takes::Text(Text::Name)),
+            "all issuers",
+            "Whose tokens count here.",
+        ),
+        Key::optional("scopes", Takes::Some(&Takes::Text(Text::Scope)), "no scope", "All of these scopes."),
+        Key::optional(
+            "any_scope",
+            Takes::Some(&Takes::Text(Text::Scope)),
+            "no scope",
+            "One of these scopes.",
+        ),
+        Key::optional(
+            "when",
+            Takes::Text(Text::Expression),
+            "no condition",
+            "A CEL expression over `claims`, `request` and `now`.",
+        ),
+    ],
+    later: &["graphql"],
+};
+
+/// `forward` of a route.
+pub static FORWARD: Mapping = Mapping {
+    id: "forward",
+    name: "`forward`",
+    keys: &[
+        Key::optional(
+            "headers",
+            Takes::Named(Text::HeaderName, &Takes::Either(&[Takes::Some(&CLAIM), Takes::Fields(&HEADER)])),
+            "no identity headers",
+            "Identity headers, and the claim that fills each.",
+        ),
+        Key::or(
+            "authorization",
+            words(&["strip", "keep"]),
+            Given::Word("strip"),
+            "Whether the credential travels on.",
+        ),
+    ],
+    later: &[],
+};
+
+/// One of `forward.headers`, in long form.
+pub static HEADER: Mapping = Mapping {
+    id: "header",
+    name: "a header",
+    keys: &[
+        Key::required("claim", Takes::Some(&CLAIM), "Which claim."),
+        Key::or(
+            "array",
+            words(&["comma", "json", "repeat"]),
+            Given::Word("comma"),
+            "How an array is written.",
+        ),
+    ],
+    later: &[],
+};
+
+/// `cors` of a route.
+pub static CORS: Mapping = Mapping {
+    id: "cors",
+    name: "`cors`",
+    keys: &[
+        Key::required("origins", Takes::Some(&Takes::Text(Text::Origin)), "Exact origins, or `*` alone."),
+        Key::or(
+            "credentials",
+            Takes::Flag,
+            Given::Flag(true),
+            "Access-Control-Allow-Credentials; off where `origins` is `*`.",
+        ),
+        Key::or(
+            "headers",
+            Takes::Any(&Takes::Text(Text::HeaderName)),
+            Given::Words(d::CORS_HEADERS),
+            "Allowed request headers.",
+        ),
+        Key::or(
+            "expose",
+            Takes::Any(&Takes::Text(Text::HeaderName)),
+            Given::Words(&[]),
+            "Response headers that scripts may read.",
+        ),
+        Key::or(
+            "max_age",
+            Takes::Duration(Duration::ZERO, DAY),
+            Given::Duration(d::CORS_MAX_AGE),
+            "How long a preflight may be remembered.",
+        ),
+    ],
+    later: &[],
+};

@@ -1,0 +1,64 @@
+//! What `check --print` prints is the same configuration in long form.
+
+use regex::Regex;
+
+use super::examples::EXAMPLES;
+use super::reference::{REFERENCE, everything, family, given, mappings};
+use super::{config, file, issuer};
+use crate::config::{Config, print};
+
+/// Everything in a configuration but the places in its file.
+pub(super) fn shown(config: &Config) -> String {
+    let place = Regex::new(r"Position \{[^}]*\}").expect("a regular expression");
+    place.replace_all(&format!("{config:?}"), "_").into_owned()
+}
+
+fn check(text: &str) {
+    let first = config(text);
+    let printed = print(&first);
+    let second = config(&printed);
+    assert_eq!(shown(&second), shown(&first), "\n{printed}");
+    assert_eq!(print(&second), printed);
+}
+
+#[test]
+fn what_is_printed_parses_to_the_same_configuration() {
+    for (_, text) in EXAMPLES {
+        check(text);
+    }
+    check(REFERENCE);
+    let without_secret =
+        everything().replace("{inline: \"a secret never stands in a file that is kept\", ", "{file: a, ");
+    check(&without_secret);
+}
+
+#[test]
+fn odd_names_survive() {
+    check(&file(&[("upstreams", "{'true': http://a}"), ("workers", "3"), ("key_mirror", "./none")]));
+    check(&file(&[
+        ("upstreams", "{'a: b #c': 'http://[::1]:81'}"),
+        ("listeners", "['[::]:80', 127.0.0.1:0]"),
+    ]));
+    check(&file(&[("routes", "{'*.a.com/{x}/%C3%A9/{*y}': 'a''b', '/': {require: public, name: 'null'}}")]));
+    check(
+        &issuer("claims: {scope: ['a\"b', '/a~1b', '~']}, from: [{header: 'X!'}, {query: '*'}]")
+            .replace("audience: a", "audience: ['\u{e9}', '1']"),
+    );
+    check(&file(&[("routes", r#"{/x: {require: {when: 'claims.a == "\\\"" && claims.b == "x"'}}}"#)]));
+}
+
+/// The long form leaves no key out but those that are off, and flags that are false.
+#[test]
+fn the_long_form_shows_every_key() {
+    let printed = given(&print(&config(&everything())));
+    for mapping in mappings() {
+        for key in mapping.keys.iter().filter(|key| key.name != "dangerous_short_secret") {
+            assert!(
+                printed.contains_key(&(family(mapping), key.name.to_owned())),
+                "{} of {}",
+                key.name,
+                mapping.id
+            );
+        }
+    }
+}

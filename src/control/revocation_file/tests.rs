@@ -1,0 +1,174 @@
+use std::sync::Arc;
+
+use crate::config::{Issuer, KeySource};
+use crate::control::revocation_file::parse;
+use crate::control::tests::fixture::issuer;
+use crate::revocation::{Entry, Kind};
+use crate::token::NumericDate;
+
+const NOW: i64 = 1_000_000;
+const LIFE: i64 = 3_630;
+
+fn issuers() -> [Arc<Issuer>; 1] {
+    [Arc::new(issuer("a", KeySource::Discovery))]
+}
+
+fn read(text: &str) -> Result<Vec<Entry>, Vec<(u32, u32, String)>> {
+    parse(text, "revoked.yaml", &issuers(), NumericDate(NOW)).map_err(|problems| {
+        assert_eq!(problems.file, "revoked.yaml");
+        assert_eq!(&*problems.text, text);
+        assert!(!problems.list.is_empty());
+        problems
+            .list
+            .into_iter()
+            .map(|problem| {
+                let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                (problem.at.line, problem.at.column, problem.what + &hint)
+            })
+            .collect()
+    })
+}
+
+/// Every problem at once: where, and some words of what.
+#[track_caller]
+fn refuse(text: &str, expected: &[(u32, u32, &str)]) {
+    let found = read(text).expect_err(text);
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for ((line, column, what), (at, by, words)) in found.iter().zip(expected) {
+        assert!((line, column) == (at, by) && what.contains(words), "{found:?} is not {expected:?}");
+    }
+}
+
+#[test]
+fn what_is_no_list_of_entries_is_refused() {
+    refuse("", &[(1, 1, "empty (write `[]`")]);
+    refuse("# nobody\n", &[(1, 1, "empty")]);
+    refuse("null\n", &[(1, 1, "empty")]);
+    refuse("kind: jti\n", &[(1, 1, "")]);
+    refuse("- jti\n", &[(1, 3, "")]);
+    refuse("- [a]\n", &[(1, 3, "")]);
+    refuse("- {kind: jti\n", &[(1, 3, "unclosed")]);
+    refuse("- {kind: jti, issuer: https://a.example/, value: v, until: 3}\n", &[(1, 53, "until")]);
+    refuse("- {kind: jti, kind: jti, issuer: https://a.example/, value: v}\n", &[(1, 15, "kind")]);
+    refuse("- {kind: [jti], issuer: https://a.example/, value: v}\n", &[(1, 10, "")]);
+    refuse("- !!binary x\n", &[(1, 12, "")]);
+}
+
+#[test]
+fn every_problem_of_every_entry_is_reported_where_it_stands() {
+    refuse(
+        "- {kind: session, issuer: https://a.example/, value: v}\n\
+         - {kind: jto, issuer: https://b.example/, value: \"\"}\n\
+         - {}\n\
+         - kind: jti\n  issuer: https://a.example/\n  value: v\n  not_before: soon\n  expires: 1767225600000\n",
+        &[
+            (1, 10, "kind `session` are not in this version (this version knows jti, subject"),
+            (2, 10, "there is no kind `jto`"),
+            (2, 23, "no issuer of the configuration has `issuer: https://b.example/`"),
+            (2, 50, "`value` is empty"),
+            (3, 3, "without `kind`"),
+            (3, 3, "without `issuer`"),
+            (3, 3, "without `value`"),
+            (7, 15, "whole number of Unix seconds (such as"),
+            (8, 12, "whole number of Unix seconds (this looks like milliseconds"),
+        ],
+    );
+    refuse(
+        "- {kind: claim, claim: device_id, value: d, issuer: https://a.example/}\n\
+         - {kind: jti, claim: device_id, value: d, issuer: https://a.example/}\n",
+        &[(1, 10, "kind `claim` are not in this version"), (2, 22, "`claim` belongs to")],
+    );
+    for date in ["-1", "1.5", "1e9", "0x10", "2026-01-01", "''", "99999999999999999999"] {
+        let text = format!("- {{kind: jti, issuer: https://a.example/, value: v, expires: {date}}}\n");
+        refuse(&text, &[(1, 62, "whole number of Unix seconds")]);
+    }
+}
+
+fn entry(kind: Kind, value: &str, not_before: Option<i64>, expires: Option<i64>) -> Entry {
+    Entry {
+        kind,
+        issuer: "https://a.example/".into(),
+        value: value.into(),
+        not_before: not_before.map(NumericDate),
+        expires: expires.map(NumericDate),
+        reason: None,
+    }
+}
+
+#[test]
+fn the_end_defaults_to_when_no_such_token_can_be_accepted() {
+    let json = |entry: &str| format!("[{{{entry}, \"issuer\": \"https://a.example/\", \"value\": \"v\"}}]");
+    for (written, expected) in [
+        (r#""kind": "jti""#, entry(Kind::Jti, "v", None, Some(NOW + LIFE))),
+        (r#""kind": "jti", "expires": 7"#, entry(Kind::Jti, "v", None, Some(7))),
+        (r#""kind": "jti", "not_before": 500"#, entry(Kind::Jti, "v", Some(500), Some(500 + LIFE))),
+        (r#""kind": "subject""#, entry(Kind::Subject, "v", None, None)),
+        (r#""kind": "subject", "expires": 7"#, entry(Kind::Subject, "v", None, Some(7))),
+        (r#""kind": "subject", "not_before": 500"#, entry(Kind::Subject, "v", Some(500), Some(500 + LIFE))),
+        (
+            r#""kind": "subject", "not_before": 500, "expires": 9"#,
+            entry(Kind::Subject, "v", Some(500), Some(9)),
+        ),
+    ] {
+        // JSON is YAML too: a comment keeps the second from being read as JSON.
+        let text = json(written);
+        assert_eq!(read(&text), Ok(vec![expected.clone()]), "{text}");
+        assert_eq!(read(&format!("# list\n{text}")), Ok(vec![expected]), "{text}");
+    }
+}
+
+#[test]
+fn scalars_are_taken_as_written() {
+    let found = read(
+        "- kind: subject\n  issuer: https://a.example/\n  value: 0123\n  reason: left\n\
+         - {kind: jti, issuer: 'https://a.example/', value: yes, not_before: 10, expires: 20}\n\
+         - {kind: jti, issuer: https://a.example/, value: \"\\u00e4\\n\"}\n",
+    );
+    let left = Entry { reason: Some("left".into()), ..entry(Kind::Subject, "0123", None, None) };
+    let expected = vec![
+        left,
+        entry(Kind::Jti, "yes", Some(10), Some(20)),
+        entry(Kind::Jti, "ä\n", None, Some(NOW + LIFE)),
+    ];
+    assert_eq!(found, Ok(expected));
+    assert_eq!(read("[]\n"), Ok(Vec::new()));
+}
+
+/// Read as JSON or, as soon as anything is wrong, as YAML: the same verdict, with positions.
+#[test]
+fn a_json_file_with_a_problem_is_refused_with_its_place() {
+    refuse(
+        "[\n {\"kind\": \"jti\", \"issuer\": \"https://a.example/\", \"value\": \"v\"},\n \
+         {\"kind\": \"jti\", \"issuer\": \"https://b.example/\", \"value\": \"v\"}\n]\n",
+        &[(3, 28, "no issuer")],
+    );
+    refuse(
+        r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "expires": 1767225600000}]"#,
+        &[(1, 75, "milliseconds")],
+    );
+    refuse(
+        r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "kind": "jti"}]"#,
+        &[(1, 64, "kind")],
+    );
+    refuse(r#"[{"kind": "jti", "issuer": "https://a.example/", "value": ""}]"#, &[(1, 59, "empty")]);
+}
+
+#[test]
+fn a_large_list_is_no_problem() {
+    let entry =
+        r#"{"kind": "jti", "issuer": "https://a.example/", "value": "3f2504e0-4f89-11d3-9a0c-0305e82c3301"}"#;
+    let json = format!("[{}]", vec![entry; 20_000].join(",\n"));
+    assert_eq!(read(&json).map(|entries| entries.len()), Ok(20_000));
+    let yaml = format!("- {entry}\n").repeat(20_000);
+    assert_eq!(read(&yaml).map(|entries| entries.len()), Ok(20_000));
+}
+
+#[test]
+fn aliases_cannot_blow_it_up() {
+    let mut bomb = String::from("- &a0 {kind: jti, issuer: https://a.example/, value: v}\n");
+    for level in 1..30 {
+        let below = format!("*a{}", level - 1);
+        bomb.push_str(&format!("- &a{level} [{}]\n", [below.as_str(); 9].join(", ")));
+    }
+    assert!(read(&bomb).is_err());
+}

@@ -1,0 +1,207 @@
+//! Steps 9 to 13: what runs on every request, whether the token was remembered or not.
+
+use serde_json::Value;
+
+use crate::config::{Forward, Issuer, Requirement, TokenType};
+use crate::gate::Request;
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::memo::TokenFacts;
+use crate::policy::condition::{self, Seen};
+use crate::policy::route::CompiledRoute;
+use crate::policy::{identity, requirement};
+use crate::revocation::{Asked, Revocations};
+use crate::token::NumericDate;
+use crate::token::claims::Claims;
+
+/// A verified token, being checked under its issuer's rules at one moment.
+pub(in crate::gate) struct Checked<'c> {
+    pub(in crate::gate) config: &'c Issuer,
+    pub(in crate::gate) facts: &'c TokenFacts,
+    pub(in crate::gate) now: NumericDate,
+}
+
+impl Checked<'_> {
+    fn claims(&self) -> &Claims {
+        self.facts.verified.claims()
+    }
+
+    fn leeway(&self) -> i64 {
+        seconds(self.config.leeway)
+    }
+
+    /// Step 9: `exp`, `nbf`, `iat` with leeway (RFC 7519 section 4.1), and the longest life.
+    pub(in crate::gate) fn time(&self) -> Result<(), Denial> {
+        let claims = self.claims();
+        let (now, leeway) = (self.now.0, self.leeway());
+        let Some(NumericDate(expires)) = claims.expires else {
+            return Err(Denial::new(Reason::MissingClaim, "no exp"));
+        };
+        if expires <= now.saturating_sub(leeway) {
+            return Err(Denial::new(Reason::Expired, "exp has passed"));
+        }
+        let latest = now.saturating_add(leeway);
+        if claims.not_before.is_some_and(|NumericDate(date)| date > latest) {
+            return Err(Denial::new(Reason::NotYetValid, "nbf is yet to come"));
+        }
+        if claims.issued_at.is_some_and(|NumericDate(date)| date > latest) {
+            return Err(Denial::new(Reason::NotYetValid, "iat is yet to come"));
+        }
+        let from = claims.issued_at.map_or(now, |NumericDate(date)| date);
+        if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
+            return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
+        }
+        Ok(())
+    }
+
+    /// Step 10: `aud` names this API (RFC 7519 section 4.1.3: any one is enough).
+    pub(in crate::gate) fn audience(&self) -> Result<(), Denial> {
+        let Some(wanted) = &self.config.audience else { return Ok(()) };
+        let claims = self.claims();
+        if !claims.members.contains_key("aud") {
+            return Err(Denial::new(Reason::MissingClaim, "no aud"));
+        }
+        if claims.audience.iter().any(|audience| wanted.contains(audience)) {
+            return Ok(());
+        }
+        Err(Denial::new(Reason::WrongAudience, "aud names none of the issuer's audiences"))
+    }
+
+    /// Step 10: it is an access token (RFC 8725 sections 3.11 and 3.12, RFC 9068 section 4).
+    pub(in crate::gate) fn kind(&self) -> Result<(), Denial> {
+        let typ = self.facts.verified.typ();
+        match self.config.token_type {
+            TokenType::AtJwt if typ == Some("at+jwt") => Ok(()),
+            TokenType::AtJwt => Err(Denial::new(Reason::WrongType, "typ is not at+jwt")),
+            TokenType::Any => match other_kind(typ, &self.claims().members, self.has_scope()) {
+                None => Ok(()),
+                Some(mark) => Err(Denial::new(Reason::WrongType, mark)),
+            },
+        }
+    }
+
+    fn has_scope(&self) -> bool {
+        self.config.claims.scope.find(&self.claims().members).is_some()
+    }
+
+    /// Step 10: what the token type requires (RFC 9068 section 2.2).
+    pub(in crate::gate) fn required(&self) -> Result<(), Denial> {
+        let required: &[&'static str] = match self.config.token_type {
+            TokenType::Any => &[],
+            TokenType::AtJwt => &["sub", "client_id", "iat", "jti"],
+        };
+        let members = &self.claims().members;
+        match required.iter().find(|name| !members.contains_key(**name)) {
+            None => Ok(()),
+            Some(name) => Err(Denial::new(Reason::MissingClaim, format!("no {name}"))),
+        }
+    }
+
+    /// Step 11: every kind compared alone.
+    pub(in crate::gate) fn not_revoked(&self, revocations: &Revocations) -> Result<(), Denial> {
+        let asked = Asked {
+            issuer: &self.config.issuer,
+            token_id: self.facts.token_id.as_deref(),
+            subject: self.facts.subject.as_deref(),
+            issued_at: self.claims().issued_at,
+            leeway: self.leeway(),
+        };
+        match revocations.revoked(&asked, self.now) {
+            None => Ok(()),
+            Some(kind) => Err(Denial::new(Reason::Revoked, format!("revoked by {}", kind.name()))),
+        }
+    }
+
+    /// Step 13: scopes, then the condition.
+    pub(in crate::gate) fn permitted(
+        &self,
+        required: &Requirement,
+        request: &Request<'_>,
+        route: &CompiledRoute,
+    ) -> Result<(), Denial> {
+        requirement::check(required, &self.facts.granted).map_err(|missing| {
+            Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
+                .advice(Advice::Scope(missing.0))
+        })?;
+        let Some(expression) = &required.when else { return Ok(()) };
+        let headers: Vec<_> = request.headers.iter().map(|field| (field.name, field.value)).collect();
+        let seen = Seen {
+            claims: &self.claims().members,
+            method: request.method,
+            path: request.path.as_str(),
+            parameters: &route.parameters(request.path.as_str()),
+            query: request.query.unwrap_or_default(),
+            headers: &headers,
+            peer: &request.peer.to_string(),
+            now: self.now.0,
+        };
+        condition::holds(expression, &seen).map_err(|failed| {
+            Denial::new(
+                Reason::ConditionFailed,
+                match failed {
+                    condition::Failed::False => "the condition does not hold",
+                    condition::Failed::Error(why) => why,
+                },
+            )
+        })
+    }
+
+    /// Step 15: the headers that tell the upstream who is asking; absent where the claim is.
+    pub(in crate::gate) fn identity_headers(
+        &self,
+        forward: &Forward,
+    ) -> Result<Vec<(Box<str>, String)>, Denial> {
+        let mut headers = Vec::new();
+        for header in &forward.headers {
+            let Some(claim) = header.claim.find(&self.claims().members) else { continue };
+            // Leaving it out would make another caller of this one: no identity is better than a wrong one.
+            let values = identity::values(claim, header.array).map_err(|_| {
+                Denial::new(
+                    Reason::MissingClaim,
+                    format!("the claim for {} has no safe form as a header", header.name),
+                )
+            })?;
+            headers.extend(values.into_iter().map(|value| (header.name.clone(), value)));
+        }
+        Ok(headers)
+    }
+}
+
+/// The mark of a token that is no access token, if it bears one.
+fn other_kind(
+    typ: Option<&str>,
+    members: &serde_json::Map<String, Value>,
+    has_scope: bool,
+) -> Option<&'static str> {
+    match typ {
+        None | Some("jwt" | "at+jwt") => {}
+        Some(
+            "logout+jwt" | "secevent+jwt" | "dpop+jwt" | "rt+jwt" | "refresh+jwt" | "refresh" | "id+jwt"
+            | "kb+jwt",
+        ) => {
+            return Some("typ says that it is another kind of token");
+        }
+        Some(_) => {}
+    }
+    if members.contains_key("at_hash") || members.contains_key("c_hash") {
+        return Some("an ID token (at_hash, c_hash)");
+    }
+    // Some providers put the nonce into access tokens too; those have a scope, ID tokens have none.
+    if members.contains_key("nonce") && !has_scope {
+        return Some("an ID token (nonce)");
+    }
+    if members.contains_key("events") {
+        return Some("a logout or security event token (events)");
+    }
+    let word = |name| members.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
+    match (word("token_use").as_deref(), word("typ").as_deref()) {
+        (Some("id" | "refresh"), _) => Some("token_use says that it is another kind of token"),
+        (_, Some("id" | "refresh" | "offline" | "logout")) => {
+            Some("the typ claim says that it is another kind of token")
+        }
+        _ => None,
+    }
+}
+
+fn seconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,125 @@
+//! Step 4: where the token stands.
+//!
+//! A token counts only where an issuer of the route looks for one; two filled places are `many_credentials`
+//! (RFC 6750 section 2: "clients MUST NOT use more than one method").
+
+use crate::config::TokenPlace;
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::{Field, Request};
+use crate::token::bearer::{self, Authorization};
+
+/// A token, as text, and where it stood.
+#[derive(Debug, Clone, Copy)]
+pub struct Credential<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// Its place.
+    pub place: &'a TokenPlace,
+}
+
+impl std::fmt::Display for TokenPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bearer => f.write_str("bearer"),
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Query(name) => write!(f, "query parameter {name}"),
+        }
+    }
+}
+
+/// Finds the one credential among `places`.
+pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Credential<'a>, Denial> {
+    let mut found = None;
+    for place in places {
+        let token = match place {
+            TokenPlace::Bearer => in_authorization(request.headers)?,
+            TokenPlace::Header(name) => in_header(request.headers, name)?,
+            TokenPlace::Cookie(name) => in_cookies(request.headers, name)?,
+            TokenPlace::Query(name) => in_query(request.query, name)?,
+        };
+        let Some(token) = token else { continue };
+        if found.is_some() {
+            return Err(many("tokens stand in two places"));
+        }
+        found = Some(Credential { token, place });
+    }
+    found.ok_or_else(|| Denial::new(Reason::NoCredentials, "no token where the route's issuers look for one"))
+}
+
+fn in_authorization<'a>(headers: &'a [Field<'a>]) -> Result<Option<&'a str>, Denial> {
+    let Some(value) = only(headers, "authorization")? else { return Ok(None) };
+    match bearer::parse(value) {
+        Authorization::Bearer(token) => Ok(Some(token)),
+        Authorization::OtherScheme => Ok(None),
+        Authorization::Malformed => Err(invalid("an Authorization value that is no bearer token")),
+    }
+}
+
+fn in_header<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>, Denial> {
+    let Some(value) = only(headers, name)? else { return Ok(None) };
+    token_text(value)
+}
+
+fn in_cookies<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>, Denial> {
+    let mut found = None;
+    for field in headers.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie")) {
+        for pair in field.value.split(|octet| *octet == b';') {
+            let pair = pair.trim_ascii();
+            let Some(at) = pair.iter().position(|octet| *octet == b'=') else { continue };
+            // A cookie's name is case-sensitive (RFC 6265 section 4.1.1).
+            if pair[..at].trim_ascii() != name.as_bytes() {
+                continue;
+            }
+            if found.is_some() {
+                return Err(many("the cookie stands twice"));
+            }
+            found = Some(pair[at + 1..].trim_ascii());
+        }
+    }
+    found.map_or(Ok(None), token_text)
+}
+
+fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, Denial> {
+    let mut values = query.unwrap_or_default().split('&').filter_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    });
+    let found = values.next();
+    if values.next().is_some() {
+        return Err(many("the parameter stands twice"));
+    }
+    found.map_or(Ok(None), |value| token_text(value.as_bytes()))
+}
+
+/// The value of the only line of this name.
+fn only<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a [u8]>, Denial> {
+    let mut lines = headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+    let found = lines.next();
+    if lines.next().is_some() {
+        return Err(invalid("a credential's header stands twice"));
+    }
+    Ok(found.map(|field| field.value))
+}
+
+/// A filled place holds visible ASCII; an empty one holds nothing.
+fn token_text(value: &[u8]) -> Result<Option<&str>, Denial> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) if text.bytes().all(|octet| octet.is_ascii_graphic()) => Ok(Some(text)),
+        Ok(_) | Err(_) => Err(invalid("octets that no token has")),
+    }
+}
+
+fn invalid(detail: &'static str) -> Denial {
+    Denial::new(Reason::MalformedRequest, detail).advice(Advice::InvalidRequest)
+}
+
+fn many(detail: &'static str) -> Denial {
+    Denial::new(Reason::ManyCredentials, detail).advice(Advice::InvalidRequest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::TokenPlace;
+use crate::gate::credential::find;
+use crate::gate::denial::Reason;
+use crate::gate::{Field, Request};
+use crate::path::Path;
+
+fn check(
+    places: &[TokenPlace],
+    query: Option<&str>,
+    headers: &[(&str, &str)],
+    expected: Result<&str, Reason>,
+) {
+    let fields: Vec<Field<'_>> =
+        headers.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+    let request = Request {
+        method: "GET",
+        host: "h",
+        path: Path::Canonical("/".into()),
+        query,
+        headers: &fields,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let found = find(&request, places).map(|credential| credential.token).map_err(|denial| denial.reason);
+    assert_eq!(found, expected, "{places:?} {query:?} {headers:?}");
+}
+
+#[test]
+fn c6_two_filled_places_are_many_credentials() {
+    let places = [TokenPlace::Bearer, TokenPlace::Cookie("sid".into()), TokenPlace::Query("t".into())];
+    check(&places, Some("t=a.b.c"), &[("authorization", "Bearer x.y.z")], Err(Reason::ManyCredentials));
+    check(&places, Some("t=a&t=b"), &[], Err(Reason::ManyCredentials));
+    check(&places, None, &[("cookie", "sid=a; sid=b")], Err(Reason::ManyCredentials));
+    check(&places, None, &[("cookie", "sid=a"), ("cookie", "sid=b")], Err(Reason::ManyCredentials));
+}
+
+#[test]
+fn a_place_that_is_empty_or_not_named_holds_nothing() {
+    let places = [
+        TokenPlace::Header("x-token".into()),
+        TokenPlace::Cookie("sid".into()),
+        TokenPlace::Query("t".into()),
+    ];
+    check(
+        &places,
+        Some("T=a&tt=b&t="),
+        &[("cookie", "SID=a; xsid=b; sid="), ("x-token", "")],
+        Err(Reason::NoCredentials),
+    );
+    check(&places, None, &[("authorization", "Bearer x.y.z")], Err(Reason::NoCredentials));
+    check(&places, None, &[("x-token", "a b")], Err(Reason::MalformedRequest));
+    check(&places, None, &[("x-token", "a"), ("X-Token", "b")], Err(Reason::MalformedRequest));
+}
+
+#[test]
+fn each_place_is_found() {
+    check(&[TokenPlace::Bearer], None, &[("Authorization", "bearer x.y.z")], Ok("x.y.z"));
+    check(&[TokenPlace::Header("x-token".into())], None, &[("X-TOKEN", "x.y.z")], Ok("x.y.z"));
+    check(&[TokenPlace::Cookie("sid".into())], None, &[("Cookie", "a=b; sid=x.y.z;c=d")], Ok("x.y.z"));
+    check(&[TokenPlace::Query("t".into())], Some("a=b&t=x.y.z"), &[], Ok("x.y.z"));
+}

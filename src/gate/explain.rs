@@ -1,0 +1,91 @@
+//! The same decision, told step by step: what `portcullis explain` and `portcullis test` run.
+
+use crate::gate::denial::Refusal;
+use crate::gate::evidence::{Evidence, KeysAnswer, Need};
+use crate::gate::memo::Memo;
+use crate::gate::{Decision, Request, decide_traced};
+use crate::snapshot::Snapshot;
+use crate::token::NumericDate;
+
+/// Told each step that was passed.
+pub trait Trace {
+    /// `name` was passed; `what` says with what, if anybody listens.
+    fn step(&mut self, name: &'static str, what: impl FnOnce() -> String);
+}
+
+/// Nobody listens: the request path.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Trace for Silent {
+    fn step(&mut self, _: &'static str, _: impl FnOnce() -> String) {}
+}
+
+impl Trace for Vec<(&'static str, String)> {
+    fn step(&mut self, name: &'static str, what: impl FnOnce() -> String) {
+        self.push((name, what()));
+    }
+}
+
+/// A decision, told.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The steps that were passed, in order, and with what.
+    pub steps: Vec<(&'static str, String)>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a decision ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It would be forwarded.
+    Allowed {
+        /// As this route.
+        route: String,
+        /// By a token of this issuer, unless public.
+        issuer: Option<String>,
+        /// For this subject.
+        subject: Option<String>,
+        /// With these identity headers.
+        headers: Vec<(Box<str>, String)>,
+        /// Although, were the route not `enforce: shadow`, it would be refused with this.
+        shadow: Option<crate::gate::denial::Denial>,
+    },
+    /// It would be answered here, as a CORS preflight.
+    Preflight {
+        /// Of this route.
+        route: String,
+    },
+    /// It would be refused.
+    Refused(Refusal),
+}
+
+/// Decides as production does, verifying at once. Keys that would have to be fetched are unavailable.
+pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> Explanation {
+    // A memo that starts empty remembers nothing that could matter; its key guards against nobody.
+    let mut memo = Memo::new([0; 16], 1 << 20);
+    let mut evidence = Evidence::default();
+    loop {
+        let mut steps = Vec::new();
+        match decide_traced(snapshot, &mut memo, request, &mut evidence, now, &mut steps) {
+            Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
+            Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+            Decision::Refuse(refusal) => return Explanation { steps, outcome: Outcome::Refused(refusal) },
+            Decision::Preflight(preflight) => {
+                let route = preflight.route.config.name.to_string();
+                return Explanation { steps, outcome: Outcome::Preflight { route } };
+            }
+            Decision::Allow(grant) => {
+                let outcome = Outcome::Allowed {
+                    route: grant.route().config.name.to_string(),
+                    issuer: grant.identity().issuer().map(str::to_owned),
+                    subject: grant.identity().subject().map(str::to_owned),
+                    headers: grant.headers().to_vec(),
+                    shadow: grant.shadow().cloned(),
+                };
+                return Explanation { steps, outcome };
+            }
+        }
+    }
+}

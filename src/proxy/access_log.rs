@@ -1,0 +1,188 @@
+//! What is noted of a request while it is served: its metrics, and one line in the log if that is asked for.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::gate::denial::{Denial, Reason, Refusal};
+use crate::gate::grant::{Grant, Identity};
+use crate::metrics::route::{Decision, RouteMetrics};
+use crate::policy::route::CompiledRoute;
+use crate::proxy::request_id::RequestId;
+use crate::proxy::worker::View;
+
+/// Octets of a client's text that a line shows.
+const SHOWN: usize = 256;
+
+/// One request's record.
+pub(in crate::proxy) struct Record {
+    pub(in crate::proxy) id: RequestId,
+    pub(in crate::proxy) started: Instant,
+    client: IpAddr,
+    method: String,
+    path: String,
+    route: Option<Arc<CompiledRoute>>,
+    view: Option<Rc<View>>,
+    decision: Option<Decision>,
+    reason: Option<Reason>,
+    detail: String,
+    issuer: String,
+    subject: Option<String>,
+    generation: u64,
+    pub(in crate::proxy) decided: Option<Instant>,
+    pub(in crate::proxy) upstream: Option<Duration>,
+    logged: bool,
+}
+
+impl Record {
+    /// Begins one. Where nothing is `logged`, nothing is copied.
+    pub(in crate::proxy) fn begin(id: RequestId, started: Instant, client: IpAddr, logged: bool) -> Self {
+        Self {
+            id,
+            started,
+            client,
+            method: String::new(),
+            path: String::new(),
+            route: None,
+            view: None,
+            decision: None,
+            reason: None,
+            detail: String::new(),
+            issuer: String::new(),
+            subject: None,
+            generation: 0,
+            decided: None,
+            upstream: None,
+            logged,
+        }
+    }
+
+    /// The request line, without its query: a query may hold a credential.
+    pub(in crate::proxy) fn request(&mut self, method: &str, path: &str) {
+        self.method = crate::metrics::label::method(method).to_owned();
+        if self.logged {
+            self.path = shown(path);
+        }
+    }
+
+    /// What the decision read.
+    pub(in crate::proxy) fn read(&mut self, generation: u64, view: Rc<View>) {
+        self.generation = generation;
+        self.view = Some(view);
+    }
+
+    /// It was granted.
+    pub(in crate::proxy) fn granted(&mut self, grant: &Grant) {
+        self.route = Some(Arc::clone(grant.route()));
+        self.decision = Some(Decision::Allow);
+        if let Identity::Token { facts, issuer } = grant.identity() {
+            if let Some(metrics) = self.view.as_ref().and_then(|view| view.issuers.get(facts.issuer)) {
+                metrics.key_use(facts.verified.key_id());
+            }
+            self.issuer.push_str(&issuer.name);
+            if self.logged {
+                self.subject = facts.subject.as_deref().map(|subject| hashed(&issuer.issuer, subject));
+            }
+        }
+        if let Some(denial) = grant.shadow() {
+            self.decision = Some(Decision::ShadowRefuse);
+            self.why(denial);
+        }
+    }
+
+    /// It was refused.
+    pub(in crate::proxy) fn refused(&mut self, refusal: &Refusal) {
+        self.route.clone_from(&refusal.route);
+        self.decision = Some(Decision::Refuse);
+        if let Some(issuer) = &refusal.issuer {
+            self.issuer.push_str(&issuer.name);
+        }
+        self.why(&refusal.denial);
+    }
+
+    /// It was granted, and failed after that.
+    pub(in crate::proxy) fn failed(&mut self, denial: &Denial) {
+        self.why(denial);
+    }
+
+    /// A preflight of this route was answered.
+    pub(in crate::proxy) fn preflight(&mut self, route: &Arc<CompiledRoute>) {
+        self.route = Some(Arc::clone(route));
+    }
+
+    fn why(&mut self, denial: &Denial) {
+        self.reason = Some(denial.reason);
+        if self.logged {
+            self.detail.push_str(&denial.detail);
+        }
+    }
+
+    /// Ends it: counts, and writes the line. `status` 0 says that no answer was sent.
+    pub(in crate::proxy) fn end(self, status: u16) {
+        let took = self.started.elapsed();
+        if let Some(view) = &self.view {
+            let metrics = self.metrics(view);
+            metrics.request(&self.method, status, took.as_secs_f64());
+            if let Some(decision) = self.decision {
+                let decided = match decision {
+                    Decision::Allow => None,
+                    Decision::Refuse | Decision::ShadowRefuse => self.reason,
+                };
+                metrics.decision(&self.issuer, decision, decided);
+            }
+        }
+        if self.logged {
+            self.write(status, took);
+        }
+    }
+
+    fn metrics<'v>(&self, view: &'v View) -> &'v RouteMetrics {
+        let index = self.route.as_ref().map(|route| route.index);
+        index.and_then(|index| view.by_route.get(index)).unwrap_or(&view.unmatched)
+    }
+
+    fn write(&self, status: u16, took: Duration) {
+        let route = self.route.as_ref().map_or("none", |route| &*route.config.name);
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: "portcullis::access",
+            request_id = %self.id,
+            client = %self.client,
+            method = %self.method,
+            path = %self.path,
+            route,
+            status,
+            decision = self.decision.map_or("none", Decision::name),
+            reason = self.reason.map_or("none", Reason::code),
+            detail = %self.detail,
+            issuer = %self.issuer,
+            subject = self.subject.as_deref().unwrap_or_default(),
+            generation = self.generation,
+            took_us = micros(took),
+            decide_us = self.decided.map(|at| micros(at.duration_since(self.started))),
+            upstream_us = self.upstream.map(micros),
+            "request"
+        );
+    }
+}
+
+/// Cut to what a line shows, every octet beyond visible ASCII escaped (threats O1).
+fn shown(text: &str) -> String {
+    let mut end = text.len().min(SHOWN);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].escape_default().to_string()
+}
+
+/// A subject that lines can be matched by and nobody is named by: SHA-256 over the issuer and it, cut.
+fn hashed(issuer: &str, subject: &str) -> String {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(issuer.as_bytes());
+    context.update(&[0]);
+    context.update(subject.as_bytes());
+    context.finish().as_ref().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+}

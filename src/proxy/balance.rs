@@ -1,0 +1,292 @@
+//! Which peer of an upstream is next: chosen and health-checked through pingora-load-balancing, least requests
+//! ours.
+//!
+//! An upstream of one address without health checks needs no choice and gets none.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
+use pingora_load_balancing::discovery::ServiceDiscovery;
+use pingora_load_balancing::health_check::HttpHealthCheck;
+use pingora_load_balancing::selection::consistent::KetamaHashing;
+use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
+use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::config::{Balance, Peer, Upstream};
+
+/// How often names are looked up again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+
+/// Peers looked at before none is found healthy.
+const LOOKS: usize = 256;
+
+/// The balancers of every upstream in use; one whose last user is gone is gone.
+#[derive(Debug)]
+pub(in crate::proxy) struct Balancers {
+    runtime: Handle,
+    known: Mutex<HashMap<Box<str>, Weak<Balancer>>>,
+}
+
+/// One upstream's choice of peers.
+pub(in crate::proxy) struct Balancer {
+    upstream: Arc<Upstream>,
+    choice: Choice,
+    in_flight: DashMap<SocketAddr, Arc<AtomicUsize>>,
+    resolved: watch::Receiver<bool>,
+    task: Option<AbortHandle>,
+}
+
+enum Choice {
+    Only(SocketAddr),
+    RoundRobin(Arc<LoadBalancer<RoundRobin>>),
+    ConsistentHash(Arc<LoadBalancer<KetamaHashing>>),
+}
+
+/// A chosen peer; counted as busy until dropped.
+#[derive(Debug)]
+pub(in crate::proxy) struct Chosen {
+    pub(in crate::proxy) address: SocketAddr,
+    busy: Option<Arc<AtomicUsize>>,
+}
+
+impl std::fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Balancer").field("upstream", &self.upstream.name).finish_non_exhaustive()
+    }
+}
+
+impl Balancers {
+    pub(in crate::proxy) fn new(runtime: Handle) -> Self {
+        Self { runtime, known: Mutex::default() }
+    }
+
+    /// The balancer of an upstream: the one that all workers share, as long as nothing about it has changed.
+    pub(in crate::proxy) fn get(&self, upstream: &Arc<Upstream>) -> Arc<Balancer> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(balancer) = known.get(&upstream.name).and_then(Weak::upgrade)
+            && balancer.upstream == *upstream
+        {
+            return balancer;
+        }
+        let balancer = Arc::new(Balancer::new(upstream, &self.runtime));
+        known.retain(|_, balancer| balancer.strong_count() > 0);
+        known.insert(upstream.name.clone(), Arc::downgrade(&balancer));
+        balancer
+    }
+}
+
+impl Balancer {
+    fn new(upstream: &Arc<Upstream>, runtime: &Handle) -> Self {
+        // Names take a look-up; until the first has succeeded there is nothing to choose from.
+        let (found, resolved) =
+            watch::channel(upstream.peers.iter().all(|peer| literal(Some(peer)).is_some()));
+        let (choice, task) =
+            match (upstream.peers.as_slice(), &upstream.health, literal(upstream.peers.first())) {
+                ([_], None, Some(address)) => (Choice::Only(address), None),
+                _ => match upstream.balance {
+                    Balance::RoundRobin | Balance::LeastRequests => {
+                        let (balancer, task) = start::<RoundRobin>(upstream, runtime, found);
+                        (Choice::RoundRobin(balancer), Some(task))
+                    }
+                    Balance::ConsistentHash => {
+                        let (balancer, task) = start::<KetamaHashing>(upstream, runtime, found);
+                        (Choice::ConsistentHash(balancer), Some(task))
+                    }
+                },
+            };
+        Self { upstream: Arc::clone(upstream), choice, in_flight: DashMap::new(), resolved, task }
+    }
+
+    /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
+    pub(in crate::proxy) fn choose(&self, key: &[u8], tried: &[SocketAddr]) -> Option<Chosen> {
+        let fresh = |backend: &Backend, healthy: bool| {
+            healthy && inet(backend).is_some_and(|address| !tried.contains(&address))
+        };
+        let address = match &self.choice {
+            Choice::Only(address) => {
+                return (!tried.contains(address)).then_some(Chosen { address: *address, busy: None });
+            }
+            Choice::RoundRobin(balancer) if self.upstream.balance == Balance::LeastRequests => {
+                let backends = balancer.backends();
+                let all = backends.get_backend();
+                let open =
+                    all.iter().filter(|backend| fresh(backend, backends.ready(backend))).filter_map(inet);
+                open.min_by_key(|address| self.busy(*address).load(Ordering::Relaxed))?
+            }
+            Choice::RoundRobin(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
+            Choice::ConsistentHash(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
+        };
+        let busy = self.busy(address);
+        busy.fetch_add(1, Ordering::Relaxed);
+        Some(Chosen { address, busy: Some(busy) })
+    }
+
+    /// Whether this is the choice among the peers of `upstream`, as it is configured.
+    pub(in crate::proxy) fn is_for(&self, upstream: &Arc<Upstream>) -> bool {
+        Arc::ptr_eq(&self.upstream, upstream) || self.upstream == *upstream
+    }
+
+    /// Waits for the first look-up of the peers' names, at most this long; `false` when it had ended before, or
+    /// does not in time.
+    pub(in crate::proxy) async fn resolved(&self, at_most: Duration) -> bool {
+        let mut resolved = self.resolved.clone();
+        !*resolved.borrow()
+            && matches!(tokio::time::timeout(at_most, resolved.wait_for(|done| *done)).await, Ok(Ok(_)))
+    }
+
+    fn busy(&self, address: SocketAddr) -> Arc<AtomicUsize> {
+        Arc::clone(&self.in_flight.entry(address).or_default())
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        if let Some(busy) = &self.busy {
+            busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Starts discovery and health checks; the first discovery of literal addresses is done when this returns.
+fn start<S>(
+    upstream: &Arc<Upstream>,
+    runtime: &Handle,
+    found: watch::Sender<bool>,
+) -> (Arc<LoadBalancer<S>>, AbortHandle)
+where
+    S: BackendSelection + Send + Sync + 'static,
+    S::Iter: BackendIter,
+{
+    let mut backends = Backends::new(Box::new(Names { peers: upstream.peers.clone() }));
+    if let Some(health) = &upstream.health {
+        backends.set_health_check(Box::new(health_check(upstream, &health.path)));
+    }
+    let mut balancer = LoadBalancer::<S>::from_backends(backends);
+    let named = upstream.peers.iter().any(|peer| literal(Some(peer)).is_none());
+    balancer.update_frequency = named.then_some(RESOLVE_EVERY);
+    balancer.health_check_frequency = upstream.health.as_ref().map(|health| health.interval);
+    balancer.parallel_health_check = true;
+    let balancer = Arc::new(balancer);
+    let running = Arc::clone(&balancer);
+    let name = upstream.name.clone();
+    let every = upstream.health.as_ref().map(|health| health.interval);
+    let task = runtime.spawn(async move {
+        loop {
+            match running.update().await {
+                Ok(()) => drop(found.send_replace(true)),
+                Err(error) => {
+                    tracing::warn!(upstream = %name, %error, "the peers' names could not be looked up")
+                }
+            }
+            if every.is_some() {
+                running.backends().run_health_check(true).await;
+            }
+            match (every, named) {
+                (None, false) => break,
+                (None, true) => tokio::time::sleep(RESOLVE_EVERY).await,
+                (Some(every), _) => tokio::time::sleep(every).await,
+            }
+        }
+    });
+    if !named {
+        // Literal addresses resolve without waiting, so that the first request finds them.
+        let mut first = std::pin::pin!(balancer.update());
+        let _ = first.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    }
+    (balancer, task.abort_handle())
+}
+
+fn health_check(upstream: &Upstream, path: &str) -> HttpHealthCheck {
+    let host = upstream.peers.first().map(|peer| peer.to_string()).unwrap_or_default();
+    let mut check = HttpHealthCheck::new(&host, false);
+    check.peer_template.options.connection_timeout = Some(upstream.connect_timeout);
+    check.reuse_connection = true;
+    if let Ok(uri) = path.parse() {
+        check.req.set_uri(uri);
+    }
+    check.validator = Some(Box::new(|answer| {
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            pingora_core::Error::e_explain(
+                pingora_core::ErrorType::CustomCode("health check", answer.status.as_u16()),
+                "not a 2xx answer",
+            )
+        }
+    }));
+    check
+}
+
+/// Peers by name or address.
+struct Names {
+    peers: Vec<Peer>,
+}
+
+#[async_trait]
+impl ServiceDiscovery for Names {
+    async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+        let mut backends = BTreeSet::new();
+        for peer in &self.peers {
+            match literal(Some(peer)) {
+                Some(address) => backends.extend(backend(address)),
+                None => {
+                    let found = tokio::net::lookup_host((&*peer.host, peer.port)).await;
+                    let found = found.map_err(|error| {
+                        pingora_core::Error::because(
+                            pingora_core::ErrorType::ConnectError,
+                            "name look-up",
+                            error,
+                        )
+                    })?;
+                    backends.extend(found.filter_map(backend));
+                }
+            }
+        }
+        Ok((backends, HashMap::new()))
+    }
+}
+
+fn backend(address: SocketAddr) -> Option<Backend> {
+    Backend::new(&address.to_string()).ok()
+}
+
+fn inet(backend: &Backend) -> Option<SocketAddr> {
+    match &backend.addr {
+        PeerAddr::Inet(address) => Some(*address),
+        PeerAddr::Unix(_) => None,
+    }
+}
+
+fn literal(peer: Option<&Peer>) -> Option<SocketAddr> {
+    let peer = peer?;
+    Some(SocketAddr::new(peer.host.parse().ok()?, peer.port))
+}
+
+impl std::fmt::Display for Peer {
+    /// As a `Host` value: an IPv6 address in brackets, the port unless it is 80.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.host.contains(':'), self.port) {
+            (true, 80) => write!(f, "[{}]", self.host),
+            (true, port) => write!(f, "[{}]:{port}", self.host),
+            (false, 80) => f.write_str(&self.host),
+            (false, port) => write!(f, "{}:{port}", self.host),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! A client's connection: heads in, answers out, in order, each wait bounded.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::preflight;
+use crate::http1::body::{BodyReader, Piece};
+use crate::http1::head::{Framing, HeadLimits, Known, RequestError, RequestHead, ResponseHead, octets, text};
+use crate::policy::route::CompiledRoute;
+use crate::proxy::access_log::Record;
+use crate::proxy::buffer::Buffer;
+use crate::proxy::deadline::Deadline;
+use crate::proxy::forward::{self, Forwarded};
+use crate::proxy::judge::{self, Asked, Judged, from_now};
+use crate::proxy::refuse::{self, Manner};
+use crate::proxy::worker::Worker;
+
+/// How long a connection that is being closed is read, so that the client sees the answer before the reset.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A connection being served.
+pub(in crate::proxy) struct Connection {
+    pub(in crate::proxy) worker: Rc<Worker>,
+    pub(in crate::proxy) stream: TcpStream,
+    pub(in crate::proxy) client: SocketAddr,
+    pub(in crate::proxy) deadline: Deadline,
+    pub(in crate::proxy) input: Buffer,
+    pub(in crate::proxy) out: Vec<u8>,
+    pub(in crate::proxy) head: RequestHead,
+    pub(in crate::proxy) answer_head: ResponseHead,
+    /// The request is `HEAD`: its answer has no body.
+    pub(in crate::proxy) to_head: bool,
+    /// What the matched route's CORS rule says to this request's origin.
+    pub(in crate::proxy) cors: Vec<(&'static str, String)>,
+    /// Waiting for a request: it can be closed without loss.
+    idle: Rc<Cell<bool>>,
+    served: u64,
+}
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Next {
+    /// Another request may come.
+    Again,
+    /// The answer was sent: end it in good order.
+    Close,
+    /// End it at once; the answer, if any, must not look whole.
+    Abort,
+}
+
+/// A head, or why there is none.
+enum Arrival {
+    Head,
+    Refused(Denial),
+    Gone,
+}
+
+impl Connection {
+    pub(in crate::proxy) fn new(
+        worker: Rc<Worker>,
+        stream: TcpStream,
+        client: SocketAddr,
+        idle: Rc<Cell<bool>>,
+    ) -> Self {
+        Self {
+            worker,
+            stream,
+            client,
+            deadline: Deadline::new(),
+            input: Buffer::default(),
+            out: Vec::new(),
+            head: RequestHead::default(),
+            answer_head: ResponseHead::default(),
+            to_head: false,
+            cors: Vec::new(),
+            idle,
+            served: 0,
+        }
+    }
+
+    /// Serves it to its end.
+    pub(in crate::proxy) async fn serve(mut self) {
+        loop {
+            match self.one_request().await {
+                Next::Again => {}
+                Next::Close => return self.close().await,
+                Next::Abort => {
+                    // A reset: a client must not take what it has for everything there was.
+                    let _ = self.stream.set_zero_linger();
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn one_request(&mut self) -> Next {
+        if self.input.is_empty() && !self.await_request().await {
+            return Next::Close;
+        }
+        let started = Instant::now();
+        let arrival = self.read_head(started).await;
+        if matches!(arrival, Arrival::Gone) {
+            return Next::Close;
+        }
+        self.served += 1;
+        let worker = Rc::clone(&self.worker);
+        let logged = worker.shared.parts.access_log;
+        let mut record = Record::begin(worker.ids.next(), started, self.client.ip(), logged);
+        let (status, next) = match arrival {
+            Arrival::Refused(denial) => self.refuse_head(denial, &mut record).await,
+            Arrival::Head | Arrival::Gone => self.answer(&mut record).await,
+        };
+        record.end(status);
+        if self.input.is_empty() {
+            worker.spares.take_back(std::mem::take(&mut self.input));
+            worker.spares.take_back_out(std::mem::take(&mut self.out));
+        }
+        next
+    }
+
+    /// Waits for the first octet of a request, holding no buffer. `false`: none will come.
+    async fn await_request(&mut self) -> bool {
+        if self.worker.draining.get() {
+            return false;
+        }
+        let until = from_now(self.worker.limits().idle_time);
+        self.idle.set(true);
+        let readable =
+            self.deadline.within(until, poll_fn(|context| self.stream.poll_read_ready(context))).await;
+        self.idle.set(false);
+        if !matches!(readable, Ok(Ok(()))) {
+            return false;
+        }
+        self.input = self.worker.spares.lend();
+        self.out = self.worker.spares.lend_out();
+        true
+    }
+
+    async fn read_head(&mut self, started: Instant) -> Arrival {
+        let limits = self.worker.limits();
+        let bounds =
+            HeadLimits { line: limits.header_line, total: limits.header_total, lines: limits.headers };
+        let until = started + limits.header_time;
+        loop {
+            match self.head.read(self.input.filled(), &bounds) {
+                Ok(true) => return Arrival::Head,
+                Ok(false) => {}
+                Err(error) => return Arrival::Refused(refused(error)),
+            }
+            // One octet past the bound is enough to tell a head that is too large.
+            let most = bounds.total + 1;
+            if self.input.is_full(most) {
+                return Arrival::Refused(refused(RequestError::TooLarge));
+            }
+            match self.deadline.within(until, self.input.fill(&mut self.stream, most)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) => return Arrival::Gone,
+                Err(_) if self.input.is_empty() => return Arrival::Gone,
+                Err(_) => {
+                    return Arrival::Refused(Denial::new(Reason::RequestTimeout, "the head took too long"));
+                }
+            }
+        }
+    }
+
+    /// Refuses what was never understood: no route, no keeping the connection.
+    async fn refuse_head(&mut self, denial: Denial, record: &mut Record) -> (u16, Next) {
+        let snapshot = self.worker.shared.parts.reader.load();
+        record.read(snapshot.generation, self.worker.view(&snapshot));
+        drop(snapshot);
+        record.refused(&denial.clone().into());
+        self.out.clear();
+        refuse::respond(&mut self.out, &denial, &record.id, &[], Manner { to_head: false, close: true });
+        let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
+        (denial.reason.status(), next)
+    }
+
+    /// Decides a request whose head was read, and answers it.
+    async fn answer(&mut self, record: &mut Record) -> (u16, Next) {
+        let method = text(self.input.filled(), &self.head.method);
+        record.request(method, text(self.input.filled(), &self.head.path));
+        self.to_head = method == "HEAD";
+        self.cors.clear();
+        self.out.clear();
+        let worker = Rc::clone(&self.worker);
+        let asked = Asked { head: &self.head, octets: self.input.filled(), client: self.client.ip() };
+        let judged = judge::judge(&worker, asked, &mut self.out, record).await;
+        record.decided = Some(Instant::now());
+        match judged {
+            Judged::Refuse(refusal) => {
+                record.refused(&refusal);
+                self.note_cors(refusal.route.as_deref());
+                self.refuse(&refusal.denial, record).await
+            }
+            Judged::Preflight(answer) => {
+                record.preflight(&answer.route);
+                let (close, mut body) = self.unread_body();
+                refuse::preflight(&mut self.out, &answer, close);
+                (200, self.send_and_drain(&mut body, close).await)
+            }
+            Judged::Forward(grant) => {
+                record.granted(&grant);
+                self.note_cors(Some(grant.route()));
+                match forward::forward(self, &grant, record).await {
+                    Forwarded::Answered(status, next) => (status, next),
+                    Forwarded::Failed(denial) => {
+                        record.failed(&denial);
+                        self.fail(&denial, record).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
+    async fn refuse(&mut self, denial: &Denial, record: &Record) -> (u16, Next) {
+        let (close, mut body) = self.unread_body();
+        self.write_refusal(denial, record, close);
+        (denial.reason.status(), self.send_and_drain(&mut body, close).await)
+    }
+
+    /// Sends a refusal after the way upstream failed: what is left of the request is anybody's guess.
+    async fn fail(&mut self, denial: &Denial, record: &Record) -> (u16, Next) {
+        self.write_refusal(denial, record, true);
+        let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
+        (denial.reason.status(), next)
+    }
+
+    fn write_refusal(&mut self, denial: &Denial, record: &Record, close: bool) {
+        self.out.clear();
+        refuse::respond(
+            &mut self.out,
+            denial,
+            &record.id,
+            &self.cors,
+            Manner { to_head: self.to_head, close },
+        );
+    }
+
+    /// Works out the CORS lines while the head is still there.
+    fn note_cors(&mut self, route: Option<&CompiledRoute>) {
+        if let Some(cors) = route.and_then(|route| route.config.cors.as_ref()) {
+            self.cors = preflight::answer_headers(cors, self.origin());
+        }
+    }
+
+    /// Whether an answer that does not read the request's body ends the connection, and the body if it does not.
+    fn unread_body(&mut self) -> (bool, BodyReader) {
+        let drain = self.worker.limits().drain as u64;
+        let too_long = match self.head.framing {
+            Framing::None => false,
+            Framing::Length(length) => length > drain,
+            Framing::Chunked => false,
+            Framing::UntilClose => true,
+        };
+        // A client that waits to be told may send the body or not: there is no telling where the next head is.
+        let unknown = self.head.expects_continue;
+        let body = BodyReader::new(self.head.framing);
+        self.input.consume(self.head.length);
+        (too_long || unknown || self.is_last(), body)
+    }
+
+    /// Whether this answer says that the connection ends.
+    pub(in crate::proxy) fn is_last(&self) -> bool {
+        !self.head.keep_alive
+            || self.worker.draining.get()
+            || self.served >= self.worker.limits().requests_per_connection
+    }
+
+    async fn send_and_drain(&mut self, body: &mut BodyReader, close: bool) -> Next {
+        if self.send_out().await.is_err() {
+            return Next::Abort;
+        }
+        if close || !self.drain(body).await { Next::Close } else { Next::Again }
+    }
+
+    /// Reads a refused body to its end, within `limits.drain` octets and `limits.header_time`.
+    async fn drain(&mut self, body: &mut BodyReader) -> bool {
+        let mut left = self.worker.limits().drain;
+        let until = from_now(self.worker.limits().header_time);
+        loop {
+            match body.next(self.input.filled()) {
+                Ok(Piece::End { skip }) => {
+                    self.input.consume(skip);
+                    return true;
+                }
+                Ok(Piece::Content { skip, length }) => {
+                    self.input.consume(skip + length);
+                    match left.checked_sub(length) {
+                        Some(rest) => left = rest,
+                        None => return false,
+                    }
+                }
+                Ok(Piece::More { skip }) => {
+                    self.input.consume(skip);
+                    let room = crate::proxy::buffer::ROOM;
+                    match self.deadline.within(until, self.input.fill(&mut self.stream, room)).await {
+                        Ok(Ok(1..)) => {}
+                        Ok(Ok(0) | Err(_)) | Err(_) => return false,
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Sends what is in `out`, within `write_stall` for each piece of it that the client takes.
+    pub(in crate::proxy) async fn send_out(&mut self) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < self.out.len() {
+            let until = from_now(self.worker.limits().write_stall);
+            match self.deadline.within(until, self.stream.write(&self.out[sent..])).await {
+                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(Ok(count)) => sent += count,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Ends the connection so that the answer arrives: says that nothing more is sent, then reads what the
+    /// client still sends, within bounds. Closing with octets unread would reset what it has not read yet.
+    async fn close(mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let until = from_now(LINGER);
+        let mut left = self.worker.limits().drain;
+        let mut waste = self.worker.spares.lend_out();
+        waste.resize(4096, 0);
+        while left > 0 {
+            match self.deadline.within(until, self.stream.read(&mut waste)).await {
+                Ok(Ok(count @ 1..)) => left = left.saturating_sub(count),
+                Ok(Ok(0) | Err(_)) | Err(_) => break,
+            }
+        }
+        self.worker.spares.take_back_out(waste);
+    }
+
+    /// The request's `Origin`.
+    fn origin(&self) -> Option<&str> {
+        let line = self.head.lines.iter().find(|line| line.known == Known::Origin)?;
+        std::str::from_utf8(octets(self.input.filled(), &line.value)).ok()
+    }
+}
+
+fn refused(error: RequestError) -> Denial {
+    match error {
+        RequestError::Malformed(what) => Denial::new(Reason::MalformedRequest, what),
+        RequestError::Upgrade => Denial::new(Reason::MalformedRequest, "no upgrade is offered"),
+        RequestError::TooLarge => Denial::new(Reason::HeadersTooLarge, "a head past its bound"),
+        RequestError::Method => Denial::new(Reason::MethodNotAllowed, "CONNECT and TRACE are never served")
+            // RFC 9110 section 15.5.6 wants the field; what a route would allow is not known here.
+            .advice(Advice::Allow(String::new())),
+        RequestError::Expectation => {
+            Denial::new(Reason::ExpectationFailed, "an expectation that cannot be met")
+        }
+    }
+}

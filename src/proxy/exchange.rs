@@ -1,0 +1,213 @@
+//! One request and its answer over one upstream connection.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use smallvec::SmallVec;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::gate::denial::{Denial, Reason};
+use crate::gate::grant::Grant;
+use crate::http1::body::BodyReader;
+use crate::http1::head::{Framing, HeadLimits, ResponseHead};
+use crate::http1::write::{self, ResponseEdits};
+use crate::proxy::buffer::Buffer;
+use crate::proxy::connection::{Connection, Next};
+use crate::proxy::deadline::Elapsed;
+use crate::proxy::forward::Forwarded;
+use crate::proxy::judge::from_now;
+use crate::proxy::reach::Link;
+use crate::proxy::relay::{self, Fault, Lost, Sink};
+
+/// Interim answers (1xx) taken before the real one.
+const INTERIM: usize = 16;
+
+/// Bounds on an upstream's head: generous, and bounds.
+const ANSWER_HEAD: HeadLimits = HeadLimits { line: 32 * 1024, total: 64 * 1024, lines: 200 };
+
+/// Why an exchange brought no answer.
+pub(in crate::proxy) enum Failure {
+    /// The connection ended before the first octet of an answer. The peer may have acted all the same.
+    Ended,
+    /// The client is to blame, or gone.
+    Client(Fault),
+    /// An answer that is none, or none in time.
+    Denied(Denial),
+}
+
+/// How an answer is given to this client.
+pub(in crate::proxy) struct Manner<'m> {
+    pub(in crate::proxy) http10: bool,
+    /// The connection ends with it.
+    pub(in crate::proxy) last: bool,
+    /// The route's own CORS lines replace the upstream's.
+    pub(in crate::proxy) own_cors: bool,
+    pub(in crate::proxy) cors: &'m [(&'static str, String)],
+}
+
+impl Manner<'_> {
+    /// Appends the answer's head, as the client gets it, to `out`: how its body is framed there, and whether
+    /// the connection ends with it.
+    pub(in crate::proxy) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        answer: &Buffer,
+        head: &ResponseHead,
+    ) -> (Framing, bool) {
+        let framing = match head.framing {
+            Framing::Chunked | Framing::UntilClose if self.http10 => Framing::UntilClose,
+            Framing::Chunked | Framing::UntilClose => Framing::Chunked,
+            Framing::None => Framing::None,
+            Framing::Length(length) => Framing::Length(length),
+        };
+        let close = self.last || framing == Framing::UntilClose;
+        let add: SmallVec<[(&str, &str); 4]> =
+            self.cors.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (declared_length, own_cors) = (head.declared_length, self.own_cors);
+        write::response_head(
+            out,
+            answer.filled(),
+            head,
+            &ResponseEdits { framing, declared_length, close, own_cors, add: &add },
+        );
+        (framing, close)
+    }
+}
+
+/// Writes a whole request and reads the head of its answer.
+pub(in crate::proxy) async fn send_whole(
+    connection: &mut Connection,
+    grant: &Grant,
+    link: &mut Link,
+    answer: &mut Buffer,
+) -> Result<(), Failure> {
+    let timeout = grant.upstream().response_timeout;
+    let until = from_now(timeout);
+    let Connection { stream, deadline, out, answer_head, to_head, .. } = connection;
+    if relay::send(&mut link.stream, out, &[], timeout, deadline).await.is_err() {
+        return Err(Failure::Ended);
+    }
+    let mut gone = pin!(client_gone(stream));
+    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
+    let either = poll_fn(|context| {
+        if let Poll::Ready(read) = reading.as_mut().poll(context) {
+            return Poll::Ready(read);
+        }
+        gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
+    });
+    deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))
+}
+
+pub(in crate::proxy) fn timed_out() -> Failure {
+    Failure::Denied(Denial::new(Reason::UpstreamTimeout, "no answer within response_timeout"))
+}
+
+/// Reads an answer's head, taking interim ones.
+pub(in crate::proxy) async fn read_head(
+    from: &mut (impl AsyncRead + Unpin),
+    answer: &mut Buffer,
+    head: &mut ResponseHead,
+    to_head: bool,
+) -> Result<(), Failure> {
+    let garbage = |what: &'static str| Failure::Denied(Denial::new(Reason::UpstreamFailed, what));
+    let mut interim = 0;
+    loop {
+        match head.read(answer.filled(), &ANSWER_HEAD, to_head) {
+            Err(error) => return Err(garbage(error.0)),
+            Ok(true) if head.status >= 200 => return Ok(()),
+            Ok(true) => {
+                answer.consume(head.length);
+                interim += 1;
+                if interim > INTERIM {
+                    return Err(garbage("too many interim answers"));
+                }
+                continue;
+            }
+            Ok(false) => {}
+        }
+        if answer.is_full(ANSWER_HEAD.total) {
+            return Err(garbage("an answer's head past its bound"));
+        }
+        match answer.fill(from, ANSWER_HEAD.total).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) if answer.is_empty() => return Err(Failure::Ended),
+            Ok(0) | Err(_) => return Err(garbage("the upstream closed within an answer's head")),
+        }
+    }
+}
+
+/// Resolves when the client has gone; never, once it has sent more.
+async fn client_gone(stream: &mut TcpStream) {
+    let ended = poll_fn(|context| {
+        let mut octet = [0; 1];
+        stream.poll_peek(context, &mut ReadBuf::new(&mut octet)).map(|peeked| !matches!(peeked, Ok(1..)))
+    });
+    if !ended.await {
+        std::future::pending().await
+    }
+}
+
+/// Sends the answer to a request that is all sent.
+pub(in crate::proxy) async fn give_back(
+    connection: &mut Connection,
+    grant: &Grant,
+    mut link: Link,
+    mut answer: Buffer,
+) -> Forwarded {
+    let last = connection.is_last();
+    let Connection { worker, stream, deadline, out, head, answer_head, cors, .. } = connection;
+    out.clear();
+    let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
+    let (framing, close) = manner.write(out, &answer, answer_head);
+    answer.consume(answer_head.length);
+    let mut body = BodyReader::new(answer_head.framing);
+    let until_close = answer_head.framing == Framing::UntilClose;
+    let stall = worker.limits().write_stall;
+    let (mut from_client, mut to_client) = stream.split();
+    let sink = Sink { to: &mut to_client, stall, framing, out };
+    let relayed = {
+        let mut relaying =
+            pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, until_close));
+        let mut watching = true;
+        poll_fn(|context| {
+            if let Poll::Ready(relayed) = relaying.as_mut().poll(context) {
+                return Poll::Ready(relayed);
+            }
+            let mut octet = [0; 1];
+            if watching
+                && let Poll::Ready(peeked) = from_client.poll_peek(context, &mut ReadBuf::new(&mut octet))
+            {
+                // More of the client's is the next request; its end is that of the way back.
+                if !matches!(peeked, Ok(1..)) {
+                    return Poll::Ready(Err(Lost::Sink));
+                }
+                watching = false;
+            }
+            Poll::Pending
+        })
+        .await
+    };
+    let status = answer_head.status;
+    finish(connection, link, answer, relayed.is_ok());
+    Forwarded::Answered(status, next(relayed.is_ok(), close))
+}
+
+/// What becomes of the client's connection after an answer.
+pub(in crate::proxy) fn next(whole: bool, close: bool) -> Next {
+    match (whole, close) {
+        (false, _) => Next::Abort,
+        (true, true) => Next::Close,
+        (true, false) => Next::Again,
+    }
+}
+
+/// Puts an upstream connection back if its answer ended where it should and nothing followed.
+pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buffer, whole: bool) {
+    let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
+    connection.worker.spares.take_back(answer);
+    if reusable {
+        connection.worker.pool.keep(link.chosen.address, link.stream);
+    }
+}

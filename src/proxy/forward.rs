@@ -1,0 +1,155 @@
+//! The way upstream and back: a grant in, an answer out.
+//!
+//! A request whose body has arrived whole (most have none) is written at once and answered in turn; one whose
+//! body is still on its way has both directions moving, and an upstream may answer before it has it all.
+//!
+//! Sent again only where that cannot make anything happen twice (RFC 9110 section 9.2.2): nothing was sent, or
+//! the method is idempotent and the body whole in our hands; and then once.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use crate::config::{Balance, UpstreamHost};
+use crate::gate::denial::{Denial, Reason};
+use crate::gate::grant::Grant;
+use crate::http1::body::{BodyReader, Piece};
+use crate::http1::head::{Framing, text};
+use crate::http1::write;
+use crate::proxy::access_log::Record;
+use crate::proxy::connection::{Connection, Next};
+use crate::proxy::duplex;
+use crate::proxy::exchange::{self, Failure};
+use crate::proxy::judge::balance_key;
+use crate::proxy::reach::{Tried, name_host, reach};
+use crate::proxy::relay::Fault;
+use crate::proxy::worker::UpstreamView;
+
+/// What came of it.
+pub(in crate::proxy) enum Forwarded {
+    /// An answer was sent, or begun: its status (0 for none), and what becomes of the connection.
+    Answered(u16, Next),
+    /// Nothing was sent to the client yet: refuse with this.
+    Failed(Denial),
+}
+
+/// Forwards the request whose head is written in `connection.out`.
+pub(in crate::proxy) async fn forward(
+    connection: &mut Connection,
+    grant: &Grant,
+    record: &mut Record,
+) -> Forwarded {
+    let method = text(connection.input.filled(), &connection.head.method);
+    // RFC 9110 section 9.2.2.
+    let idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+    connection.input.consume(connection.head.length);
+    let mut body = BodyReader::new(connection.head.framing);
+    let whole = match take_whole(connection, &mut body) {
+        Ok(whole) => whole,
+        Err(what) => return Forwarded::Failed(Denial::new(Reason::MalformedRequest, what)),
+    };
+    let Some(view) = upstream_view(connection, grant) else {
+        return Forwarded::Failed(Denial::new(Reason::Internal, "a grant without an upstream"));
+    };
+    let key = match grant.upstream().balance {
+        Balance::ConsistentHash => balance_key(grant, connection.client.ip()),
+        Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
+    };
+    let (mut tried, mut again) = (Tried::new(), false);
+    loop {
+        let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
+            Ok(link) => link,
+            Err(denial) => return Forwarded::Failed(denial),
+        };
+        if grant.upstream().host == UpstreamHost::Upstream {
+            name_host(&mut connection.out, link.chosen.address);
+        }
+        if !whole {
+            return duplex::stream(connection, grant, link, body, (&view, record)).await;
+        }
+        let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
+        let failure = match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
+            Ok(()) => {
+                record.upstream = Some(started.elapsed());
+                view.metrics.observe(started.elapsed().as_secs_f64());
+                return exchange::give_back(connection, grant, link, answer).await;
+            }
+            Err(failure) => failure,
+        };
+        connection.worker.spares.take_back(answer);
+        match failure {
+            // The peer had closed a waiting connection; it may have acted on the request all the same.
+            Failure::Ended if idempotent && link.reused && !again => again = true,
+            failure => return failed(failure),
+        }
+    }
+}
+
+/// A failure as what the client is told.
+pub(in crate::proxy) fn failed(failure: Failure) -> Forwarded {
+    match failure {
+        Failure::Ended => {
+            Forwarded::Failed(Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"))
+        }
+        Failure::Client(Fault::Slow) => {
+            Forwarded::Failed(Denial::new(Reason::RequestTimeout, "the body came slower than body_rate"))
+        }
+        Failure::Client(Fault::Framing(what)) => {
+            Forwarded::Failed(Denial::new(Reason::MalformedRequest, what))
+        }
+        Failure::Client(Fault::Gone) => Forwarded::Answered(0, Next::Abort),
+        Failure::Denied(denial) => Forwarded::Failed(denial),
+    }
+}
+
+/// Takes a body that is all there into `out`, behind the head; `false` when some of it is yet to come.
+fn take_whole(connection: &mut Connection, body: &mut BodyReader) -> Result<bool, &'static str> {
+    if body.is_done() {
+        return Ok(true);
+    }
+    let (start, mut look, mut at) = (connection.out.len(), body.clone(), 0);
+    loop {
+        let rest = &connection.input.filled()[at..];
+        match look.next(rest).map_err(|error| error.0)? {
+            Piece::Content { skip, length } => {
+                let content = &rest[skip..skip + length];
+                match connection.head.framing {
+                    Framing::Chunked => {
+                        write::chunk_size(&mut connection.out, length);
+                        connection.out.extend_from_slice(content);
+                        connection.out.extend_from_slice(b"\r\n");
+                    }
+                    Framing::None | Framing::Length(_) | Framing::UntilClose => {
+                        connection.out.extend_from_slice(content)
+                    }
+                }
+                at += skip + length;
+            }
+            Piece::More { .. } => {
+                connection.out.truncate(start);
+                return Ok(false);
+            }
+            Piece::End { skip } => {
+                if connection.head.framing == Framing::Chunked {
+                    connection.out.extend_from_slice(b"0\r\n\r\n");
+                }
+                connection.input.consume(at + skip);
+                *body = look;
+                return Ok(true);
+            }
+        }
+    }
+}
+
+fn upstream_view(connection: &Connection, grant: &Grant) -> Option<Rc<UpstreamView>> {
+    let snapshot = connection.worker.shared.parts.reader.load();
+    let view = connection.worker.view(&snapshot);
+    let found = view.upstream(grant.route().upstream_index)?;
+    // A table published since the decision may have other upstreams: the grant's own is what counts.
+    if found.balancer.is_for(grant.upstream()) {
+        return Some(Rc::clone(found));
+    }
+    let shared = &connection.worker.shared;
+    let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
+    Some(Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream()), metrics }))
+}

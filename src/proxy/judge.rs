@@ -1,0 +1,256 @@
+//! One request's decision: the rounds of asking, and what each needs done.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use crate::config::UpstreamHost;
+use crate::gate::denial::{Denial, Reason, Refusal};
+use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
+use crate::gate::grant::{Grant, Identity};
+use crate::gate::preflight::Preflight;
+use crate::gate::{self, Decision, Field, Request};
+use crate::http1::head::{RequestHead, octets, text};
+use crate::http1::write::{self, RequestEdits};
+use crate::path::{self, Path};
+use crate::policy::route::Routes;
+use crate::proxy::access_log::Record;
+use crate::proxy::worker::{Worker, now};
+
+/// Times a decision is made anew: one for each kind of need, one more for a snapshot that changed meanwhile.
+const ROUNDS: usize = 5;
+
+/// What came of a request.
+pub(in crate::proxy) enum Judged {
+    /// It goes upstream; its head has been written.
+    Forward(Box<Grant>),
+    /// It is refused.
+    Refuse(Refusal),
+    /// It is a preflight.
+    Preflight(Preflight),
+}
+
+/// A request head and where it was read from.
+#[derive(Clone, Copy)]
+pub(in crate::proxy) struct Asked<'a> {
+    pub(in crate::proxy) head: &'a RequestHead,
+    pub(in crate::proxy) octets: &'a [u8],
+    pub(in crate::proxy) client: std::net::IpAddr,
+}
+
+/// Decides, doing what the decision needs; a grant's request head is appended to `out`.
+pub(in crate::proxy) async fn judge(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    out: &mut Vec<u8>,
+    record: &mut Record,
+) -> Judged {
+    let mut evidence = Evidence::default();
+    for _ in 0..ROUNDS {
+        match decide_once(worker, asked, &mut evidence, out, record) {
+            Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
+            Decision::Refuse(refusal) => return Judged::Refuse(refusal),
+            Decision::Preflight(preflight) => return Judged::Preflight(preflight),
+            Decision::Need(Need::Keys(miss)) => {
+                evidence.keys = Some((worker.shared.parts.ask_keys)(miss).await)
+            }
+            Decision::Need(Need::Signature(work)) => match verify(worker, work).await {
+                Some(verdict) => evidence.signature = Some(verdict),
+                None => evidence.overloaded = true,
+            },
+        }
+    }
+    Judged::Refuse(
+        Denial::new(Reason::Overloaded, "keys changed faster than a decision could be made").into(),
+    )
+}
+
+/// One round: nothing in it waits, and nothing of the snapshot outlives it.
+fn decide_once(
+    worker: &Worker,
+    asked: Asked<'_>,
+    evidence: &mut Evidence,
+    out: &mut Vec<u8>,
+    record: &mut Record,
+) -> Decision {
+    let Asked { head, octets: buffer, client } = asked;
+    let snapshot = worker.shared.parts.reader.load();
+    record.read(snapshot.generation, worker.view(&snapshot));
+    let Ok(path) = path::canonical(text(buffer, &head.path)) else {
+        return Decision::Refuse(Denial::new(Reason::MalformedRequest, "a path that is none").into());
+    };
+    let fields: SmallVec<[Field<'_>; 32]> = head
+        .lines
+        .iter()
+        .map(|line| Field { name: text(buffer, &line.name), value: octets(buffer, &line.value) })
+        .collect();
+    let host = lower(text(buffer, &head.host));
+    let request = Request {
+        method: text(buffer, &head.method),
+        host: &host,
+        path,
+        query: head.query.as_ref().map(|query| text(buffer, query)),
+        headers: &fields,
+        peer: client,
+    };
+    let mut memo = worker.memo.borrow_mut();
+    // A fault of ours fails this request and no other, and never lets it through.
+    let decided =
+        catch_unwind(AssertUnwindSafe(|| gate::decide(&snapshot, &mut memo, &request, evidence, now())));
+    drop(memo);
+    worker.count_memo();
+    match decided {
+        Ok(Decision::Allow(grant)) => {
+            write_head(out, asked, &request, &grant, &snapshot.routes);
+            Decision::Allow(grant)
+        }
+        Ok(decision) => decision,
+        Err(_) => {
+            worker.shared.parts.metrics.panicked();
+            Decision::Refuse(Denial::new(Reason::Internal, "a fault while deciding").into())
+        }
+    }
+}
+
+/// Writes the head to send upstream: what was matched, without any credential or identity header of the
+/// client's, and with the grant's.
+fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant: &Grant, routes: &Routes) {
+    let Asked { head, octets: buffer, client } = asked;
+    let places = routes.credential_places();
+    let identity = routes.identity_headers();
+    let keep = grant.route().config.forward.keep_authorization;
+    let authority = text(buffer, &head.authority);
+    let host = match &grant.upstream().host {
+        UpstreamHost::Keep => Cow::Borrowed(authority),
+        // The peer's, which is chosen later: `forward` writes it over this one.
+        UpstreamHost::Upstream => Cow::Borrowed(authority),
+        UpstreamHost::Literal(host) => Cow::Borrowed(&**host),
+    };
+    let query = request
+        .query
+        .map(|query| if keep { Cow::Borrowed(query) } else { without(query, &places.parameters) });
+    let cookies =
+        if keep || places.cookies.is_empty() { Vec::new() } else { other_cookies(request, &places.cookies) };
+    let mut add: SmallVec<[(&str, &[u8]); 8]> =
+        grant.headers().iter().map(|(name, value)| (&**name, value.as_bytes())).collect();
+    add.extend(cookies.iter().map(|value| ("cookie", value.as_slice())));
+    let drop = |name: &str, value: &[u8]| {
+        let credential = !keep
+            && (places.headers.iter().any(|header| name.eq_ignore_ascii_case(header))
+                || (!places.cookies.is_empty()
+                    && name.eq_ignore_ascii_case("cookie")
+                    && has_cookie(value, &places.cookies)));
+        credential || identity.contains(name)
+    };
+    write::request_head(
+        out,
+        buffer,
+        head,
+        &RequestEdits {
+            path: match &request.path {
+                Path::Canonical(path) => path,
+                Path::Dangerous(path) => path,
+            },
+            query: query.as_deref(),
+            host: &host,
+            original_host: authority,
+            client,
+            scheme: "http",
+            drop: &drop,
+            add: &add,
+        },
+    );
+}
+
+/// Verifies a signature: `None` when too many wait already. It lets others go first, so that a flood of new
+/// tokens does not hold up those that were verified before.
+async fn verify(worker: &Worker, work: SignatureWork) -> Option<SignatureVerdict> {
+    if worker.signatures.get() >= worker.limits().signatures_in_flight {
+        return None;
+    }
+    worker.signatures.set(worker.signatures.get() + 1);
+    let _waiting = Waiting(worker);
+    if worker.signatures.get() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let (algorithm, started) = (work.algorithm(), Instant::now());
+    let verdict = catch_unwind(AssertUnwindSafe(|| work.verify()));
+    worker.verified(algorithm, started.elapsed());
+    if verdict.is_err() {
+        worker.shared.parts.metrics.panicked();
+    }
+    verdict.ok()
+}
+
+struct Waiting<'w>(&'w Worker);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.signatures.set(self.0.signatures.get() - 1);
+    }
+}
+
+/// The key that a consistent hash goes by: the subject, else the client's address.
+pub(in crate::proxy) fn balance_key(grant: &Grant, client: std::net::IpAddr) -> Vec<u8> {
+    match grant.identity() {
+        Identity::Token { facts, .. } => match &facts.subject {
+            Some(subject) => subject.as_bytes().to_vec(),
+            None => client.to_string().into_bytes(),
+        },
+        Identity::Anonymous => client.to_string().into_bytes(),
+    }
+}
+
+/// A host as routes are matched by it: lower case, without the dot of the root.
+fn lower(host: &str) -> Cow<'_, str> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+/// A query without these parameters.
+fn without<'q>(query: &'q str, parameters: &[Box<str>]) -> Cow<'q, str> {
+    let is_credential = |pair: &str| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        parameters.iter().any(|parameter| &**parameter == name)
+    };
+    if parameters.is_empty() || !query.split('&').any(is_credential) {
+        return Cow::Borrowed(query);
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_credential(pair)).collect();
+    Cow::Owned(kept.join("&"))
+}
+
+fn has_cookie(value: &[u8], names: &[Box<str>]) -> bool {
+    value.split(|octet| *octet == b';').any(|pair| is_cookie(pair, names))
+}
+
+fn is_cookie(pair: &[u8], names: &[Box<str>]) -> bool {
+    let name = pair.split(|octet| *octet == b'=').next().unwrap_or_default().trim_ascii();
+    names.iter().any(|known| known.as_bytes() == name)
+}
+
+/// What is left of the `Cookie` lines that held a credential.
+fn other_cookies(request: &Request<'_>, names: &[Box<str>]) -> Vec<Vec<u8>> {
+    let lines = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
+    lines
+        .filter(|field| has_cookie(field.value, names))
+        .map(|field| {
+            let pairs = field.value.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
+            pairs.filter(|pair| !is_cookie(pair, names)).collect::<Vec<_>>().join(&b"; "[..])
+        })
+        .filter(|rest| !rest.is_empty())
+        .collect()
+}
+
+/// Time left until a deadline a duration from now.
+pub(in crate::proxy) fn from_now(duration: Duration) -> Instant {
+    Instant::now() + duration
+}

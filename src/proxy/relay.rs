@@ -1,0 +1,216 @@
+//! Bodies on their way, both directions: read a piece, write it, hold nothing else.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::config::Limits;
+use crate::http1::body::{BodyReader, Piece};
+use crate::http1::head::Framing;
+use crate::http1::write;
+use crate::proxy::buffer::{Buffer, ROOM};
+use crate::proxy::deadline::Deadline;
+use crate::proxy::judge::from_now;
+
+/// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
+const PACE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Why a body did not get across.
+#[derive(Debug)]
+pub(in crate::proxy) enum Lost {
+    /// Its sender broke off, was too slow, or broke its framing.
+    Source(Fault),
+    /// Its receiver broke off or took nothing for too long.
+    Sink,
+}
+
+/// What was wrong with a body's sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Fault {
+    /// It ended or failed before the body did.
+    Gone,
+    /// Slower than the rate asked for.
+    Slow,
+    /// Not the framing that its head announced.
+    Framing(&'static str),
+}
+
+/// How a receiver is written to.
+pub(in crate::proxy) struct Sink<'s, W> {
+    pub(in crate::proxy) to: &'s mut W,
+    /// Each write waits at most this long.
+    pub(in crate::proxy) stall: Duration,
+    pub(in crate::proxy) framing: Framing,
+    /// What is to be written first: the head.
+    pub(in crate::proxy) out: &'s mut Vec<u8>,
+}
+
+/// How fast a client's body has to come: a window of waiting in which it brought too little is the last.
+pub(in crate::proxy) struct Pace {
+    window: Duration,
+    least: u64,
+    waited: Duration,
+    brought: u64,
+}
+
+impl Pace {
+    pub(in crate::proxy) fn new(limits: &Limits) -> Self {
+        let window = limits.idle_time.min(PACE_WINDOW);
+        let least = (limits.body_rate as f64 * window.as_secs_f64()) as u64;
+        Self { window, least, waited: Duration::ZERO, brought: 0 }
+    }
+
+    /// Fills `input` once.
+    async fn fill(
+        &mut self,
+        deadline: &mut Deadline,
+        input: &mut Buffer,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), Fault> {
+        loop {
+            let started = Instant::now();
+            let left = self.window.saturating_sub(self.waited);
+            match deadline.within(started + left, input.fill(from, ROOM)).await {
+                Ok(Ok(0) | Err(_)) => return Err(Fault::Gone),
+                Ok(Ok(count)) => {
+                    self.waited += started.elapsed();
+                    self.brought += count as u64;
+                    return Ok(());
+                }
+                Err(_) if self.brought < self.least => return Err(Fault::Slow),
+                Err(_) => {
+                    self.waited = Duration::ZERO;
+                    self.brought = 0;
+                }
+            }
+        }
+    }
+}
+
+/// Sends a client's body upstream, after what `sink.out` holds.
+pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    input: &mut Buffer,
+    body: &mut BodyReader,
+    mut sink: Sink<'_, W>,
+    pace: &mut Pace,
+    deadline: &mut Deadline,
+) -> Result<(), Lost> {
+    loop {
+        if sink.pass(input, body, deadline).await? {
+            return Ok(());
+        }
+        pace.fill(deadline, input, from).await.map_err(Lost::Source)?;
+    }
+}
+
+/// Sends an upstream's body to the client, after what `sink.out` holds. Nothing bounds the wait for an upstream
+/// between pieces: event streams are silent for as long as nothing happens. `gone` resolves when the client is.
+pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    answer: &mut Buffer,
+    body: &mut BodyReader,
+    mut sink: Sink<'_, W>,
+    deadline: &mut Deadline,
+    until_close: bool,
+) -> Result<(), Lost> {
+    loop {
+        if sink.pass(answer, body, deadline).await? {
+            return Ok(());
+        }
+        match answer.fill(from, ROOM).await {
+            Ok(0) if until_close => return sink.end(deadline).await,
+            Ok(0) | Err(_) => return Err(Lost::Source(Fault::Gone)),
+            Ok(_) => {}
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Sink<'_, W> {
+    /// Passes on all of `input` that belongs to the body; `true` when that was its end.
+    async fn pass(
+        &mut self,
+        input: &mut Buffer,
+        body: &mut BodyReader,
+        deadline: &mut Deadline,
+    ) -> Result<bool, Lost> {
+        loop {
+            match body.next(input.filled()).map_err(|error| Lost::Source(Fault::Framing(error.0)))? {
+                Piece::Content { skip, length } => {
+                    input.consume(skip);
+                    self.content(&input.filled()[..length], deadline).await?;
+                    input.consume(length);
+                }
+                Piece::More { skip } => {
+                    input.consume(skip);
+                    // Before waiting for more: what is there goes out, the head first of all.
+                    self.flush(&[], deadline).await?;
+                    return Ok(false);
+                }
+                Piece::End { skip } => {
+                    input.consume(skip);
+                    self.end(deadline).await?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    async fn content(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
+        match self.framing {
+            Framing::Chunked => {
+                write::chunk_size(self.out, content.len());
+                self.out.extend_from_slice(content);
+                self.out.extend_from_slice(b"\r\n");
+                if self.out.len() >= ROOM { self.flush(&[], deadline).await } else { Ok(()) }
+            }
+            Framing::None | Framing::Length(_) | Framing::UntilClose => self.flush(content, deadline).await,
+        }
+    }
+
+    async fn end(&mut self, deadline: &mut Deadline) -> Result<(), Lost> {
+        if self.framing == Framing::Chunked {
+            self.out.extend_from_slice(b"0\r\n\r\n");
+        }
+        self.flush(&[], deadline).await
+    }
+
+    /// Writes `out` and then `content`, together where the receiver takes it.
+    async fn flush(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
+        send(self.to, self.out, content, self.stall, deadline).await.map_err(|_| Lost::Sink)?;
+        self.out.clear();
+        Ok(())
+    }
+}
+
+/// Writes both slices whole; each write waits at most `stall`.
+pub(in crate::proxy) async fn send(
+    to: &mut (impl AsyncWrite + Unpin),
+    first: &[u8],
+    second: &[u8],
+    stall: Duration,
+    deadline: &mut Deadline,
+) -> io::Result<()> {
+    let (mut first, mut second) = (first, second);
+    while !first.is_empty() || !second.is_empty() {
+        let slices = [IoSlice::new(first), IoSlice::new(second)];
+        let slices = if first.is_empty() {
+            &slices[1..]
+        } else if second.is_empty() {
+            &slices[..1]
+        } else {
+            &slices[..]
+        };
+        let written = match deadline.within(from_now(stall), to.write_vectored(slices)).await {
+            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => written?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        let of_first = written.min(first.len());
+        first = &first[of_first..];
+        second = &second[written - of_first..];
+    }
+    Ok(())
+}

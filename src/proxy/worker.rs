@@ -1,0 +1,361 @@
+//! A worker: one thread, its listeners, its runtime, and what its connections share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use dashmap::DashMap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::config::Limits;
+use crate::gate::memo::{Memo, MemoCounts};
+use crate::metrics::issuer::IssuerMetrics;
+use crate::metrics::route::RouteMetrics;
+use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
+use crate::policy::route::Routes;
+use crate::proxy::balance::{Balancer, Balancers};
+use crate::proxy::buffer::Spares;
+use crate::proxy::connection::Connection;
+use crate::proxy::pool::Pool;
+use crate::proxy::request_id::RequestIds;
+use crate::proxy::{Parts, refuse};
+use crate::snapshot::Snapshot;
+use crate::token::{Algorithm, NumericDate};
+
+/// How long accepting rests when the process is out of file descriptors: long enough not to spin, short enough
+/// to be back at once when some are free.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// How often waiting upstream connections are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What all workers share.
+#[derive(Debug)]
+pub(in crate::proxy) struct Shared {
+    pub(in crate::proxy) parts: Parts,
+    pub(in crate::proxy) admission: Arc<Admission>,
+    pub(in crate::proxy) balancers: Balancers,
+    pub(in crate::proxy) memo_capacity: usize,
+}
+
+/// Connections open now, in all and by address.
+#[derive(Debug)]
+pub(in crate::proxy) struct Admission {
+    most: usize,
+    most_per_address: usize,
+    open: AtomicUsize,
+    by_address: DashMap<IpAddr, usize>,
+}
+
+/// One connection's place, given back when dropped.
+#[derive(Debug)]
+pub(in crate::proxy) struct Place {
+    admission: Arc<Admission>,
+    address: IpAddr,
+}
+
+/// One worker's own.
+pub(in crate::proxy) struct Worker {
+    pub(in crate::proxy) shared: Arc<Shared>,
+    pub(in crate::proxy) spares: Spares,
+    pub(in crate::proxy) pool: Pool,
+    pub(in crate::proxy) ids: RequestIds,
+    pub(in crate::proxy) memo: RefCell<Memo>,
+    pub(in crate::proxy) draining: Cell<bool>,
+    pub(in crate::proxy) signatures: Cell<usize>,
+    view: RefCell<Rc<View>>,
+    cache: CacheMetrics,
+    counted: Cell<MemoCounts>,
+    verify: [VerifyMetrics; Algorithm::ALL.len()],
+    open: RefCell<HashMap<u64, (Rc<Cell<bool>>, AbortHandle)>>,
+    next_connection: Cell<u64>,
+}
+
+/// What a table of routes needs at hand on a worker; made anew when the table is.
+pub(in crate::proxy) struct View {
+    routes: Arc<Routes>,
+    pub(in crate::proxy) by_route: Vec<RouteMetrics>,
+    pub(in crate::proxy) unmatched: RouteMetrics,
+    pub(in crate::proxy) issuers: Vec<IssuerMetrics>,
+    upstreams: Vec<Option<Rc<UpstreamView>>>,
+}
+
+/// One upstream, as a worker sees it.
+pub(in crate::proxy) struct UpstreamView {
+    pub(in crate::proxy) balancer: Arc<Balancer>,
+    pub(in crate::proxy) metrics: UpstreamMetrics,
+}
+
+impl Admission {
+    pub(in crate::proxy) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            most: limits.connections,
+            most_per_address: limits.connections_per_address,
+            open: AtomicUsize::new(0),
+            by_address: DashMap::new(),
+        })
+    }
+
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        // An address written as IPv4-mapped IPv6 is the IPv4 one.
+        let address = address.to_canonical();
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let place = Place { admission: Arc::clone(self), address };
+        let mut held = self.by_address.entry(address).or_insert(0);
+        *held += 1;
+        let admitted = *held <= self.most_per_address;
+        drop(held);
+        admitted.then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.open.fetch_sub(1, Ordering::Relaxed);
+        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(self.address) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// Runs on the calling thread until draining is over or `stop` turns true.
+    pub(in crate::proxy) fn run(
+        shared: Arc<Shared>,
+        sockets: Vec<(SocketAddr, std::net::TcpListener)>,
+        drain: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        runtime.block_on(async move {
+            let listeners = sockets
+                .into_iter()
+                .map(|(address, socket)| Ok((address, TcpListener::from_std(socket)?)))
+                .collect::<io::Result<Vec<_>>>()?;
+            let worker = Rc::new(Self::new(shared)?);
+            worker.serve(listeners, drain, stop).await;
+            Ok(())
+        })
+    }
+
+    fn new(shared: Arc<Shared>) -> io::Result<Self> {
+        let metrics = &shared.parts.metrics;
+        let memo = Memo::new(random()?, shared.memo_capacity);
+        let view = View::new(&shared.parts.reader.load(), &shared.balancers, metrics);
+        Ok(Self {
+            spares: Spares::default(),
+            pool: Pool::default(),
+            ids: RequestIds::new(u64::from_ne_bytes(random()?)),
+            memo: RefCell::new(memo),
+            draining: Cell::new(false),
+            signatures: Cell::new(0),
+            view: RefCell::new(Rc::new(view)),
+            cache: metrics.cache(),
+            counted: Cell::default(),
+            verify: Algorithm::ALL.map(|algorithm| metrics.verify(algorithm)),
+            open: RefCell::default(),
+            next_connection: Cell::new(0),
+            shared,
+        })
+    }
+
+    async fn serve(
+        self: &Rc<Self>,
+        listeners: Vec<(SocketAddr, TcpListener)>,
+        mut drain: watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|(address, listener)| tokio::task::spawn_local(Rc::clone(self).accept(address, listener)))
+            .collect();
+        let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
+        tokio::select! {
+            _ = drain.wait_for(|drain| *drain) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        for task in &accepting {
+            task.abort();
+        }
+        for task in accepting {
+            // Aborted: its end is what is waited for, so that the listener is closed.
+            let _ = task.await;
+        }
+        self.draining.set(true);
+        self.close_idle();
+        let grace = self.shared.parts.shutdown_grace;
+        tokio::select! {
+            _ = tokio::time::timeout(grace, self.all_closed()) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        sweeper.abort();
+    }
+
+    async fn accept(self: Rc<Self>, address: SocketAddr, listener: TcpListener) {
+        let gauge = self.shared.parts.metrics.connections(address);
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.admit(stream, peer, &gauge),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(peer.ip()) else {
+            refuse::turn_away(&stream, &self.ids.next());
+            return;
+        };
+        // Without it the last octets of an answer could wait for an acknowledgement. A socket that refuses the
+        // option is closed already, and the first read says so.
+        let _ = stream.set_nodelay(true);
+        let number = self.next_connection.get();
+        self.next_connection.set(number.wrapping_add(1));
+        let idle = Rc::new(Cell::new(true));
+        let connection = Connection::new(Rc::clone(self), stream, peer, Rc::clone(&idle));
+        let (worker, gauge) = (Rc::clone(self), gauge.clone());
+        let task = tokio::task::spawn_local(async move {
+            let _closed = Closed { worker, gauge, number, _place: place };
+            connection.serve().await;
+        });
+        self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
+    }
+
+    /// Ends the connections that wait for a request: nothing of theirs is lost.
+    fn close_idle(&self) {
+        for (idle, task) in self.open.borrow().values() {
+            if idle.get() {
+                task.abort();
+            }
+        }
+    }
+
+    async fn all_closed(&self) {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        while !self.open.borrow().is_empty() {
+            look.tick().await;
+            self.close_idle();
+        }
+    }
+
+    async fn sweep(self: Rc<Self>) {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            every.tick().await;
+            self.pool.sweep();
+        }
+    }
+
+    /// The view of this snapshot's routes.
+    pub(in crate::proxy) fn view(&self, snapshot: &Snapshot) -> Rc<View> {
+        let mut view = self.view.borrow_mut();
+        if !Arc::ptr_eq(&view.routes, &snapshot.routes) {
+            *view = Rc::new(View::new(snapshot, &self.shared.balancers, &self.shared.parts.metrics));
+        }
+        Rc::clone(&view)
+    }
+
+    /// Counts a verification.
+    pub(in crate::proxy) fn verified(&self, algorithm: Algorithm, took: Duration) {
+        if let Some(at) = Algorithm::ALL.iter().position(|known| *known == algorithm) {
+            self.verify[at].observe(took.as_secs_f64());
+        }
+    }
+
+    /// Adds what the memo has counted since the last look-up to the metrics.
+    pub(in crate::proxy) fn count_memo(&self) {
+        let (now, before) = (self.memo.borrow().counts(), self.counted.get());
+        if now.hits > before.hits {
+            self.cache.hit();
+        }
+        if now.misses > before.misses {
+            self.cache.miss();
+        }
+        if (now.evictions, now.entries) != (before.evictions, before.entries) {
+            self.cache.evicted(now.evictions - before.evictions);
+            self.cache.entries_changed(now.entries as i64 - before.entries as i64);
+        }
+        self.counted.set(now);
+    }
+
+    pub(in crate::proxy) fn limits(&self) -> &Limits {
+        &self.shared.parts.limits
+    }
+}
+
+/// A connection's end, however it ends.
+struct Closed {
+    worker: Rc<Worker>,
+    gauge: ConnectionMetrics,
+    number: u64,
+    _place: Place,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.worker.open.borrow_mut().remove(&self.number);
+        self.gauge.closed();
+    }
+}
+
+impl View {
+    fn new(snapshot: &Snapshot, balancers: &Balancers, metrics: &Metrics) -> Self {
+        let routes = Arc::clone(&snapshot.routes);
+        let mut upstreams: Vec<Option<Rc<UpstreamView>>> = Vec::new();
+        for route in routes.all() {
+            let at = route.upstream_index;
+            if upstreams.len() <= at {
+                upstreams.resize(at + 1, None);
+            }
+            upstreams[at].get_or_insert_with(|| {
+                let upstream = &route.upstream;
+                Rc::new(UpstreamView {
+                    balancer: balancers.get(upstream),
+                    metrics: metrics.upstream(&upstream.name),
+                })
+            });
+        }
+        Self {
+            by_route: routes.all().iter().map(|route| metrics.route(&route.config.name)).collect(),
+            unmatched: metrics.route("none"),
+            issuers: snapshot.issuers.iter().map(|state| metrics.issuer(&state.config.name)).collect(),
+            upstreams,
+            routes,
+        }
+    }
+
+    /// The upstream at this index of the configuration.
+    pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
+        self.upstreams.get(index)?.as_ref()
+    }
+}
+
+/// The moment, for `exp` and its like. Before 1970 is 1970: tokens are then not yet valid, and nothing fails.
+pub(in crate::proxy) fn now() -> NumericDate {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    NumericDate(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut octets = [0; N];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| io::Error::other("no randomness"))?;
+    Ok(octets)
+}
