@@ -144,7 +144,7 @@ fn a_peer_that_is_not_well_is_not_asked() {
     ill.on("/healthz", |exchange| exchange.answer(500, "", b""));
     let urls = [well.url(), ill.url()];
     let value = format!("{{peers: {urls:?}, health: {{path: /healthz, interval: 100ms}}}}");
-    let gateway = usual(&well).upstream_as("api", &value).start();
+    let gateway = usual(&well).upstream_as("api", &value).issuer("corp", &Issuer::start()).start();
     wait_until("checks are made", || ill.count_of("/healthz") > 3);
     wait_until("the ill peer is left out", || {
         let before = ill.count_of("/health");

@@ -210,6 +210,28 @@ fn h1_an_upgrade_does_not_open_a_tunnel() {
     assert_eq!(api.upstream.count(), 0);
 }
 
+/// An offer of HTTP/2 over plain text, as some clients make with every first request, may be ignored (RFC 9113
+/// section 3.1); then it is not passed on either.
+#[test]
+fn h1_an_offer_of_h2c_is_ignored_and_kept_here() {
+    let api = api();
+    let offer = Request::get("/open")
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let mut connection = api.gateway.connect();
+    assert_allowed(&connection.send(&offer));
+    let head = api.upstream.last().head;
+    for name in ["upgrade", "http2-settings"] {
+        assert!(head.header(name).is_none(), "{head:?}");
+    }
+    assert!(
+        !head.header("connection").is_some_and(|value| value.to_lowercase().contains("upgrade")),
+        "{head:?}"
+    );
+    assert_allowed(&connection.send(&Request::get("/open")));
+}
+
 /// An upstream that maps names to variables reads `Content_Length` as `Content-Length`.
 #[test]
 fn s2_aliases_of_the_framing_headers_never_arrive() {

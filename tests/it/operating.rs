@@ -82,8 +82,12 @@ fn a_bad_configuration_is_78_and_every_problem_is_said_at_once() {
     for command in ["check", "run"] {
         let run = run(directory.path(), &[command, "--config", "portcullis.yaml"]).code(78);
         let run = run.says(&["audiance", "did you mean `audience`", &misspelt, &unknown]);
-        // With the lines themselves.
-        assert!(run.output().contains("audiance: api"), "no snippet: {}", run.output());
+        // With the lines themselves, and a mark under the place.
+        assert!(
+            run.output().contains("\"corp\": {issuer:") && run.output().contains(" ^"),
+            "{}",
+            run.output()
+        );
     }
 }
 
@@ -175,7 +179,8 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         })
     });
     check(proxied.path()).code(78).says(&["not in this version"]);
-    let secure = directory(|setup| setup.yaml(|text| text.replacen("\"http://127", "\"https://127", 1)));
+    let secure =
+        directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": https://", 1)));
     check(secure.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));
@@ -261,9 +266,9 @@ fn k10_the_mode_of_a_secret_file_matters() {
     for (mode, code, word) in [
         (0o600, 0, ""),
         (0o640, 0, ""),
-        (0o644, 0, "readable"),
-        (0o666, 78, "writable"),
-        (0o602, 78, "writable"),
+        (0o644, 0, "read by everybody"),
+        (0o666, 78, "written by everybody"),
+        (0o602, 78, "written by everybody"),
     ] {
         let directory = directory(|setup| {
             let issuer = Issuer::start();
@@ -274,7 +279,7 @@ fn k10_the_mode_of_a_secret_file_matters() {
         let run = check(directory.path());
         assert_eq!(run.code, code, "{mode:o}: {}", run.output());
         assert!(word.is_empty() || run.output().contains(word), "{mode:o}: no word of it: {}", run.output());
-        assert!(mode != 0o600 || !run.output().contains("readable"), "{mode:o}: {}", run.output());
+        assert!(mode != 0o600 || !run.output().contains("warning"), "{mode:o}: {}", run.output());
     }
 }
 

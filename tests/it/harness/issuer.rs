@@ -60,6 +60,7 @@ pub const FAULTS: [Fault; 12] = [
 
 struct State {
     keys: Mutex<Vec<Key>>,
+    beside: Mutex<Vec<Value>>,
     fault: Mutex<Fault>,
     fetches: AtomicUsize,
     not_modified: AtomicUsize,
@@ -89,6 +90,7 @@ impl Issuer {
         let iss = server.url();
         let state = Arc::new(State {
             keys: Mutex::new(keys),
+            beside: Mutex::default(),
             fault: Mutex::new(Fault::None),
             fetches: AtomicUsize::new(0),
             not_modified: AtomicUsize::new(0),
@@ -139,6 +141,11 @@ impl Issuer {
     /// Publishes these keys instead; the first signs.
     pub fn publish(&self, keys: Vec<Key>) {
         *self.state.keys.lock().expect("no test panics in here") = keys;
+    }
+
+    /// Publishes these members of the set after the keys.
+    pub fn publish_beside(&self, others: &[Value]) {
+        *self.state.beside.lock().expect("no test panics in here") = others.to_vec();
     }
 
     /// Adds a new ES256 key of this name that signs from now on; the others stay published.
@@ -215,7 +222,10 @@ impl Drop for Issuer {
 fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
     const JSON: &str = "Content-Type: application/json\r\n";
     let keys = state.keys.lock().expect("no test panics in here").clone();
-    let document = jwks(&keys).to_string();
+    let mut set = jwks(&keys);
+    let beside = state.beside.lock().expect("no test panics in here").clone();
+    set["keys"].as_array_mut().expect("a set has a list").extend(beside);
+    let document = set.to_string();
     let fault = *state.fault.lock().expect("no test panics in here");
     match fault {
         Fault::None => {
