@@ -12,6 +12,12 @@ use crate::cli::terminal::{Exit, Terminal};
 use crate::keys::rotation::SigningKey;
 use crate::token::Algorithm;
 
+/// The file of the private key.
+pub const PRIVATE: &str = "private.pem";
+
+/// The file of the public key.
+pub const JWKS: &str = "jwks.json";
+
 /// The commands about key pairs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -53,7 +59,7 @@ fn generate(arguments: &Generate, terminal: &mut Terminal<'_>) -> io::Result<Exi
         Ok(key) => key,
         Err(error) => return terminal.end(Exit::Bug, error),
     };
-    let (private, public) = (arguments.out.join("private.pem"), arguments.out.join("jwks.json"));
+    let (private, public) = (arguments.out.join(PRIVATE), arguments.out.join(JWKS));
     if !arguments.force {
         for path in [&private, &public] {
             if path.try_exists()? {

@@ -1,7 +1,8 @@
 //! The revocation file: a YAML list of entries (config.md section 3), refused whole if anything in it is wrong.
 //!
-//! A file that is a JSON array, as programs write it, is read as JSON first: it may have a million entries.
-//! Only if anything is wrong with it is it read as YAML, for the positions.
+//! YAML is read within the bounds of a configuration: some 150,000 entries. A file that is a JSON array, as
+//! programs write it, is read as JSON first, and may have a million. Only if anything is wrong with it is it
+//! read as YAML, for the positions.
 
 #[cfg(test)]
 mod tests;
@@ -11,10 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_saphyr::{Location, MergeKeyPolicy, RenderOptions, SnippetMode, Spanned, UserMessageFormatter};
 
 use crate::config::Issuer;
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::raw::{self, Content, Document, Node};
 use crate::revocation::{Entry, Kind};
 use crate::token::NumericDate;
 
@@ -35,7 +36,7 @@ pub fn parse(
         Problems { file: file.to_owned(), text: text.into(), list }
     };
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
-    for written in yaml(text).map_err(|problem| refuse(vec![problem]))? {
+    for written in yaml(text).map_err(refuse)? {
         match scope.entry(&written) {
             Ok(entry) => entries.push(entry),
             Err(mut found) => problems.append(&mut found),
@@ -62,59 +63,68 @@ struct Written {
     reason: Option<Text>,
 }
 
-/// Reads the list; what is wrong with it as YAML, or as entries of scalars, is the first such thing.
-fn yaml(text: &str) -> Result<Vec<Written>, Problem> {
-    type Scalar = Option<Spanned<String>>;
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Fields {
-        kind: Scalar,
-        issuer: Scalar,
-        value: Scalar,
-        claim: Scalar,
-        not_before: Scalar,
-        expires: Scalar,
-        reason: Scalar,
+/// Reads the list. Everything that is wrong with it as YAML, or as entries of scalars, is reported.
+fn yaml(text: &str) -> Result<Vec<Written>, Vec<Problem>> {
+    let Document { root, mut problems, .. } = raw::parse(text);
+    let Some(root) = root.filter(|root| !root.is_null()) else {
+        if problems.is_empty() {
+            let empty = Problem::new(Position { line: 1, column: 1 }, "the revocation file is empty");
+            problems.push(empty.hint("write `[]` for no entries"));
+        }
+        return Err(problems);
+    };
+    let Content::Sequence(nodes) = &root.content else {
+        problems.push(Problem::new(root.at, format!("a list of entries is expected, not {}", root.kind())));
+        return Err(problems);
+    };
+    let written = nodes.iter().map(|node| Written::read(node, &mut problems)).collect();
+    if problems.is_empty() { Ok(written) } else { Err(problems) }
+}
+
+impl Written {
+    fn read(node: &Node, problems: &mut Vec<Problem>) -> Self {
+        let mut written = Self {
+            at: node.at,
+            kind: None,
+            issuer: None,
+            value: None,
+            claim: None,
+            not_before: None,
+            expires: None,
+            reason: None,
+        };
+        let Content::Mapping(entries) = &node.content else {
+            let what = format!("an entry is expected, not {}", node.kind());
+            problems.push(Problem::new(node.at, what).hint(FORM));
+            return written;
+        };
+        for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
+            let field = match &*entry.key {
+                "kind" => &mut written.kind,
+                "issuer" => &mut written.issuer,
+                "value" => &mut written.value,
+                "claim" => &mut written.claim,
+                "not_before" => &mut written.not_before,
+                "expires" => &mut written.expires,
+                "reason" => &mut written.reason,
+                unknown => {
+                    let what = format!("an entry has no key `{unknown}`");
+                    problems.push(Problem::new(entry.at, what).hint(FORM));
+                    continue;
+                }
+            };
+            match &entry.value.content {
+                Content::Scalar(scalar) => {
+                    *field = Some(Text { text: scalar.text.to_string(), at: entry.value.at });
+                }
+                Content::Sequence(_) | Content::Mapping(_) => {
+                    let what = format!("`{}` is a single value, not {}", entry.key, entry.value.kind());
+                    problems.push(Problem::new(entry.value.at, what));
+                }
+            }
+        }
+        written
     }
-    let options = serde_saphyr::options! {
-        // Size is bounded by whoever read the file; what aliases expand to stays bounded.
-        budget: serde_saphyr::budget! {
-            max_events: MOST_NODES,
-            max_nodes: MOST_NODES,
-            max_total_scalar_bytes: usize::MAX,
-        },
-        merge_keys: MergeKeyPolicy::Error,
-        reject_unsupported_tags: true,
-        with_snippet: false,
-    };
-    let read: Result<Option<Vec<Spanned<Fields>>>, _> = serde_saphyr::from_str_with_options(text, options);
-    let entries = read.map_err(|error| {
-        let formatter = UserMessageFormatter;
-        let mut options = RenderOptions::new(&formatter);
-        options.snippets = SnippetMode::Off;
-        let what = error.render_with_options(options);
-        // The place is said already.
-        let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
-        Problem::new(position(error.location().unwrap_or(Location::UNKNOWN)), what)
-    })?;
-    let entries = entries.ok_or_else(|| {
-        let at = Position { line: 1, column: 1 };
-        Problem::new(at, "the revocation file is empty").hint("write `[]` for no entries")
-    })?;
-    let text = |scalar: Scalar| {
-        scalar.map(|Spanned { value, referenced, .. }| Text { text: value, at: position(referenced) })
-    };
-    let written = |Spanned { value, referenced, .. }: Spanned<Fields>| Written {
-        at: position(referenced),
-        kind: text(value.kind),
-        issuer: text(value.issuer),
-        value: text(value.value),
-        claim: text(value.claim),
-        not_before: text(value.not_before),
-        expires: text(value.expires),
-        reason: text(value.reason),
-    };
-    Ok(entries.into_iter().map(written).collect())
 }
 
 /// An entry in JSON.
@@ -270,15 +280,8 @@ fn is_date(date: i64) -> bool {
     (0..=LATEST).contains(&date)
 }
 
-fn position(location: Location) -> Position {
-    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    Position { line: small(location.line()), column: small(location.column()) }
-}
-
 const FORM: &str = "{kind: jti, issuer: https://…, value: \"…\", not_before: …, expires: …, reason: \"…\"}";
 /// Kinds that later versions know.
 const LATER: [&str; 8] = ["all", "issuer", "kid", "tenant", "client", "api_key", "session", "claim"];
 /// The year 5138: in milliseconds, 1973.
 const LATEST: i64 = 100_000_000_000;
-/// Ten million entries.
-const MOST_NODES: usize = 200_000_000;

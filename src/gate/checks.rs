@@ -172,15 +172,9 @@ fn other_kind(
     members: &serde_json::Map<String, Value>,
     has_scope: bool,
 ) -> Option<&'static str> {
-    match typ {
-        None | Some("jwt" | "at+jwt") => {}
-        Some(
-            "logout+jwt" | "secevent+jwt" | "dpop+jwt" | "rt+jwt" | "refresh+jwt" | "refresh" | "id+jwt"
-            | "kb+jwt",
-        ) => {
-            return Some("typ says that it is another kind of token");
-        }
-        Some(_) => {}
+    // RFC 8725 section 3.11: a media type of its own says what a token is for, and only one is for access.
+    if typ.is_some_and(|typ| (typ.ends_with("+jwt") && typ != "at+jwt") || typ == "refresh") {
+        return Some("typ says that it is another kind of token");
     }
     if members.contains_key("at_hash") || members.contains_key("c_hash") {
         return Some("an ID token (at_hash, c_hash)");

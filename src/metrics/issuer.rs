@@ -60,7 +60,12 @@ impl IssuerSeries {
 
     pub(crate) fn state(&mut self, keys: usize, last_success: Option<i64>) {
         let fetched = self.keys.get_or_insert_with(|| FetchedKeys {
-            keys: gauge(&self.registry, &self.name, "portcullis_jwks_keys", "Usable keys of the fetched set"),
+            keys: gauge(
+                &self.registry,
+                &self.name,
+                "portcullis_jwks_keys",
+                "Usable keys of the issuer's set",
+            ),
             times: None,
         });
         fetched.keys.set(clamped(keys as u64));

@@ -74,6 +74,8 @@ impl Seen<'_> {
             ("query", map(self.query_parameters())),
             ("headers", self.joined_headers()),
             ("peer", Value::from(self.peer)),
+            // No listener speaks TLS in this version.
+            ("tls", Value::Null),
         ])
     }
 

@@ -213,7 +213,11 @@ impl Connection {
                     Forwarded::Answered(status, next) => (status, next),
                     Forwarded::Failed(denial) => {
                         record.failed(&denial);
-                        self.fail(&denial, record).await
+                        self.fail(&denial, record, self.is_last()).await
+                    }
+                    Forwarded::Broken(denial) => {
+                        record.failed(&denial);
+                        self.fail(&denial, record, true).await
                     }
                 }
             }
@@ -227,10 +231,14 @@ impl Connection {
         (denial.reason.status(), self.send_and_drain(&mut body, close).await)
     }
 
-    /// Sends a refusal after the way upstream failed: what is left of the request is anybody's guess.
-    async fn fail(&mut self, denial: &Denial, record: &Record) -> (u16, Next) {
-        self.write_refusal(denial, record, true);
-        let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
+    /// Sends a refusal after the way upstream failed.
+    async fn fail(&mut self, denial: &Denial, record: &Record, close: bool) -> (u16, Next) {
+        self.write_refusal(denial, record, close);
+        let next = match (self.send_out().await, close) {
+            (Err(_), _) => Next::Abort,
+            (Ok(()), true) => Next::Close,
+            (Ok(()), false) => Next::Again,
+        };
         (denial.reason.status(), next)
     }
 

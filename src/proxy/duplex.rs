@@ -112,6 +112,6 @@ pub(in crate::proxy) async fn stream(
             finish(connection, link, answer, whole && pumped);
             Forwarded::Answered(status, next(whole, close))
         }
-        Err(failure) => failed(failure),
+        Err(failure) => failed(failure, Forwarded::Broken),
     }
 }

@@ -29,8 +29,10 @@ use crate::proxy::worker::UpstreamView;
 pub(in crate::proxy) enum Forwarded {
     /// An answer was sent, or begun: its status (0 for none), and what becomes of the connection.
     Answered(u16, Next),
-    /// Nothing was sent to the client yet: refuse with this.
+    /// Nothing was sent to the client yet: refuse with this. The request has been read to its end.
     Failed(Denial),
+    /// The same, but where the next request would begin is not known: the connection ends.
+    Broken(Denial),
 }
 
 /// Forwards the request whose head is written in `connection.out`.
@@ -46,10 +48,11 @@ pub(in crate::proxy) async fn forward(
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {
         Ok(whole) => whole,
-        Err(what) => return Forwarded::Failed(Denial::new(Reason::MalformedRequest, what)),
+        Err(what) => return Forwarded::Broken(Denial::new(Reason::MalformedRequest, what)),
     };
+    let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let Some(view) = upstream_view(connection, grant) else {
-        return Forwarded::Failed(Denial::new(Reason::Internal, "a grant without an upstream"));
+        return fail(Denial::new(Reason::Internal, "a grant without an upstream"));
     };
     let key = match grant.upstream().balance {
         Balance::ConsistentHash => balance_key(grant, connection.client.ip()),
@@ -59,7 +62,7 @@ pub(in crate::proxy) async fn forward(
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
-            Err(denial) => return Forwarded::Failed(denial),
+            Err(denial) => return fail(denial),
         };
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, link.chosen.address);
@@ -80,26 +83,23 @@ pub(in crate::proxy) async fn forward(
         match failure {
             // The peer had closed a waiting connection; it may have acted on the request all the same.
             Failure::Ended if idempotent && link.reused && !again => again = true,
-            failure => return failed(failure),
+            failure => return failed(failure, fail),
         }
     }
 }
 
-/// A failure as what the client is told.
-pub(in crate::proxy) fn failed(failure: Failure) -> Forwarded {
-    match failure {
-        Failure::Ended => {
-            Forwarded::Failed(Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"))
-        }
+/// A failure as what the client is told, by way of `fail`.
+pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) -> Forwarded {
+    let denial = match failure {
+        Failure::Ended => Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"),
         Failure::Client(Fault::Slow) => {
-            Forwarded::Failed(Denial::new(Reason::RequestTimeout, "the body came slower than body_rate"))
+            Denial::new(Reason::RequestTimeout, "the body came slower than body_rate")
         }
-        Failure::Client(Fault::Framing(what)) => {
-            Forwarded::Failed(Denial::new(Reason::MalformedRequest, what))
-        }
-        Failure::Client(Fault::Gone) => Forwarded::Answered(0, Next::Abort),
-        Failure::Denied(denial) => Forwarded::Failed(denial),
-    }
+        Failure::Client(Fault::Framing(what)) => Denial::new(Reason::MalformedRequest, what),
+        Failure::Client(Fault::Gone) => return Forwarded::Answered(0, Next::Abort),
+        Failure::Denied(denial) => denial,
+    };
+    fail(denial)
 }
 
 /// Takes a body that is all there into `out`, behind the head; `false` when some of it is yet to come.

@@ -174,9 +174,7 @@ async fn verify(worker: &Worker, work: SignatureWork) -> Option<SignatureVerdict
     }
     worker.signatures.set(worker.signatures.get() + 1);
     let _waiting = Waiting(worker);
-    if worker.signatures.get() > 1 {
-        tokio::task::yield_now().await;
-    }
+    tokio::task::yield_now().await;
     let (algorithm, started) = (work.algorithm(), Instant::now());
     let verdict = catch_unwind(AssertUnwindSafe(|| work.verify()));
     worker.verified(algorithm, started.elapsed());

@@ -15,7 +15,7 @@ use crate::proxy::deadline::Deadline;
 use crate::proxy::judge::from_now;
 
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
-const PACE_WINDOW: Duration = Duration::from_secs(10);
+const PACE_WINDOW: Duration = Duration::from_secs(5);
 
 /// Why a body did not get across.
 #[derive(Debug)]

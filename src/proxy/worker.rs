@@ -232,6 +232,7 @@ impl Worker {
         let idle = Rc::new(Cell::new(true));
         let connection = Connection::new(Rc::clone(self), stream, peer, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
+        gauge.opened();
         let task = tokio::task::spawn_local(async move {
             let _closed = Closed { worker, gauge, number, _place: place };
             connection.serve().await;

@@ -30,6 +30,7 @@ fn cases() -> Vec<Case> {
         ("request.params.id == claims.sub", json!({"sub": "alice"}), "/alice", &[], true),
         ("request.params.id == claims.sub", json!({"sub": "alice"}), "/bob", &[], false),
         (r#"request.peer == "127.0.0.1""#, json!({}), "/1", &[], true),
+        ("request.tls == null", json!({}), "/1", &[], true),
         // Values of the token, of every JSON type.
         (r#""admin" in claims.roles"#, json!({"roles": ["user", "admin"]}), "/1", &[], true),
         (r#""admin" in claims.roles"#, json!({"roles": ["user"]}), "/1", &[], false),

@@ -44,14 +44,13 @@ fn what_is_no_list_of_entries_is_refused() {
     refuse("", &[(1, 1, "empty (write `[]`")]);
     refuse("# nobody\n", &[(1, 1, "empty")]);
     refuse("null\n", &[(1, 1, "empty")]);
-    refuse("kind: jti\n", &[(1, 1, "")]);
-    refuse("- jti\n", &[(1, 3, "")]);
-    refuse("- [a]\n", &[(1, 3, "")]);
+    refuse("kind: jti\n", &[(1, 1, "a list of entries is expected, not a mapping")]);
+    refuse("- jti\n- [a]\n", &[(1, 3, "not a single value"), (2, 3, "not a list")]);
     refuse("- {kind: jti\n", &[(1, 3, "unclosed")]);
     refuse("- {kind: jti, issuer: https://a.example/, value: v, until: 3}\n", &[(1, 53, "until")]);
-    refuse("- {kind: jti, kind: jti, issuer: https://a.example/, value: v}\n", &[(1, 15, "kind")]);
+    refuse("- {kind: jti, kind: jti, issuer: https://a.example/, value: v}\n", &[(1, 15, "duplicate")]);
     refuse("- {kind: [jti], issuer: https://a.example/, value: v}\n", &[(1, 10, "")]);
-    refuse("- !!binary x\n", &[(1, 12, "")]);
+    refuse("- !!binary x\n", &[(1, 12, "tag"), (1, 12, "an entry is expected")]);
 }
 
 #[test]
@@ -148,7 +147,7 @@ fn a_json_file_with_a_problem_is_refused_with_its_place() {
     );
     refuse(
         r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "kind": "jti"}]"#,
-        &[(1, 64, "kind")],
+        &[(1, 64, "duplicate")],
     );
     refuse(r#"[{"kind": "jti", "issuer": "https://a.example/", "value": ""}]"#, &[(1, 59, "empty")]);
 }

@@ -53,7 +53,7 @@ fn an_expression_sees_the_claims_and_the_request() {
         "request.params.id == '7' && request.path == '/orders/7'",
         "request.query.x == '1' && request.query.name == 'a b c' && request.query.flag == ''",
         "request.headers['x-many'] == '1, 2'",
-        "request.peer == '127.0.0.1'",
+        "request.peer == '127.0.0.1' && request.tls == null",
         "now == 1700000000",
         "claims.roles.exists(role, role == 'b')",
         "claims.tid.startsWith('ac')",
