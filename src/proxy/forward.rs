@@ -92,7 +92,9 @@ pub(in crate::proxy) async fn forward(
 pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) -> Forwarded {
     let denial = match failure {
         Failure::Ended => Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"),
-        Failure::Client(Fault::Slow) => Denial::new(Reason::RequestTimeout, "the body came slower than body_rate"),
+        Failure::Client(Fault::Slow) => {
+            Denial::new(Reason::RequestTimeout, "the body came slower than body_rate")
+        }
         Failure::Client(Fault::Framing(what)) => Denial::new(Reason::MalformedRequest, what),
         Failure::Client(Fault::Gone) => return Forwarded::Answered(0, Next::Abort),
         Failure::Denied(denial) => denial,

@@ -161,11 +161,8 @@ fn readiness_follows_the_keys() {
     let issuer = Issuer::start();
     issuer.set_fault(Fault::NotFound);
     let upstream = Upstream::start();
-    let setup = crate::harness::api::usual(&upstream).issuer_fetched(
-        "corp",
-        &issuer,
-        "refresh: 200ms, cooldown: 100ms",
-    );
+    let setup =
+        crate::harness::api::usual(&upstream).issuer_fetched("corp", &issuer, "refresh: 1s, cooldown: 100ms");
     let gateway = setup.start_unready();
     assert_eq!(gateway.probe("/readyz"), Some(503));
     issuer.set_fault(Fault::None);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::gate::denial::Reason::{
-    BadSignature, Expired, InsufficientScope, NoCredentials, Revoked, UntrustedIssuer,
-};
+use portcullis::gate::denial::Reason::{BadSignature, Expired, InsufficientScope, Revoked, UntrustedIssuer};
 use serde_json::json;
 
 use crate::harness::api::{Api, assert_allowed, assert_refused, usual};

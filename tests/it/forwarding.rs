@@ -143,8 +143,8 @@ fn a_peer_that_is_not_well_is_not_asked() {
     let (well, ill) = (Upstream::start(), Upstream::start());
     ill.on("/healthz", |exchange| exchange.answer(500, "", b""));
     let urls = [well.url(), ill.url()];
-    let value = format!("{{peers: {urls:?}, health: {{path: /healthz, interval: 100ms}}}}");
     let issuer = Issuer::start();
+    let value = format!("{{peers: {urls:?}, health: {{path: /healthz, interval: 100ms}}}}");
     let gateway = usual(&well).upstream_as("api", &value).issuer("corp", &issuer).start();
     wait_until("checks are made", || ill.count_of("/healthz") > 3);
     wait_until("the ill peer is left out", || {

@@ -96,37 +96,43 @@ fn h6_a_broken_chunk_ends_the_request_and_the_connection() {
     still_sound(&api);
 }
 
-/// What is sound, if unusual, means one thing: method, target, body as the upstream has to have them.
-const SOUND: [(&str, &[u8], &str, &str); 20] = [
-    ("one empty line before", b"\r\nGET /open HTTP/1.1\r\nHost: api.test\r\n\r\n", "GET /open", ""),
-    ("a length", b"POST /open HTTP/1.1\r\nHost: api.test\r\nContent-Length: 5\r\n\r\nhello", "POST /open", "hello"),
-    ("space around a length", b"POST /open HTTP/1.1\r\nHost: api.test\r\nContent-Length: \t5 \r\n\r\nhello", "POST /open", "hello"),
-    ("no space before a length", b"POST /open HTTP/1.1\r\nHost: api.test\r\nContent-Length:5\r\n\r\nhello", "POST /open", "hello"),
-    ("a length of nothing", b"POST /open HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n", "POST /open", ""),
-    ("a body on GET", b"GET /open HTTP/1.1\r\nHost: api.test\r\nContent-Length: 5\r\n\r\nhello", "GET /open", "hello"),
-    ("chunks", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "POST /open", "hello!"),
-    ("another case", b"POST /open HTTP/1.1\r\nhOST: api.test\r\ntransfer-ENCODING: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "POST /open", "hello"),
-    ("zeros before a size", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n0005\r\nhello\r\n00\r\n\r\n", "POST /open", "hello"),
-    ("large digits", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\nA\r\nhellohello\r\n0\r\n\r\n", "POST /open", "hellohello"),
-    ("small digits", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhellohello\r\n0\r\n\r\n", "POST /open", "hellohello"),
-    ("an extension", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n", "POST /open", "hello"),
-    ("a trailer", b"POST /open HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: y\r\n\r\n", "POST /open", "hello"),
-    ("the absolute form", b"GET http://api.test/open?x HTTP/1.1\r\nHost: api.test\r\n\r\n", "GET /open?x", ""),
-    ("the absolute form, another case", b"GET HTTP://API.test/open HTTP/1.1\r\nHost: api.TEST\r\n\r\n", "GET /open", ""),
-    ("a port", b"GET /open HTTP/1.1\r\nHost: api.test:8080\r\n\r\n", "GET /open", ""),
-    ("an address", b"GET /open HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "GET /open", ""),
-    ("an empty value", b"GET /open HTTP/1.1\r\nHost: api.test\r\nX-Empty:\r\n\r\n", "GET /open", ""),
-    ("an empty query", b"GET /open? HTTP/1.1\r\nHost: api.test\r\n\r\n", "GET /open?", ""),
-    ("all of a query", b"GET /open?a=/../b&c=%2f%00;d HTTP/1.1\r\nHost: api.test\r\n\r\n", "GET /open?a=/../b&c=%2f%00;d", ""),
+/// What is sound, if unusual, means one thing: the start line's beginning, field lines, the body on the wire; what
+/// the upstream has to have got, and its body.
+type Sound = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+
+const CHUNKED: &str = "Host: api.test\r\nTransfer-Encoding: chunked\r\n";
+
+#[rustfmt::skip]
+const SOUND: [Sound; 20] = [
+    ("one empty line before", "\r\nGET /open", "Host: api.test\r\n", "", "GET /open", ""),
+    ("a length", "POST /open", "Host: api.test\r\nContent-Length: 5\r\n", "hello", "POST /open", "hello"),
+    ("space around", "POST /open", "Host: api.test\r\nContent-Length: \t5 \r\n", "hello", "POST /open", "hello"),
+    ("no space", "POST /open", "Host:api.test\r\nContent-Length:5\r\n", "hello", "POST /open", "hello"),
+    ("a length of nothing", "POST /open", "Host: api.test\r\nContent-Length: 0\r\n", "", "POST /open", ""),
+    ("a body on GET", "GET /open", "Host: api.test\r\nContent-Length: 5\r\n", "hello", "GET /open", "hello"),
+    ("chunks", "POST /open", CHUNKED, "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", "POST /open", "hello!"),
+    ("another case", "POST /open", "hOST: api.test\r\ntransfer-ENCODING: CHUNKED\r\n", "1\r\na\r\n0\r\n\r\n", "POST /open", "a"),
+    ("zeros before a size", "POST /open", CHUNKED, "0005\r\nhello\r\n00\r\n\r\n", "POST /open", "hello"),
+    ("large digits", "POST /open", CHUNKED, "A\r\nhellohello\r\n0\r\n\r\n", "POST /open", "hellohello"),
+    ("small digits", "POST /open", CHUNKED, "a\r\nhellohello\r\n0\r\n\r\n", "POST /open", "hellohello"),
+    ("an extension", "POST /open", CHUNKED, "5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n", "POST /open", "hello"),
+    ("a trailer", "POST /open", CHUNKED, "5\r\nhello\r\n0\r\nX-T: y\r\n\r\n", "POST /open", "hello"),
+    ("the absolute form", "GET http://api.test/open?x", "Host: api.test\r\n", "", "GET /open?x", ""),
+    ("the same in another case", "GET HTTP://API.test/open", "Host: api.TEST\r\n", "", "GET /open", ""),
+    ("a port", "GET /open", "Host: api.test:8080\r\n", "", "GET /open", ""),
+    ("an address", "GET /open", "Host: [::1]:8080\r\n", "", "GET /open", ""),
+    ("an empty value", "GET /open", "Host: api.test\r\nX-Empty:\r\n", "", "GET /open", ""),
+    ("an empty query", "GET /open?", "Host: api.test\r\n", "", "GET /open?", ""),
+    ("all of a query", "GET /open?a=/../b&c=%2f%00;d", "Host: api.test\r\n", "", "GET /open?a=/../b&c=%2f%00;d", ""),
 ];
 
 #[test]
 fn i2_what_is_sound_means_the_same_at_the_upstream() {
     let api = api();
-    for (what, octets, start, body) in SOUND {
+    for (what, begin, lines, wire, start, body) in SOUND {
         let before = api.upstream.count();
         let mut connection = api.gateway.connect();
-        connection.write(octets);
+        connection.write(format!("{begin} HTTP/1.1\r\n{lines}\r\n{wire}").as_bytes());
         assert_allowed(&connection.answer());
         let seen = api.upstream.last();
         assert_eq!(api.upstream.count(), before + 1, "{what}");
@@ -202,6 +208,28 @@ fn h1_an_upgrade_does_not_open_a_tunnel() {
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert_refused(&answers[0], Reason::MalformedRequest);
     assert_eq!(api.upstream.count(), 0);
+}
+
+/// An offer of HTTP/2 over plain text, as some clients make with every first request, may be ignored (RFC 9113
+/// section 3.1); then it is not passed on either.
+#[test]
+fn h1_an_offer_of_h2c_is_ignored_and_kept_here() {
+    let api = api();
+    let offer = Request::get("/open")
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let mut connection = api.gateway.connect();
+    assert_allowed(&connection.send(&offer));
+    let head = api.upstream.last().head;
+    for name in ["upgrade", "http2-settings"] {
+        assert!(head.header(name).is_none(), "{head:?}");
+    }
+    assert!(
+        !head.header("connection").is_some_and(|value| value.to_lowercase().contains("upgrade")),
+        "{head:?}"
+    );
+    assert_allowed(&connection.send(&Request::get("/open")));
 }
 
 /// An upstream that maps names to variables reads `Content_Length` as `Content-Length`.

@@ -120,7 +120,8 @@ fn idle_time() {
 /// A body that trickles is cut off, and the upstream is not told that it was whole.
 #[test]
 fn d6_body_rate() {
-    let api = Api::with(|setup| setup.limits("body_rate: 100KiB").route("POST /upload", "public"));
+    let api =
+        Api::with(|setup| setup.limits("body_rate: 100KiB, idle_time: 1s").route("POST /upload", "public"));
     let mut connection = api.gateway.connect();
     connection.write(b"POST /upload HTTP/1.1\r\nHost: api.test\r\nContent-Length: 100000\r\n\r\n");
     let cut =
@@ -142,24 +143,25 @@ fn d6_body_rate() {
 #[test]
 fn d6_write_stall() {
     let api = api("write_stall: 500ms");
-    api.upstream.on("/health", |exchange| {
+    let ended = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ended);
+    api.upstream.on("/health", move |exchange| {
         exchange.body()?;
         exchange.write(b"HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 1000000000\r\n\r\n")?;
         let piece = vec![b'a'; 64 << 10];
-        loop {
-            exchange.write(&piece)?;
-        }
+        while exchange.write(&piece).is_ok() {}
+        flag.store(true, Ordering::SeqCst);
+        Ok(Then::Close)
     });
     let resident = api.gateway.resident_kib();
     let mut connection = api.gateway.connect();
     connection.shrink_receive_buffer();
     connection.write(&health().octets());
-    // Nothing is read here: the gateway ends the connection by itself.
-    let open = || api.gateway.metric("connections", &[]);
-    wait_until("the connection is counted", || open() > 0.0);
-    wait_until("and ended", || open() == 0.0);
+    // Nothing is read here: the gateway gives the client up, and the upstream with it.
+    wait_until("the upstream is let go", || ended.load(Ordering::SeqCst));
     let grown = api.gateway.resident_kib().saturating_sub(resident);
     assert!(grown < 16 << 10, "I5: {grown} KiB more for one slow reader");
+    assert!(connection.ends_within(PATIENCE), "and the client's connection with it");
 }
 
 /// A refused body is read away if it is small, so that the connection can go on.

@@ -25,6 +25,8 @@ mod harness;
 mod identity_headers;
 mod keys;
 mod limits;
+mod logs;
+mod metrics;
 mod operating;
 mod paths;
 mod reload;

@@ -201,6 +201,23 @@ fn p3_p4_p5_case_boundaries_and_slashes() {
     }
 }
 
+/// However many hosts there are, each is found in whatever case it is written (Caddy's CVE-2026-27588).
+#[test]
+fn h8_a_host_is_the_same_in_every_case() {
+    let api = Api::with(|setup| {
+        let setup = setup.no_routes().route("/x", "public");
+        (0..150).fold(setup, |setup, n| setup.route(&format!("h{n}.test/x"), "admin"))
+    });
+    for n in [0, 1, 99, 100, 101, 149] {
+        for host in
+            [format!("h{n}.test"), format!("H{n}.TEST"), format!("h{n}.Test:80"), format!("h{n}.test.")]
+        {
+            api.refuses(&Request::get("/x").host(&host), Reason::NoCredentials);
+        }
+    }
+    api.allows(&Request::get("/x").host("h150.test"));
+}
+
 /// `User-Agent`, client addresses and paths in headers open nothing.
 #[test]
 fn p8_no_header_is_an_exemption() {

@@ -11,13 +11,16 @@ use crate::harness::wait::wait_until;
 
 /// With this revocation file beside the configuration.
 fn api(entries: impl FnOnce(&str) -> Value) -> Api {
-    let issuer = Issuer::start();
-    let file = entries(&issuer.iss).to_string();
+    let (issuer, other) = (Issuer::start(), Issuer::start());
+    let file = entries(&issuer.iss).to_string().replace(OTHER, &other.iss);
     Api::with_issuer(issuer, |setup, issuer| {
-        let setup = setup.issuer("corp", issuer).file("revoked.yaml", &file);
+        let setup = setup.issuer("corp", issuer).issuer("other", &other).file("revoked.yaml", &file);
         setup.yaml_tail("revocation: {file: revoked.yaml}")
     })
 }
+
+/// Stands for the address of the configuration's other issuer.
+const OTHER: &str = "https://other.test";
 
 fn orders(token: &str) -> Request {
     Request::get("/orders/1").bearer(token)
@@ -33,7 +36,7 @@ fn every_kind_is_compared_alone() {
             {"kind": "subject", "issuer": iss, "value": "blocked"},
             {"kind": "subject", "issuer": iss, "value": "signed-out", "not_before": since},
             {"kind": "jti", "issuer": iss, "value": "half", "not_before": since},
-            {"kind": "subject", "issuer": "https://other.test", "value": "elsewhere"},
+            {"kind": "subject", "issuer": OTHER, "value": "elsewhere"},
             {"kind": "subject", "issuer": iss, "value": "forgiven", "expires": long_ago},
             {"kind": "subject", "issuer": iss, "value": "both", "not_before": long_ago},
             {"kind": "subject", "issuer": iss, "value": "both", "reason": "also blocked"},

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::canary;
 use crate::harness::client::{Connection, Request};
 use crate::harness::issuer::{Fault, Issuer};
-use crate::harness::keys::{ALGORITHMS, Key, encode};
+use crate::harness::keys::{ALGORITHMS, Key, encode, mac};
 use crate::harness::metrics::Scrape;
 use crate::harness::token::Token;
 use crate::harness::upstream::{Then, Upstream};
@@ -24,6 +24,8 @@ fn tokens_are_sound_by_another_implementation() {
             jsonwebtoken::decode::<serde_json::Value>(&token, &decoding, &validation).expect("sound");
         assert_eq!(claims.claims["scope"], json!("a"));
     }
+    // What forges with an empty secret works as well.
+    assert_eq!(mac("HS256", b"", b"x").len(), 32);
 }
 
 #[test]

@@ -95,7 +95,10 @@ fn k3_a_crowd_of_unknown_kids_makes_one_fetch_a_cooldown() {
     assert_eq!(scene.issuer.most_at_once(), 1, "single flight");
     waits.sort();
     let p99 = waits[waits.len() * 99 / 100];
-    assert!(p99 < Duration::from_millis(500), "p99 of good tokens: {p99:?} of {}", waits.len());
+    eprintln!("{fetches} fetches in {elapsed:?}; p99 of {} good tokens in the crowd: {p99:?}", waits.len());
+    // The figure is for a machine of its own (`benches/end_to_end.rs`); here other tests run beside, and what must
+    // not happen is that somebody waits for the crowd's fetches.
+    assert!(p99 < Duration::from_secs(5), "p99 of good tokens: {p99:?} of {}", waits.len());
     assert_eq!(scene.upstream.count(), waits.len());
 }
 

@@ -2,9 +2,7 @@
 //! to get through other proxies.
 
 use portcullis::gate::denial::Reason;
-use portcullis::gate::denial::Reason::{
-    ExpectationFailed, HeadersTooLarge, MalformedRequest, MethodNotAllowed,
-};
+use portcullis::gate::denial::Reason::{ExpectationFailed, MalformedRequest, MethodNotAllowed};
 
 /// A request that a fooled backend would take for a second one. 39 octets.
 pub const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: api.test\r\n\r\n";

@@ -215,7 +215,7 @@ impl Connection {
             match self.wait(method, PATIENCE) {
                 Outcome::Answer(response) if response.status < 200 => {}
                 Outcome::Answer(response) => return response,
-                outcome => panic!("waited for an answer and got {outcome:?}"),
+                outcome @ (Outcome::Closed | Outcome::Silence) => panic!("waited for an answer: {outcome:?}"),
             }
         }
     }
@@ -242,14 +242,6 @@ impl Connection {
                 },
             }
         }
-    }
-
-    /// Reads one piece of what comes, without any framing; empty at the end.
-    pub fn read_some(&mut self) -> Vec<u8> {
-        if self.buffer.is_empty() {
-            self.fill(Instant::now() + PATIENCE).expect("octets or the end, in time");
-        }
-        std::mem::take(&mut self.buffer)
     }
 
     /// Reads, without any framing, until `text` has come; gives everything read.

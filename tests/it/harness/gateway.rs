@@ -191,12 +191,6 @@ impl Gateway {
         fs::rename(new, self.directory.path().join(name)).expect("the new file takes the old one's place");
     }
 
-    /// Waits until something newer than `generation` is published.
-    #[track_caller]
-    pub fn wait_past(&self, generation: u64) -> u64 {
-        wait_for("a new generation", || Some(self.generation()).filter(|now| *now > generation))
-    }
-
     /// Waits until a request is answered with this status.
     #[track_caller]
     pub fn wait_for_status(&self, request: &Request, status: u16) -> Response {
@@ -240,14 +234,6 @@ impl Gateway {
     /// Whether it has exited by itself.
     pub fn has_exited(&self) -> bool {
         self.child().try_wait().expect("a child can be asked").is_some()
-    }
-
-    /// Kills it, as a power cut would.
-    pub fn kill(&self) {
-        let mut child = self.child();
-        child.kill().ok();
-        child.wait().ok();
-        self.ended.store(true, Ordering::SeqCst);
     }
 
     /// The process id.
@@ -319,7 +305,8 @@ impl Drop for Gateway {
             return;
         }
         assert!(!died, "I6: the gateway died; its last lines, newest first:\n{newest}");
-        let panic = logs.lines().find(|line| line.contains("panicked at"));
+        let told = ["panicked at", "a fault of the gateway itself"];
+        let panic = logs.lines().find(|line| told.iter().any(|text| line.contains(text)));
         assert!(panic.is_none(), "I6: the gateway panicked: {panic:?}");
         if let Some(canary) = canary::find(&logs) {
             panic!("I4: {canary} was logged");

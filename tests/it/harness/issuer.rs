@@ -60,8 +60,8 @@ pub const FAULTS: [Fault; 12] = [
 
 struct State {
     keys: Mutex<Vec<Key>>,
+    beside: Mutex<Vec<Value>>,
     fault: Mutex<Fault>,
-    extra_headers: Mutex<String>,
     fetches: AtomicUsize,
     not_modified: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -90,8 +90,8 @@ impl Issuer {
         let iss = server.url();
         let state = Arc::new(State {
             keys: Mutex::new(keys),
+            beside: Mutex::default(),
             fault: Mutex::new(Fault::None),
-            extra_headers: Mutex::default(),
             fetches: AtomicUsize::new(0),
             not_modified: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
@@ -143,6 +143,11 @@ impl Issuer {
         *self.state.keys.lock().expect("no test panics in here") = keys;
     }
 
+    /// Publishes these members of the set after the keys.
+    pub fn publish_beside(&self, others: &[Value]) {
+        *self.state.beside.lock().expect("no test panics in here") = others.to_vec();
+    }
+
     /// Adds a new ES256 key of this name that signs from now on; the others stay published.
     pub fn rotate(&self, id: &str) -> Key {
         let key = Key::new("ES256", id);
@@ -175,11 +180,6 @@ impl Issuer {
     /// Breaks the key endpoint, or mends it.
     pub fn set_fault(&self, fault: Fault) {
         *self.state.fault.lock().expect("no test panics in here") = fault;
-    }
-
-    /// More header lines for the key set, each with its CRLF.
-    pub fn set_headers(&self, lines: &str) {
-        lines.clone_into(&mut self.state.extra_headers.lock().expect("no test panics in here"));
     }
 
     /// Fetches of the key set so far, whatever they were answered with.
@@ -222,19 +222,20 @@ impl Drop for Issuer {
 fn serve_keys(exchange: &mut Exchange, state: &State) -> io::Result<Then> {
     const JSON: &str = "Content-Type: application/json\r\n";
     let keys = state.keys.lock().expect("no test panics in here").clone();
-    let document = jwks(&keys).to_string();
+    let mut set = jwks(&keys);
+    let beside = state.beside.lock().expect("no test panics in here").clone();
+    set["keys"].as_array_mut().expect("a set has a list").extend(beside);
+    let document = set.to_string();
     let fault = *state.fault.lock().expect("no test panics in here");
     match fault {
         Fault::None => {
-            let extra = state.extra_headers.lock().expect("no test panics in here").clone();
             let tag = etag(&document);
             if exchange.request.header("if-none-match") == Some(tag.as_str()) {
                 state.not_modified.fetch_add(1, Ordering::SeqCst);
-                exchange
-                    .write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n{extra}\r\n").as_bytes())?;
+                exchange.write(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n").as_bytes())?;
                 return Ok(Then::Keep);
             }
-            exchange.answer(200, &format!("{JSON}ETag: {tag}\r\n{extra}"), document.as_bytes())
+            exchange.answer(200, &format!("{JSON}ETag: {tag}\r\n"), document.as_bytes())
         }
         Fault::Hang => {
             while !state.over.load(Ordering::SeqCst) {

@@ -53,12 +53,6 @@ impl Key {
         Self { id: id.to_owned(), algorithm: algorithm.to_owned(), material }
     }
 
-    /// A new RSA key of its own.
-    pub fn new_rsa(algorithm: &str, id: &str) -> Self {
-        let material = Arc::new(rsa(KeySize::Rsa2048));
-        Self { id: id.to_owned(), algorithm: algorithm.to_owned(), material }
-    }
-
     /// An HMAC key of these octets.
     pub fn secret(algorithm: &str, octets: &[u8]) -> Self {
         let material = Arc::new(Material::Hmac(octets.to_vec()));

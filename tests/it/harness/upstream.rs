@@ -39,8 +39,6 @@ pub enum Then {
 pub struct Exchange {
     /// The head; the body is read by [`Exchange::body`].
     pub request: Head,
-    /// Counts connections from 0.
-    pub connection: usize,
     reader: Reader,
     output: TcpStream,
     state: Arc<State>,
@@ -253,8 +251,7 @@ fn serve(stream: TcpStream, state: &Arc<State>) {
         };
         let handler = find(state, head.path());
         let Ok(output) = output.try_clone() else { break };
-        let mut exchange =
-            Exchange { request: head, connection, reader: input, output, state: Arc::clone(state), place };
+        let mut exchange = Exchange { request: head, reader: input, output, state: Arc::clone(state), place };
         match handler(&mut exchange) {
             Ok(Then::Keep) => reader = Some(exchange.reader),
             Ok(Then::Close) | Err(_) => break,

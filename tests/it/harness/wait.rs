@@ -41,16 +41,6 @@ pub fn holds(window: Duration, mut condition: impl FnMut() -> bool) -> bool {
     !eventually(window, || !condition())
 }
 
-/// Runs `work` over and over until `end`, and says how often.
-pub fn repeat_until(end: Instant, mut work: impl FnMut()) -> u64 {
-    let mut times = 0;
-    while Instant::now() < end {
-        work();
-        times += 1;
-    }
-    times
-}
-
 /// One step of patience between two looks at a condition. Parking, not sleeping: nothing depends on its
 /// length.
 pub fn pause() {

@@ -118,9 +118,12 @@ fn test_runs_a_table_of_expectations() {
         case("this one is wrong", orders(&claims), json!({"reason": "expired"})),
     ]);
     run_tests(&wrong).code(1).says(&["this one is wrong"]);
-    run_tests(&json!([case("wrong", orders(&claims), json!({"reason": "no_such_reason"}))])).code(78);
+    // A table that is none is a mistake of its author's, not a failed expectation.
+    let unknown = run_tests(&json!([case("wrong", orders(&claims), json!({"reason": "no_such_reason"}))]));
     let missing = run(directory.path(), &["test", "--config", "portcullis.yaml", "nowhere.yaml"]);
-    assert!(missing.code == 2 || missing.code == 78, "{}", missing.output());
+    for run in [unknown, missing] {
+        assert!(matches!(run.code, 2 | 78), "{}: {}", run.code, run.output());
+    }
 }
 
 #[test]
@@ -165,10 +168,12 @@ fn a_key_made_here_mints_tokens_that_count() {
         let claims = json!({"iss": "https://dev.test", "aud": "api", "sub": "dev", "scope": "orders:read"})
             .to_string();
         let key = private.to_str().expect("a path");
-        let minted = run(
-            directory.path(),
-            &["token", "mint", "--key", key, "--claims", &claims, "--expires-in", "1h"],
-        );
+        let mut mint = vec!["token", "mint", "--key", key, "--claims", &claims, "--expires-in", "1h"];
+        // A PEM of RSA does not say for which algorithm it was made.
+        if algorithm == "PS256" {
+            mint.extend(["--algorithm", algorithm]);
+        }
+        let minted = run(directory.path(), &mint);
         let token = minted.code(0).stdout.trim().to_owned();
         assert_eq!(token.split('.').count(), 3, "{token}");
         let upstream = Upstream::start();
