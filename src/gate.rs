@@ -25,6 +25,7 @@ pub mod preflight;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
@@ -32,7 +33,7 @@ use crate::gate::denial::{Advice, Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
-use crate::gate::memo::{Fingerprint, Memo, Remembered, TokenFacts};
+use crate::gate::memo::{Dates, Fingerprint, Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::keys::Unverified;
 use crate::path::Path;
@@ -223,13 +224,11 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     let checked = Checked { config: &state.config, facts: &facts, now };
     checked.time()?;
     trace.step("time", || "within exp, nbf, iat and the longest life".into());
-    checked.audience()?;
-    checked.kind()?;
-    checked.required()?;
+    facts.standing.clone()?;
     trace.step("claims", || "audience, type and required claims".into());
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
-    checked.permitted(requirement, request, route)?;
+    checked.permitted(requirement, request, route, snapshot.route_mark(route.index))?;
     trace.step("permission", || "scopes and conditions hold".into());
     let headers = checked.identity_headers(&route.config.forward)?;
     trace.step("grant", || format!("to upstream {}", route.upstream.name));
@@ -376,16 +375,24 @@ impl TokenFacts {
             claims.scope.find_all(members),
             state.config.scope_match,
         );
-        Self {
+        let read = verified.claims();
+        let dates = Dates { expires: read.expires, not_before: read.not_before, issued_at: read.issued_at };
+        let mut facts = Self {
             issuer: index,
             epoch: state.epoch,
             granted,
             subject: text(&claims.subject),
             token_id: text(&claims.id),
+            dates,
+            standing: Ok(()),
+            permitted: AtomicU64::new(0),
             // The rest: scopes, the names found in the claims, and the map's own room.
             weight: verified.footprint() + 512,
             verified,
-        }
+        };
+        // No date is looked at, so that the moment does not matter.
+        facts.standing = Checked { config: &state.config, facts: &facts, now: NumericDate(0) }.standing();
+        facts
     }
 }
 

@@ -27,7 +27,13 @@ pub struct Snapshot {
     pub revocations: Arc<Revocations>,
     /// `limits.token`.
     pub token_limit: usize,
+    /// Changes with every new table of routes, and is never used twice.
+    pub table: u64,
 }
+
+/// Routes that one table may have for [`Snapshot::route_mark`] to tell them apart: many more than a file that is
+/// small enough to be read can hold.
+const MARKED_ROUTES: u64 = 1 << 24;
 
 /// One issuer and its keys of the moment.
 #[derive(Debug)]
@@ -110,6 +116,7 @@ pub fn channel(initial: Change) -> (Publisher, Reader) {
         issuers: Arc::from([]),
         revocations: Arc::new(Revocations::default()),
         token_limit: 0,
+        table: 0,
     };
     let cell = Arc::new(ArcSwap::from_pointee(empty));
     let mut publisher = Publisher { cell: Arc::clone(&cell), next_epoch: 1 };
@@ -128,7 +135,8 @@ impl Publisher {
                 let old = if token_limit == now.token_limit { &*now.issuers } else { &[] };
                 let issuers =
                     issuers.into_iter().map(|(config, keys)| self.state(old, config, keys)).collect();
-                Snapshot { generation, routes, issuers, revocations, token_limit }
+                let table = self.epoch();
+                Snapshot { generation, routes, issuers, revocations, token_limit, table }
             }
             Change::Keys { issuer, keys } => {
                 let replace = |state: &Arc<IssuerState>| {
@@ -152,9 +160,14 @@ impl Publisher {
         if let Some(state) = same {
             return Arc::clone(state);
         }
+        Arc::new(IssuerState { config, keys, epoch: self.epoch() })
+    }
+
+    /// A number that was never used before.
+    fn epoch(&mut self) -> u64 {
         let epoch = self.next_epoch;
         self.next_epoch += 1;
-        Arc::new(IssuerState { config, keys, epoch })
+        epoch
     }
 }
 
@@ -182,7 +195,13 @@ impl Snapshot {
             issuers: Arc::clone(&self.issuers),
             revocations: Arc::clone(&self.revocations),
             token_limit: self.token_limit,
+            table: self.table,
         }
+    }
+
+    /// Stands for a route of this table: no route of another table, or at another place, has the same.
+    pub fn route_mark(&self, index: usize) -> u64 {
+        self.table * MARKED_ROUTES + index as u64 % MARKED_ROUTES
     }
 }
 

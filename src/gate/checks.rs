@@ -1,5 +1,7 @@
 //! Steps 9 to 13: what runs on every request, whether the token was remembered or not.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
 
 use crate::config::{Forward, Issuer, Requirement, TokenType};
@@ -31,30 +33,37 @@ impl Checked<'_> {
 
     /// Step 9: `exp`, `nbf`, `iat` with leeway (RFC 7519 section 4.1), and the longest life.
     pub(in crate::gate) fn time(&self) -> Result<(), Denial> {
-        let claims = self.claims();
+        let dates = self.facts.dates;
         let (now, leeway) = (self.now.0, self.leeway());
-        let Some(NumericDate(expires)) = claims.expires else {
+        let Some(NumericDate(expires)) = dates.expires else {
             return Err(Denial::new(Reason::MissingClaim, "no exp"));
         };
         if expires <= now.saturating_sub(leeway) {
             return Err(Denial::new(Reason::Expired, "exp has passed"));
         }
         let latest = now.saturating_add(leeway);
-        if claims.not_before.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.not_before.is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "nbf is yet to come"));
         }
-        if claims.issued_at.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.issued_at.is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "iat is yet to come"));
         }
-        let from = claims.issued_at.map_or(now, |NumericDate(date)| date);
+        let from = dates.issued_at.map_or(now, |NumericDate(date)| date);
         if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
             return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
         }
         Ok(())
     }
 
+    /// Step 10, whole: judged once an epoch.
+    pub(in crate::gate) fn standing(&self) -> Result<(), Denial> {
+        self.audience()?;
+        self.kind()?;
+        self.required()
+    }
+
     /// Step 10: `aud` names this API (RFC 7519 section 4.1.3: any one is enough).
-    pub(in crate::gate) fn audience(&self) -> Result<(), Denial> {
+    fn audience(&self) -> Result<(), Denial> {
         let Some(wanted) = &self.config.audience else { return Ok(()) };
         let claims = self.claims();
         if !claims.members.contains_key("aud") {
@@ -67,7 +76,7 @@ impl Checked<'_> {
     }
 
     /// Step 10: it is an access token (RFC 8725 sections 3.11 and 3.12, RFC 9068 section 4).
-    pub(in crate::gate) fn kind(&self) -> Result<(), Denial> {
+    fn kind(&self) -> Result<(), Denial> {
         let typ = self.facts.verified.typ();
         match self.config.token_type {
             TokenType::AtJwt if typ == Some("at+jwt") => Ok(()),
@@ -84,7 +93,7 @@ impl Checked<'_> {
     }
 
     /// Step 10: what the token type requires (RFC 9068 section 2.2).
-    pub(in crate::gate) fn required(&self) -> Result<(), Denial> {
+    fn required(&self) -> Result<(), Denial> {
         let required: &[&'static str] = match self.config.token_type {
             TokenType::Any => &[],
             TokenType::AtJwt => &["sub", "client_id", "iat", "jti"],
@@ -102,7 +111,7 @@ impl Checked<'_> {
             issuer: &self.config.issuer,
             token_id: self.facts.token_id.as_deref(),
             subject: self.facts.subject.as_deref(),
-            issued_at: self.claims().issued_at,
+            issued_at: self.facts.dates.issued_at,
             leeway: self.leeway(),
         };
         match revocations.revoked(&asked, self.now) {
@@ -111,17 +120,22 @@ impl Checked<'_> {
         }
     }
 
-    /// Step 13: scopes, then the condition.
+    /// Step 13: scopes, then the condition. `mark` stands for the route in this table: a token's scopes and a
+    /// route's do not change, so that what was found once is remembered.
     pub(in crate::gate) fn permitted(
         &self,
         required: &Requirement,
         request: &Request<'_>,
         route: &CompiledRoute,
+        mark: u64,
     ) -> Result<(), Denial> {
-        requirement::check(required, &self.facts.granted).map_err(|missing| {
-            Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
-                .advice(Advice::Scope(missing.0))
-        })?;
+        if self.facts.permitted.load(Ordering::Relaxed) != mark {
+            requirement::check(required, &self.facts.granted).map_err(|missing| {
+                Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
+                    .advice(Advice::Scope(missing.0))
+            })?;
+            self.facts.permitted.store(mark, Ordering::Relaxed);
+        }
         let Some(expression) = &required.when else { return Ok(()) };
         let headers: Vec<_> = request.headers.iter().map(|field| (field.name, field.value)).collect();
         let seen = Seen {

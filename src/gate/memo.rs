@@ -12,13 +12,15 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::gate::denial::Reason;
+use crate::gate::denial::{Denial, Reason};
 use crate::keys::Verified;
+use crate::token::NumericDate;
 use crate::token::scope::Granted;
 
 /// Places for bad tokens, a worker: about 200 KiB. A bad token that lost its place is only verified again.
@@ -46,8 +48,24 @@ pub struct TokenFacts {
     pub subject: Option<Box<str>>,
     /// What the issuer's `claims.id` found.
     pub token_id: Option<Box<str>>,
+    /// Its dates, at hand: every request looks at them.
+    pub dates: Dates,
+    /// Whether step 10 lets it pass: audience, type and required claims are the issuer's rules alone, so that
+    /// the verdict lives as long as the epoch.
+    pub standing: Result<(), Denial>,
+    /// The route whose scopes it was last found to have ([`crate::snapshot::Snapshot::route_mark`]), 0 for none.
+    pub permitted: AtomicU64,
     /// Octets it is counted for.
     pub weight: usize,
+}
+
+/// The dates of a token (RFC 7519 section 4.1).
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the claims' names")]
+pub struct Dates {
+    pub expires: Option<NumericDate>,
+    pub not_before: Option<NumericDate>,
+    pub issued_at: Option<NumericDate>,
 }
 
 /// What the memo knows of a token.

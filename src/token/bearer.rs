@@ -50,8 +50,15 @@ fn is_token_octet(octet: u8) -> bool {
 fn is_b64token(text: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|octet| **octet == b'=').count();
     let body = &text[..text.len() - padding];
-    !body.is_empty()
-        && body.iter().all(|octet| {
-            octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
-        })
+    // Without a way out at the first wrong octet, so that many are looked at together: nearly none is wrong.
+    let wrong = body.iter().fold(0, |wrong, &octet| wrong | u8::from(!is_b64octet(octet)));
+    !body.is_empty() && wrong == 0
+}
+
+/// Written without branches.
+fn is_b64octet(octet: u8) -> bool {
+    let letter = (octet | 0x20).wrapping_sub(b'a') < 26;
+    // "-./" stand together before the digits.
+    let digit_or_near = octet.wrapping_sub(b'-') <= b'9' - b'-';
+    letter | digit_or_near | (octet == b'_') | (octet == b'~') | (octet == b'+')
 }
