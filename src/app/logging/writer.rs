@@ -70,7 +70,9 @@ fn write_lines(receiver: &Receiver<Message>, dropped: &AtomicU64, out: &mut impl
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            gathered.extend_from_slice(format!("{{\"level\":\"WARN\",\"message\":\"{lost} log lines dropped\"}}\n").as_bytes());
+            gathered.extend_from_slice(
+                format!("{{\"level\":\"WARN\",\"message\":\"{lost} log lines dropped\"}}\n").as_bytes(),
+            );
         }
         // Standard error is gone: there is nowhere to say so.
         let _ = out.write_all(&gathered);
@@ -106,7 +108,9 @@ impl Drop for Line {
         if line.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.sender.try_send(Message::Line(line)) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.sender.try_send(Message::Line(line))
+        {
             self.queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
