@@ -59,6 +59,10 @@ fn o5_what_is_in_flight_finishes() {
     let mut connections: Vec<Connection> = (1..=10).map(|number| in_flight(&api, number)).collect();
     api.gateway.signal("TERM");
     wait_until("it says that it is not ready", || api.gateway.probe("/readyz") != Some(200));
+    // Every worker has heard of it when none of them accepts any more.
+    wait_until("nobody new is let in", || {
+        Connection::from_source([127, 0, 0, 1].into(), api.gateway.ports.public).is_err()
+    });
     assert!(!api.gateway.has_exited(), "it did not wait");
     released.store(1, Ordering::SeqCst);
     for connection in &mut connections {
