@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub revocations: Arc<Revocations>,
     /// `limits.token`.
     pub token_limit: usize,
-    /// Changes with every new table of routes, and is never used twice.
+    /// Counts the tables of routes, from 1.
     pub table: u64,
 }
 
@@ -135,7 +135,7 @@ impl Publisher {
                 let old = if token_limit == now.token_limit { &*now.issuers } else { &[] };
                 let issuers =
                     issuers.into_iter().map(|(config, keys)| self.state(old, config, keys)).collect();
-                let table = self.epoch();
+                let table = now.table + 1;
                 Snapshot { generation, routes, issuers, revocations, token_limit, table }
             }
             Change::Keys { issuer, keys } => {
@@ -160,14 +160,9 @@ impl Publisher {
         if let Some(state) = same {
             return Arc::clone(state);
         }
-        Arc::new(IssuerState { config, keys, epoch: self.epoch() })
-    }
-
-    /// A number that was never used before.
-    fn epoch(&mut self) -> u64 {
         let epoch = self.next_epoch;
         self.next_epoch += 1;
-        epoch
+        Arc::new(IssuerState { config, keys, epoch })
     }
 }
 

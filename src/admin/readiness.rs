@@ -8,12 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// brings, is its own routes' trouble: taking every instance out of service for it would make it everybody's.
 #[derive(Debug, Default)]
 pub struct Readiness {
+    started: AtomicBool,
     draining: AtomicBool,
     failed: AtomicBool,
     began: AtomicBool,
 }
 
 impl Readiness {
+    /// Every part runs and signals are taken: what is sent from here on is heard.
+    pub fn start(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
     /// The process is to end: no new traffic.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
@@ -30,6 +36,9 @@ impl Readiness {
             self.began.store(true, Ordering::Release);
         }
         let mut reasons = Vec::new();
+        if !self.started.load(Ordering::Acquire) {
+            reasons.push("starting".to_owned());
+        }
         if self.draining.load(Ordering::Acquire) {
             reasons.push("draining".to_owned());
         }

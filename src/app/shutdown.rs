@@ -89,6 +89,7 @@ impl Conductor {
                 return;
             }
         };
+        self.readiness.start();
         tracing::info!(
             listeners = %listed(&self.ready.listeners),
             admin = %listed(self.ready.admin.as_slice()),

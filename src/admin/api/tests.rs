@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::admin::readiness::Readiness;
 use crate::admin::{ReloadRefused, Status, serve};
 
 const TOKEN: &str = "an admin token, with spaces!";
@@ -30,10 +31,12 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
     let address = listener.local_addr().expect("bound");
     let waiting: Vec<String> = setup.waiting.map(str::to_owned).into_iter().collect();
     let reload = setup.reload;
+    let readiness = Arc::new(Readiness::default());
+    readiness.start();
     let parts = Parts {
         address: setup.configured.parse().expect("an address"),
         metrics: Arc::new(Metrics::new()),
-        readiness: Arc::default(),
+        readiness,
         controls: Controls {
             token: Arc::new(move || setup.token.map(|token| Arc::new(token.to_owned().into()))),
             status: Arc::new(move || Status { waiting: waiting.clone(), detail: json!({"generation": 3}) }),

@@ -5,6 +5,7 @@ use super::*;
 #[track_caller]
 fn check(prepare: impl FnOnce(&Readiness), waiting: &[&str], reasons: usize) {
     let readiness = Readiness::default();
+    readiness.start();
     prepare(&readiness);
     let waiting: Vec<String> = waiting.iter().map(|name| (*name).to_owned()).collect();
     let told = readiness.reasons(&waiting);
@@ -26,4 +27,12 @@ fn an_issuer_that_loses_its_keys_takes_no_others_with_it() {
     let began = |readiness: &Readiness| assert!(readiness.reasons(&[]).is_empty());
     check(began, &["corp"], 0);
     check(|readiness| (began(readiness), readiness.drain()).1, &["corp"], 1);
+}
+
+#[test]
+fn nobody_is_sent_here_before_signals_are_taken() {
+    let readiness = Readiness::default();
+    assert_eq!(readiness.reasons(&[]), ["starting"]);
+    readiness.start();
+    assert!(readiness.reasons(&[]).is_empty());
 }
