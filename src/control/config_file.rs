@@ -316,14 +316,14 @@ impl Loader<'_> {
         };
         let says = |what: &str| format!("the {} file {} {what}", sort.name(), path.display());
         if content.mode & 0o002 != 0 {
-            let problem = Problem::new(at, says("can be written by everybody")).hint("chmod o-w");
+            let problem = Problem::new(at, says("is world-writable")).hint("chmod o-w");
             match sort {
                 Sort::Secret | Sort::PublicKeys => self.problems.push(problem),
                 Sort::Revocations => self.warnings.push(problem),
             }
         }
         if sort == Sort::Secret && content.mode & 0o004 != 0 {
-            self.warnings.push(Problem::new(at, says("can be read by everybody")).hint("chmod 0400"));
+            self.warnings.push(Problem::new(at, says("is world-readable")).hint("chmod 0400"));
         }
         Some(content.octets)
     }

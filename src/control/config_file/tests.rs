@@ -154,8 +154,8 @@ fn who_else_can_write_or_read_a_file_matters() {
     let root = scratch(&[("keys.json", set.as_bytes()), ("secret", &long), ("revoked.yaml", b"[]")]);
     let mode = |name: &str, mode| fs::set_permissions(root.path().join(name), Permissions::from_mode(mode));
     for (bits, problem, warns) in [
-        (0o602, Some("can be written by everybody"), false),
-        (0o606, Some("can be written by everybody"), true),
+        (0o602, Some("is world-writable"), false),
+        (0o606, Some("is world-writable"), true),
         (0o604, None, true),
         (0o644, None, true),
         (0o640, None, false),
@@ -163,17 +163,17 @@ fn who_else_can_write_or_read_a_file_matters() {
     ] {
         mode("secret", bits).expect("set");
         let warnings = check_key_source(root.path(), shared(SecretSource::File("secret".into())), problem);
-        assert_eq!(words(&warnings).contains("can be read by everybody"), warns, "{bits:o}");
+        assert_eq!(words(&warnings).contains("is world-readable"), warns, "{bits:o}");
     }
     mode("keys.json", 0o646).expect("set");
-    check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), Some("written by everybody"));
+    check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), Some("world-writable"));
     mode("keys.json", 0o644).expect("set");
     assert!(check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), None).is_empty());
     mode("revoked.yaml", 0o666).expect("set");
     let (made, problems, warnings) =
         with(root.path(), |loader| loader.revocations(&revoking("revoked.yaml")));
     assert!(made.is_ok() && problems.is_empty());
-    assert!(words(&warnings).contains("written by everybody"), "{warnings:?}");
+    assert!(words(&warnings).contains("world-writable"), "{warnings:?}");
 }
 
 #[test]
