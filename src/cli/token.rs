@@ -38,7 +38,8 @@ pub struct Mint {
     /// How long it is good for.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = time::parse_duration)]
     expires_in: Duration,
-    /// The algorithm, where the key leaves a choice (an RSA key: RS256).
+    /// The algorithm, where the key leaves a choice (an RSA key: what
+    /// `keys generate` made it for, else RS256).
     #[arg(long, value_parser = keys::algorithm)]
     algorithm: Option<Algorithm>,
     /// The header's `typ`.
