@@ -91,10 +91,8 @@ const BANS: &[Ban] = &[
         why: "pingora runs the process and chooses peers; nobody else knows it",
     },
     Ban {
-        paths: &["serde_saphyr"],
-        // Two files are read for which the configuration's grammar has no place: entries of a revocation file,
-        // and the cases of `portcullis test`.
-        only: Only::In(&["config/raw.rs", "control/revocation_file.rs", "cli/test.rs"]),
+        paths: &["granit_parser"],
+        only: Only::In(&["config/raw.rs"]),
         why: "YAML is read in one place, with positions and strictness",
     },
     Ban {
@@ -244,9 +242,9 @@ fn a_banned_path_is_found() {
     check(bans, "src/keys/rotation.rs", "use aws_lc_rs::rand::SystemRandom;", 0);
     check(bans, "src/control.rs", "use pingora_core::server::Server;", 1);
     check(bans, "src/app.rs", "use pingora_core::server::Server;", 0);
-    check(bans, "src/config/raw.rs", "let x = serde_saphyr::from_str(y);", 0);
-    check(bans, "src/config.rs", "let x = serde_saphyr::from_str(y);", 1);
-    check(bans, "src/cli/test.rs", "let x = serde_saphyr::from_str(y);", 0);
+    check(bans, "src/config/raw.rs", "use granit_parser::Parser;", 0);
+    check(bans, "src/config.rs", "use granit_parser::Parser;", 1);
+    check(bans, "src/cli/test.rs", "use granit_parser::Parser;", 1);
     check(bans, "src/control.rs", "use prometheus::IntGauge;", 1);
     check(bans, "src/gate.rs", "use anyhow::Result;", 1);
     check(bans, "src/proxy.rs", "use reqwest::Client;", 1);
