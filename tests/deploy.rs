@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use portcullis::config::raw;
 use portcullis::metrics::FAMILIES;
 use regex::Regex;
 use serde_json::Value;
@@ -108,11 +109,13 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn documents(path: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    text(path).split("\n---\n").map(yaml).collect()
 }
 
 fn yaml(text: &str) -> Value {
-    serde_saphyr::from_str(text).unwrap()
+    let document = raw::parse(text);
+    assert!(document.problems.is_empty(), "{:?} in\n{text}", document.problems);
+    document.root.unwrap().to_json()
 }
 
 /// The Kubernetes object of this kind and name.

@@ -3,7 +3,8 @@
 //! A case gives either a whole `token`, which real keys decide about, or `claims`, which a throw-away key signs
 //! that stands in for the issuer's. Everything else is production: the same load, the same `decide`.
 
-use std::collections::BTreeMap;
+mod cases;
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -11,17 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli;
 use crate::cli::explain;
 use crate::cli::request::{Described, Told};
 use crate::cli::terminal::{Exit, Terminal, visible};
+use crate::cli::test::cases::{Case, Expected};
 use crate::cli::time;
 use crate::cli::token;
+use crate::config::problems::{Position, Problems};
 use crate::config::{Issuer, Limits, TokenPlace, TokenType};
-use crate::gate::denial::Reason;
 use crate::keys::jwk;
 use crate::keys::rotation::SigningKey;
 use crate::snapshot::{self, Change, Keys, Reader, Snapshot};
@@ -36,45 +37,6 @@ pub struct Arguments {
     /// The cases.
     #[arg(value_name = "TESTS.yaml")]
     tests: PathBuf,
-}
-
-/// One case.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    /// Whose token `claims` become: an issuer's name in the configuration.
-    issuer: Option<String>,
-    request: Wanted,
-    expect: Expected,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    #[serde(default = "get")]
-    method: String,
-    url: String,
-    #[serde(default)]
-    headers: BTreeMap<String, Values>,
-    claims: Option<Map<String, Value>>,
-    token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a header's value is text (quote numbers), or a list of texts")]
-enum Values {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// What should come of it; everything that is said has to hold.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    allow: Option<bool>,
-    reason: Option<String>,
-    status: Option<u16>,
 }
 
 /// An issuer, and the throw-away key that stands in for its keys.
@@ -93,12 +55,17 @@ struct Bench {
 
 /// Decides every case and compares.
 pub fn test(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
-    let cases = fs::read_to_string(&arguments.tests).map_err(|error| error.to_string());
-    let cases = match cases.and_then(|text| read(&text)) {
+    let file = arguments.tests.display().to_string();
+    let text = match fs::read_to_string(&arguments.tests) {
+        Ok(text) => text,
+        Err(error) => return terminal.end(Exit::Configuration, format!("{file}: {error}")),
+    };
+    let cases = match cases::read(&text) {
         Ok(cases) => cases,
-        Err(what) => {
-            let why = format!("{}: {}", arguments.tests.display(), visible(&what));
-            return terminal.end(Exit::Configuration, why);
+        Err(list) => {
+            // Without snippets: the lines hold tokens.
+            cli::show(&Problems { file, text: Arc::from(""), list }, terminal)?;
+            return Ok(Exit::Configuration);
         }
     };
     let loaded = match cli::load(&arguments.config, terminal)? {
@@ -122,7 +89,8 @@ pub fn test(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Ex
                 }
             }
             Err(what) => {
-                let why = format!("{}: {name}: {}", arguments.tests.display(), visible(&what));
+                let Position { line, column } = case.at;
+                let why = format!("{file}:{line}:{column}: {name}: {}", visible(&what));
                 return terminal.end(Exit::Configuration, why);
             }
         }
@@ -131,55 +99,17 @@ pub fn test(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Ex
     Ok(if failed == 0 { Exit::Fine } else { Exit::Refused })
 }
 
-/// Reads the cases: the one place here that knows YAML.
-fn read(text: &str) -> Result<Vec<Case>, String> {
-    let cases: Vec<Case> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    if cases.is_empty() {
-        return Err("there is no case in it".to_owned());
-    }
-    for case in &cases {
-        case.check().map_err(|what| format!("{}: {what}", case.name))?;
-    }
-    Ok(cases)
-}
-
-impl Case {
-    /// What the types do not say.
-    fn check(&self) -> Result<(), String> {
-        let Expected { allow, reason, status } = &self.expect;
-        if self.request.claims.is_some() && self.request.token.is_some() {
-            return Err("`claims` and `token` are two credentials: give one".to_owned());
-        }
-        if self.issuer.is_some() && self.request.claims.is_none() {
-            return Err("`issuer` says whose `claims` these are, and there are none".to_owned());
-        }
-        if allow.is_none() && reason.is_none() && status.is_none() {
-            return Err("`expect` expects nothing".to_owned());
-        }
-        if *allow == Some(true) && (reason.is_some() || status.is_some()) {
-            return Err("what is allowed has no `reason` and no `status`".to_owned());
-        }
-        match reason.as_deref().map(|code| (code, Reason::from_code(code))) {
-            Some((code, None)) => Err(format!("there is no reason `{code}`")),
-            Some((code, Some(reason))) if status.is_some_and(|status| status != reason.status()) => {
-                Err(format!("`{code}` is answered with {}", reason.status()))
-            }
-            Some((_, Some(_))) | None => Ok(()),
-        }
-    }
-}
-
 impl Expected {
     fn holds(&self, told: &Told) -> bool {
         let reason = told.verdict.reason();
         self.allow.is_none_or(|allow| allow == reason.is_none())
-            && self.reason.as_deref().is_none_or(|code| reason.is_some_and(|reason| reason.code() == code))
+            && self.reason.is_none_or(|expected| reason == Some(expected))
             && self.status.is_none_or(|status| reason.is_some_and(|reason| reason.status() == status))
     }
 
     fn text(&self) -> String {
         match (&self.reason, self.status) {
-            (Some(reason), _) => format!("refused: {reason}"),
+            (Some(reason), _) => format!("refused: {}", reason.code()),
             (None, Some(status)) => format!("refused: {status}"),
             (None, None) if self.allow == Some(true) => "allowed".to_owned(),
             (None, None) => "refused".to_owned(),
@@ -206,12 +136,7 @@ impl Bench {
     fn run(&self, case: &Case, now: NumericDate) -> Result<Told, String> {
         let mut headers = Vec::new();
         for (name, values) in &case.request.headers {
-            match values {
-                Values::One(value) => headers.push((name.clone(), value.clone())),
-                Values::Many(values) => {
-                    headers.extend(values.iter().map(|value| (name.clone(), value.clone())))
-                }
-            }
+            headers.extend(values.iter().map(|value| (name.clone(), value.clone())));
         }
         let mut url = case.request.url.clone();
         let mut reader = &self.real;
@@ -295,10 +220,6 @@ fn put(issuer: &Issuer, token: &str, headers: &mut Vec<(String, String)>, url: &
             *url += &format!("{separator}{name}={token}");
         }
     }
-}
-
-fn get() -> String {
-    "GET".to_owned()
 }
 
 /// How long a minted token is good for unless its claims say otherwise.

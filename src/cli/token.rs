@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -39,8 +39,8 @@ pub struct Mint {
     /// How long it is good for.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = time::parse_duration)]
     expires_in: Duration,
-    /// The algorithm, where the key leaves a choice: an RSA key is for what jwks.json beside it says, else for
-    /// RS256.
+    /// The algorithm, where the key leaves a choice (an RSA key: what
+    /// `keys generate` made it for, else RS256).
     #[arg(long, value_parser = keys::algorithm)]
     algorithm: Option<Algorithm>,
     /// The header's `typ`.
@@ -89,9 +89,13 @@ pub fn random_id() -> io::Result<String> {
 }
 
 fn mint(arguments: &Mint, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
-    let key = match signing_key(&arguments.key, arguments.algorithm) {
+    let pem = match fs::read(&arguments.key) {
+        Ok(pem) => Zeroizing::new(pem),
+        Err(error) => return terminal.end(Exit::Usage, format!("{}: {error}", arguments.key.display())),
+    };
+    let key = match SigningKey::from_pem(&pem, arguments.algorithm) {
         Ok(key) => key,
-        Err(what) => return terminal.end(Exit::Usage, format!("{}: {what}", arguments.key.display())),
+        Err(error) => return terminal.end(Exit::Usage, format!("{}: {error}", arguments.key.display())),
     };
     let id = random_id()?.into();
     let claims = complete(&arguments.claims, time::now(), arguments.expires_in, [("jti", id)]);
@@ -102,25 +106,6 @@ fn mint(arguments: &Mint, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         }
         Err(error) => terminal.end(Exit::Refused, error),
     }
-}
-
-/// The key to mint with. A PEM does not say which of its algorithms an RSA key is for, and the JWKS that
-/// `keys generate` left beside it does: a token by another one would be refused.
-fn signing_key(path: &Path, algorithm: Option<Algorithm>) -> Result<SigningKey, String> {
-    let pem = Zeroizing::new(fs::read(path).map_err(|error| error.to_string())?);
-    let read = |algorithm| SigningKey::from_pem(&pem, algorithm).map_err(|error| error.to_string());
-    let key = read(algorithm)?;
-    let published = fs::read(path.with_file_name(keys::JWKS)).ok();
-    let meant = published.and_then(|jwks| published_algorithm(&jwks, key.key_id()?));
-    if algorithm.is_none() && meant.is_some() { read(meant) } else { Ok(key) }
-}
-
-/// The `alg` that a key set gives the key of this id.
-fn published_algorithm(jwks: &[u8], key_id: &str) -> Option<Algorithm> {
-    let jwks: Value = serde_json::from_slice(jwks).ok()?;
-    let mut keys = jwks.get("keys")?.as_array()?.iter();
-    let key = keys.find(|key| key.get("kid").and_then(Value::as_str) == Some(key_id))?;
-    Algorithm::from_name(key.get("alg")?.as_str()?)
 }
 
 fn inspect(arguments: &Inspect, terminal: &mut Terminal<'_>) -> io::Result<Exit> {

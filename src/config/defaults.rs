@@ -71,8 +71,9 @@ pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// `refresh`: a revoked key stops working within five minutes.
 pub const REFRESH: Duration = Duration::from_secs(5 * 60);
-/// The shortest `refresh`: a key server is not a health check.
-pub const REFRESH_MIN: Duration = Duration::from_secs(1);
+/// The shortest `refresh` and `cooldown`: a provider beside the gateway bears ten fetches a second, and it is
+/// never asked more often.
+pub const FETCH_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// `cooldown`: however many unknown key ids arrive, the provider sees two forced fetches a minute.
 pub const COOLDOWN: Duration = Duration::from_secs(30);
 /// `max_stale`: a provider's outage of a day stops nobody; keys of last week are not trusted.

@@ -111,16 +111,18 @@ fn refusal(
     }
     let at = config.revocation.as_ref().map_or(START, |revocation| revocation.at);
     if let Some(Problems { file, list, .. }) = revocation {
-        problems.extend(list.into_iter().map(|problem| Problem {
-            at,
-            what: format!("{file}:{}:{}: {}", problem.at.line, problem.at.column, problem.what),
-            hint: problem.hint,
-        }));
+        problems.extend(list.into_iter().map(|problem| named(&file, at, problem)));
     }
     problems.sort_by_key(|problem| problem.at);
     // No snippet of a file that has a secret in it.
     let text = if has_inline_secret(config) { "" } else { text };
     Some(Problems { file: path.display().to_string(), text: text.into(), list: problems })
+}
+
+/// A problem of another file, said where the configuration names that file.
+fn named(file: &str, at: Position, problem: Problem) -> Problem {
+    let Position { line, column } = problem.at;
+    Problem { at, what: format!("{file}:{line}:{column}: {}", problem.what), hint: problem.hint }
 }
 
 fn has_inline_secret(config: &Config) -> bool {
@@ -289,7 +291,8 @@ impl Loader<'_> {
                 .push(Problem::new(revocation.at, format!("the revocation file {name} is not UTF-8")));
             None
         })?;
-        let entries = revocation_file::parse(text, &name, &config.issuers, now).map_err(Some)?;
+        let (entries, warnings) = revocation_file::parse(text, &name, &config.issuers, now).map_err(Some)?;
+        self.warnings.extend(warnings.into_iter().map(|warning| named(&name, revocation.at, warning)));
         Ok(Revocations::compile(&entries, now))
     }
 
@@ -313,14 +316,14 @@ impl Loader<'_> {
         };
         let says = |what: &str| format!("the {} file {} {what}", sort.name(), path.display());
         if content.mode & 0o002 != 0 {
-            let problem = Problem::new(at, says("can be written by everybody")).hint("chmod o-w");
+            let problem = Problem::new(at, says("is world-writable")).hint("chmod o-w");
             match sort {
                 Sort::Secret | Sort::PublicKeys => self.problems.push(problem),
                 Sort::Revocations => self.warnings.push(problem),
             }
         }
         if sort == Sort::Secret && content.mode & 0o004 != 0 {
-            self.warnings.push(Problem::new(at, says("can be read by everybody")).hint("chmod 0400"));
+            self.warnings.push(Problem::new(at, says("is world-readable")).hint("chmod 0400"));
         }
         Some(content.octets)
     }

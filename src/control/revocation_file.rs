@@ -8,41 +8,55 @@
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::config::Issuer;
-use crate::config::problems::{Position, Problem, Problems};
+use crate::config::problems::{Position, Problem, Problems, quoted};
 use crate::config::raw::{self, Content, Document, Node};
 use crate::revocation::{Entry, Kind};
 use crate::token::NumericDate;
 
 /// Parses the file. `issuers` are those of the configuration that names it: an entry is scoped by the `iss` of
 /// one of them, and takes its default for `expires` from it. `now` is when the file is loaded.
+///
+/// The second value holds warnings: entries of issuers that the configuration does not have match no token, and
+/// those of an issuer that was removed must not keep every later file from being loaded.
 pub fn parse(
     text: &str,
     file: &str,
     issuers: &[Arc<Issuer>],
     now: NumericDate,
-) -> Result<Vec<Entry>, Problems> {
+) -> Result<(Vec<Entry>, Vec<Problem>), Problems> {
     let scope = Scope::new(issuers, now);
     if let Some(entries) = parse_json(text, &scope) {
-        return Ok(entries);
+        let warnings =
+            scope.strangers(entries.iter().map(|entry| &*entry.issuer), |issuer| json_place(text, issuer));
+        return Ok((entries, warnings));
     }
     let refuse = |mut list: Vec<Problem>| {
         list.sort_by_key(|problem| problem.at);
         Problems { file: file.to_owned(), text: text.into(), list }
     };
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
-    for written in yaml(text).map_err(refuse)? {
-        match scope.entry(&written) {
+    let list = yaml(text).map_err(refuse)?;
+    for written in &list {
+        match scope.entry(written) {
             Ok(entry) => entries.push(entry),
             Err(mut found) => problems.append(&mut found),
         }
     }
-    if problems.is_empty() { Ok(entries) } else { Err(refuse(problems)) }
+    if !problems.is_empty() {
+        return Err(refuse(problems));
+    }
+    let written = || list.iter().filter_map(|written| written.issuer.as_ref());
+    let place = |issuer: &str| {
+        written().find(|written| written.text == issuer).map_or_else(Position::default, |written| written.at)
+    };
+    let warnings = scope.strangers(written().map(|written| written.text.as_str()), place);
+    Ok((entries, warnings))
 }
 
 /// A scalar as written, and where.
@@ -147,6 +161,8 @@ struct Scope<'i> {
     now: i64,
     /// By `iss`: how long after its watermark (or its block) no token lives, in seconds.
     issuers: HashMap<&'i str, i64>,
+    /// The longest of them.
+    longest: i64,
 }
 
 impl<'i> Scope<'i> {
@@ -158,7 +174,8 @@ impl<'i> Scope<'i> {
             let longest = lives.entry(&*issuer.issuer).or_insert(life);
             *longest = life.max(*longest);
         }
-        Self { now: now.0, issuers: lives }
+        let longest = lives.values().copied().max().unwrap_or(0);
+        Self { now: now.0, issuers: lives, longest }
     }
 
     fn entry(&self, written: &Written) -> Result<Entry, Vec<Problem>> {
@@ -167,9 +184,7 @@ impl<'i> Scope<'i> {
         let kind = required(&written.kind, "kind", written.at)
             .and_then(|(kind, at)| read_kind(kind).map_err(|why| why.at(at)))
             .map_err(&mut keep);
-        let issuer = required(&written.issuer, "issuer", written.at)
-            .and_then(|(issuer, at)| self.known(issuer).map_err(|why| why.at(at)))
-            .map_err(&mut keep);
+        let issuer = required(&written.issuer, "issuer", written.at).map_err(&mut keep);
         let value = required(&written.value, "value", written.at).map_err(&mut keep);
         let mut date = |date: &Option<Text>| {
             let date = date.as_ref()?;
@@ -181,19 +196,20 @@ impl<'i> Scope<'i> {
             let why = "`claim` belongs to entries of kind `claim`, which are not in this version";
             problems.push(Problem::new(claim.at, why));
         }
-        let (Ok(kind), Ok((issuer, life)), Ok((value, _)), true) = (kind, issuer, value, problems.is_empty())
+        let (Ok(kind), Ok((issuer, _)), Ok((value, _)), true) = (kind, issuer, value, problems.is_empty())
         else {
             return Err(problems);
         };
         let not_before = not_before.map(NumericDate);
-        let expires = expires.or_else(|| self.default_end(kind, not_before, life)).map(NumericDate);
+        let expires = expires.or_else(|| self.default_end(kind, not_before, issuer)).map(NumericDate);
         let reason = written.reason.as_ref().map(|reason| reason.text.as_str().into());
         Ok(Entry { kind, issuer: issuer.into(), value: value.into(), not_before, expires, reason })
     }
 
     /// When an entry that does not say so can be forgotten: when no token that it revokes can be accepted any
     /// more. A block of a subject has no end.
-    fn default_end(&self, kind: Kind, not_before: Option<NumericDate>, life: i64) -> Option<i64> {
+    fn default_end(&self, kind: Kind, not_before: Option<NumericDate>, issuer: &str) -> Option<i64> {
+        let life = self.issuers.get(issuer).copied().unwrap_or(self.longest);
         match (not_before, kind) {
             (Some(not_before), Kind::Jti | Kind::Subject) => Some(not_before.0.saturating_add(life)),
             (None, Kind::Jti) => Some(self.now.saturating_add(life)),
@@ -201,12 +217,27 @@ impl<'i> Scope<'i> {
         }
     }
 
-    fn known<'w>(&self, issuer: &'w str) -> Result<(&'w str, i64), Wrong> {
-        let life = self.issuers.get(issuer).ok_or_else(|| Wrong {
-            what: format!("no issuer of the configuration has `issuer: {issuer}`"),
-            hint: "an entry is scoped by an issuer's `iss`, exactly as configured".to_owned(),
-        })?;
-        Ok((issuer, *life))
+    /// A warning for each of the issuers `named` by entries that the configuration does not have, where the first
+    /// entry names it.
+    fn strangers<'w>(
+        &self,
+        named: impl Iterator<Item = &'w str>,
+        place: impl Fn(&str) -> Position,
+    ) -> Vec<Problem> {
+        let mut strangers: BTreeMap<&str, usize> = BTreeMap::new();
+        for issuer in named.filter(|issuer| !self.issuers.contains_key(issuer)) {
+            *strangers.entry(issuer).or_default() += 1;
+        }
+        let warning = |(issuer, count): (&&str, &usize)| {
+            let entries =
+                if *count == 1 { "the entry matches".to_owned() } else { format!("{count} entries match") };
+            let what = format!("no issuer of the configuration is {}: {entries} no token", quoted(issuer));
+            Problem::new(place(issuer), what)
+                .hint("an entry is scoped by an issuer's `iss`, exactly as configured")
+        };
+        let mut warnings: Vec<Problem> = strangers.iter().take(MOST_STRANGERS).map(warning).collect();
+        warnings.sort_by_key(|warning| warning.at);
+        warnings
     }
 }
 
@@ -233,14 +264,27 @@ fn parse_json(text: &str, scope: &Scope<'_>) -> Option<Vec<Entry>> {
         None => Some(None),
     };
     let entry = |written: Json<'_>| {
-        let (kind, (issuer, life)) = (read_kind(&written.kind).ok()?, scope.known(&written.issuer).ok()?);
+        let kind = read_kind(&written.kind).ok()?;
         let (not_before, expires) = (date(written.not_before)?, date(written.expires)?);
-        let expires = expires.or_else(|| scope.default_end(kind, not_before, life).map(NumericDate));
-        let value = Some(written.value).filter(|value| !value.is_empty())?;
+        let (issuer, value) = (written.issuer, written.value);
+        if issuer.is_empty() || value.is_empty() {
+            return None;
+        }
+        let expires = expires.or_else(|| scope.default_end(kind, not_before, &issuer).map(NumericDate));
         let reason = written.reason.map(Into::into);
         Some(Entry { kind, issuer: issuer.into(), value: value.into(), not_before, expires, reason })
     };
     written.into_iter().map(entry).collect()
+}
+
+/// Where a JSON file first names an issuer: JSON is read without positions. The file's start if it is spelt with
+/// escapes.
+fn json_place(text: &str, issuer: &str) -> Position {
+    let before =
+        serde_json::to_string(issuer).ok().and_then(|quoted| text.split_once(&*quoted)).unwrap_or_default().0;
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let from_one = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+    Position { line: from_one(before.matches('\n').count()), column: from_one(line.chars().count()) }
 }
 
 fn required<'w>(
@@ -283,5 +327,7 @@ fn is_date(date: i64) -> bool {
 const FORM: &str = "{kind: jti, issuer: https://…, value: \"…\", not_before: …, expires: …, reason: \"…\"}";
 /// Kinds that later versions know.
 const LATER: [&str; 8] = ["all", "issuer", "kid", "tenant", "client", "api_key", "session", "claim"];
+/// Issuers that are warned of: more are no slip.
+const MOST_STRANGERS: usize = 20;
 /// The year 5138: in milliseconds, 1973.
 const LATEST: i64 = 100_000_000_000;

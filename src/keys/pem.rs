@@ -42,10 +42,18 @@ pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, &'static str> {
     Ok(blocks)
 }
 
-/// Writes one block, 64 characters a line.
-pub(crate) fn write(label: &str, der: &[u8]) -> Zeroizing<String> {
+/// What a line `name: value` above the first block says: explanatory text, which RFC 7468 section 2 permits there
+/// and asks readers to ignore. Ours are written by [`write`].
+pub(crate) fn note<'t>(text: &'t [u8], name: &str) -> Option<&'t str> {
+    let lines = str::from_utf8(text).ok()?.lines().map(str::trim);
+    let mut above = lines.take_while(|line| !line.starts_with("-----BEGIN "));
+    above.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+}
+
+/// Writes one block, 64 characters a line, below whole lines of `notes`.
+pub(crate) fn write(notes: &str, label: &str, der: &[u8]) -> Zeroizing<String> {
     let base64 = Zeroizing::new(base64_simd::STANDARD.encode_to_string(der));
-    let mut text = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
+    let mut text = Zeroizing::new(format!("{notes}-----BEGIN {label}-----\n"));
     // Written at once, lest growing leaves copies of a private key behind.
     text.reserve(base64.len() * 2 + label.len() + 32);
     let mut rest = base64.as_str();

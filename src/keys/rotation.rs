@@ -62,7 +62,8 @@ impl SigningKey {
         Self::new(algorithm, private)
     }
 
-    /// Reads a PKCS#8 (or SEC1, or PKCS#1) private PEM; `algorithm` overrides what the key type suggests
+    /// Reads a PKCS#8 (or SEC1, or PKCS#1) private PEM. `algorithm` overrides what the file says in a line
+    /// `Algorithm: PS256` above the key ([`SigningKey::to_pem`] writes it), and that what the key's type suggests
     /// (RSA: RS256).
     pub fn from_pem(text: &[u8], algorithm: Option<Algorithm>) -> Result<Self, SigningError> {
         let blocks = pem::blocks(text).map_err(refuse)?;
@@ -78,7 +79,14 @@ impl SigningKey {
         }
         let (private, suggested) = read_der(&block.der)
             .ok_or_else(|| refuse("not an RSA (2048 bits or more), P-256, P-384 or Ed25519 private key"))?;
-        Self::new(algorithm.unwrap_or(suggested), private)
+        let algorithm = match (algorithm, pem::note(text, ALGORITHM)) {
+            (Some(algorithm), _) => algorithm,
+            (None, Some(name)) => {
+                Algorithm::from_name(name).ok_or_else(|| refuse("the algorithm it names is not known"))?
+            }
+            (None, None) => suggested,
+        };
+        Self::new(algorithm, private)
     }
 
     /// Takes a shared secret for an HMAC algorithm, of whatever length.
@@ -106,18 +114,27 @@ impl SigningKey {
         Ok(Self { algorithm, private, public })
     }
 
-    /// The private key as PKCS#8 PEM; a secret has none.
+    /// The private key as PKCS#8 PEM; a secret has none. An RSA key fits several algorithms: unless its is the one
+    /// that [`SigningKey::from_pem`] supposes, a line above the key says which.
     pub fn to_pem(&self) -> Option<Zeroizing<String>> {
         let der: Pkcs8V1Der<'_> = match &self.private {
             Private::Rsa(key) => key.as_der().ok()?,
             // Version 1 throughout: OpenSSL does not read version 2.
             Private::Elliptic(key) => {
-                return Some(pem::write("PRIVATE KEY", key.to_pkcs8v1().ok()?.as_ref()));
+                return Some(pem::write("", "PRIVATE KEY", key.to_pkcs8v1().ok()?.as_ref()));
             }
             Private::Ed25519(key) => key.as_der().ok()?,
             Private::Secret(_) => return None,
         };
-        Some(pem::write("PRIVATE KEY", der.as_ref()))
+        let notes = match (&self.private, self.algorithm) {
+            (Private::Rsa(_), algorithm) if algorithm != Algorithm::RS256 => {
+                format!("{ALGORITHM}: {}\n", algorithm.name())
+            }
+            (Private::Rsa(_) | Private::Elliptic(_) | Private::Ed25519(_) | Private::Secret(_), _) => {
+                String::new()
+            }
+        };
+        Some(pem::write(&notes, "PRIVATE KEY", der.as_ref()))
     }
 
     /// The public half as one JWK with `kid` (RFC 7638 thumbprint), `alg` and `use`; a secret has none.
@@ -256,3 +273,6 @@ fn encode(octets: impl AsRef<[u8]>) -> String {
 fn refuse(why: &str) -> SigningError {
     SigningError(why.to_owned())
 }
+
+/// Begins the line above a private key that says what it is for.
+const ALGORITHM: &str = "Algorithm";

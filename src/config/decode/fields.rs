@@ -169,7 +169,11 @@ impl<'a> Fields<'a> {
                 Some(Key { takes: Takes::Secret(_), .. }) => secret::hide(&entry.value, self.report),
                 Some(_) => {}
                 None => {
-                    self.report.hide(&entry.value);
+                    if HOLD_KEYS.contains(&self.shape.id) {
+                        self.report.hide(&entry.value);
+                    } else {
+                        secret::hide_suspicious(entry, self.report);
+                    }
                     self.refuse(entry, &mut excused);
                 }
             }
@@ -253,3 +257,6 @@ impl Given {
 fn names(shape: &Mapping) -> String {
     shape.keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
 }
+
+/// The mappings that hold keys: what stands under a misspelt name in them may be one.
+const HOLD_KEYS: [&str; 3] = ["keys", "jwks", "pem"];

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::Context;
+use crate::config::decode::secret::SUSPICIOUS;
 use crate::config::defaults::PROBLEMS;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::raw::{Document, Node, Span};
@@ -135,6 +136,7 @@ fn mask_suspicious(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let from = SUSPICIOUS
         .iter()
+        .chain(["default"].iter())
         .filter_map(|word| lower.find(word))
         .filter_map(|at| lower[at..].find(':').map(|colon| at + colon + 1))
         .min()
@@ -150,10 +152,6 @@ fn mask_suspicious(line: &str) -> String {
         .map(|(index, c)| if !c.is_whitespace() && (index >= from || in_run(index)) { '*' } else { c })
         .collect()
 }
-
-/// Parts of the names of keys that hold secrets.
-const SUSPICIOUS: [&str; 9] =
-    ["secret", "token", "password", "passphrase", "private", "credential", "inline", "default", "hmac"];
 
 /// A run of so many characters of base64 is taken for a key.
 const KEY_RUN: usize = 20;

@@ -3,8 +3,8 @@
 use crate::config::decode::fields::Fields;
 use crate::config::decode::report::Report;
 use crate::config::decode::value::Value;
-use crate::config::problems::Problem;
-use crate::config::raw::{Content, Node};
+use crate::config::problems::{Problem, closest};
+use crate::config::raw::{Content, Entry, Node};
 use crate::config::shape::{Mapping, Takes};
 use crate::config::{Secret, SecretSource};
 
@@ -53,6 +53,41 @@ pub(crate) fn hide(node: &Node, report: &Report<'_>) {
     }
 }
 
+/// Keeps the value of an unknown key out of the snippets as far as it may be a secret: what stands under a name
+/// that suggests one, at whatever depth, or looks like one itself. The rest is shown, so that the operator sees
+/// what is meant.
+pub(crate) fn hide_suspicious(entry: &Entry, report: &Report<'_>) {
+    if suggests_secret(&entry.key) {
+        report.hide(&entry.value);
+    } else {
+        hide_suspicious_in(&entry.value, report);
+    }
+}
+
+fn hide_suspicious_in(node: &Node, report: &Report<'_>) {
+    match &node.content {
+        Content::Scalar(scalar) if looks_secret(&scalar.text) => report.hide(node),
+        Content::Scalar(_) => {}
+        Content::Sequence(items) => items.iter().for_each(|item| hide_suspicious_in(item, report)),
+        Content::Mapping(entries) => entries.iter().for_each(|entry| hide_suspicious(entry, report)),
+    }
+}
+
+/// Whether a key's name, or a word of it with a typo, is one of [`SUSPICIOUS`].
+fn suggests_secret(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    SUSPICIOUS.iter().any(|part| lower.contains(part))
+        || words.any(|word| closest(word, SUSPICIOUS).is_some())
+}
+
+/// Whatever it is called: a PEM block, a JSON document (a JWK has private members), a URL with a password.
+fn looks_secret(text: &str) -> bool {
+    let authority =
+        text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    text.contains("-----BEGIN") || text.trim_start().starts_with(['{', '[']) || authority.contains('@')
+}
+
 /// Only known keys and flags that are flags, so that no message has a reason to repeat a word that might be the
 /// secret itself.
 fn is_well_formed(node: &Node, shape: &Mapping) -> bool {
@@ -66,3 +101,19 @@ fn is_well_formed(node: &Node, shape: &Mapping) -> bool {
         None => shape.later.contains(&&*entry.key),
     })
 }
+
+/// Parts of the names of keys that hold secrets.
+pub(crate) const SUSPICIOUS: [&str; 12] = [
+    "secret",
+    "token",
+    "password",
+    "passphrase",
+    "passwd",
+    "private",
+    "credential",
+    "authorization",
+    "inline",
+    "hmac",
+    "key",
+    "pem",
+];

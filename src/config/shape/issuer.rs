@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::config::defaults as d;
-use crate::config::shape::table::{
-    CLAIM, DAY, MILLISECOND, PATH, SECOND, SHARED_SECRET, TEXT, YEAR, flag, words,
-};
+use crate::config::shape::table::{CLAIM, DAY, PATH, SECOND, SHARED_SECRET, TEXT, YEAR, flag, words};
 use crate::config::shape::{Absent, Given, Key, Mapping, Takes, Text};
 
 /// One of `issuers`.
@@ -23,13 +21,13 @@ pub static ISSUER: Mapping = Mapping {
         ),
         Key::or(
             "refresh",
-            Takes::Duration(d::REFRESH_MIN, YEAR),
+            Takes::Duration(d::FETCH_PAUSE_MIN, YEAR),
             Given::Duration(d::REFRESH),
             "Between fetches of keys; Cache-Control may shorten it to 1m.",
         ),
         Key::or(
             "cooldown",
-            Takes::Duration(MILLISECOND, DAY),
+            Takes::Duration(d::FETCH_PAUSE_MIN, DAY),
             Given::Duration(d::COOLDOWN),
             "Between fetches forced by unknown kids.",
         ),

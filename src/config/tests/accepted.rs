@@ -42,6 +42,13 @@ fn short_forms_mean_their_long_forms() {
     assert_eq!(requirement("orders:read"), requirement("{require: orders:read}"));
 }
 
+/// Fetches may be as frequent as their schedule allows.
+#[test]
+fn the_shortest_times_between_fetches() {
+    let fast = the_issuer("refresh: 100ms, cooldown: 100ms");
+    assert_eq!((fast.refresh, fast.cooldown), (Duration::from_millis(100), Duration::from_millis(100)));
+}
+
 #[test]
 fn requirements() {
     let authenticated = Requirement { issuers: vec![0], ..Requirement::default() };

@@ -130,7 +130,8 @@ fn issuers() {
     check(&issuers("{corp: {issuer: http://login.example.com/, audience: a}}"), "plain HTTP");
     let twice = "{a: {issuer: https://a/, audience: a}, b: {issuer: https://a/, audience: b}}";
     check(&issuers(twice), "the same `issuer` as `a`");
-    check(&issuer("refresh: 500ms"), "less than 1s");
+    check(&issuer("refresh: 99ms"), "less than 100ms");
+    check(&issuer("cooldown: 99ms"), "less than 100ms");
     check(&issuer("leeway: 10m"), "more than 5m");
     check(&issuer("max_token_lifetime: forever"), "no duration");
     check(&issuer("token_type: jwt"), "none of");

@@ -61,6 +61,43 @@ fn a_secret_under_a_wrong_key_is_masked() {
 }
 
 #[test]
+fn a_secret_under_an_unknown_key_is_masked_wherever_a_name_or_itself_suggests_it() {
+    for entry in [
+        "db_password: CANARY",
+        "apiKey: CANARY",
+        "passwd: [CANARY]",
+        "admin_tokne: CANARY",
+        "creds: {user: alice, credentials: CANARY}",
+        "vault: [{name: a}, {token: {value: CANARY}}]",
+        "passphrases: {CANARY: x}",
+        "headers: {Authorization: Bearer CANARY}",
+        "database: postgres://portcullis:CANARY@db.internal/portcullis",
+        "database: {url: 'redis://:CANARY@10.0.0.1'}",
+        "certificate: '-----BEGIN EC PRIVATE KEY----- CANARY'",
+        "set: '{\"k\": \"CANARY\"}'",
+    ] {
+        check(&format!("{}{entry}\n", file(&[])));
+    }
+    check(&issuer("keys: {vaule: CANARY}"));
+    check(&issuer("keys: {jwks: {vaule: CANARY}}"));
+    check(&issuer("keys: {pem: {vaule: CANARY}}"));
+}
+
+/// What is only misspelt is shown: it is what the operator looks for.
+#[test]
+fn a_harmless_value_under_an_unknown_key_is_shown() {
+    for (entry, shown) in [
+        ("upstraems: {api: http://127.0.0.1:3000/a@b}", "http://127.0.0.1:3000/a@b"),
+        ("proxy: {mode: [fast, open], log: 'no colour'}", "{mode: [fast, open], log: 'no colour'}"),
+        ("listen: 127.0.0.1:8081", "listen: 127.0.0.1:8081"),
+        ("default_upstream: orders", "default_upstream: orders"),
+    ] {
+        let problems = problems(&format!("{}{entry}\n", file(&[]))).to_string();
+        assert!(problems.contains(shown) && !problems.contains("***"), "{problems}");
+    }
+}
+
+#[test]
 fn a_secret_in_what_is_no_yaml_is_masked() {
     check("admin:\n  token: 'CANARY\n");
     check("admin:\n  token: CANARY: x\n");

@@ -154,8 +154,8 @@ fn who_else_can_write_or_read_a_file_matters() {
     let root = scratch(&[("keys.json", set.as_bytes()), ("secret", &long), ("revoked.yaml", b"[]")]);
     let mode = |name: &str, mode| fs::set_permissions(root.path().join(name), Permissions::from_mode(mode));
     for (bits, problem, warns) in [
-        (0o602, Some("secret can be written by everybody"), false),
-        (0o606, Some("secret can be written by everybody"), true),
+        (0o602, Some("is world-writable"), false),
+        (0o606, Some("is world-writable"), true),
         (0o604, None, true),
         (0o644, None, true),
         (0o640, None, false),
@@ -163,17 +163,17 @@ fn who_else_can_write_or_read_a_file_matters() {
     ] {
         mode("secret", bits).expect("set");
         let warnings = check_key_source(root.path(), shared(SecretSource::File("secret".into())), problem);
-        assert_eq!(words(&warnings).contains("can be read by everybody"), warns, "{bits:o}");
+        assert_eq!(words(&warnings).contains("is world-readable"), warns, "{bits:o}");
     }
     mode("keys.json", 0o646).expect("set");
-    check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), Some("written by everybody"));
+    check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), Some("world-writable"));
     mode("keys.json", 0o644).expect("set");
     assert!(check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), None).is_empty());
     mode("revoked.yaml", 0o666).expect("set");
     let (made, problems, warnings) =
         with(root.path(), |loader| loader.revocations(&revoking("revoked.yaml")));
     assert!(made.is_ok() && problems.is_empty());
-    assert!(words(&warnings).contains("written by everybody"), "{warnings:?}");
+    assert!(words(&warnings).contains("world-writable"), "{warnings:?}");
 }
 
 #[test]
@@ -227,7 +227,13 @@ fn revoking(file: &str) -> Config {
 fn revocations_are_loaded_or_say_what_is_wrong_where() {
     let good = "- {kind: jti, issuer: https://a.example/, value: v}\n- {kind: subject, issuer: https://a.example/, value: v}\n";
     let bad = "- {kind: jti}\n";
-    let root = scratch(&[("good", good.as_bytes()), ("bad", bad.as_bytes()), ("binary", &[0xff])]);
+    let strange = "- {kind: jti, issuer: https://gone.example/, value: v}\n";
+    let root = scratch(&[
+        ("good", good.as_bytes()),
+        ("bad", bad.as_bytes()),
+        ("strange", strange.as_bytes()),
+        ("binary", &[0xff]),
+    ]);
     let revocations = |file: &str| with(root.path(), |loader| loader.revocations(&revoking(file)));
     for (file, problem) in [("missing", "missing cannot be read"), ("binary", "binary is not UTF-8")] {
         let (made, problems, _) = revocations(file);
@@ -241,6 +247,9 @@ fn revocations_are_loaded_or_say_what_is_wrong_where() {
     let (made, problems, _) = revocations("good");
     let made = made.expect("compiled");
     assert!(problems.is_empty() && made.len(Kind::Jti) == 1 && made.len(Kind::Subject) == 1);
+    let (made, problems, warnings) = revocations("strange");
+    assert!(made.is_ok_and(|made| made.len(Kind::Jti) == 1) && problems.is_empty());
+    assert!(words(&warnings).starts_with("9:1 strange:1:23: no issuer of the configuration"), "{warnings:?}");
     let (none, _, _) = with(root.path(), |loader| loader.revocations(&config(Vec::new())));
     assert!(none.is_ok_and(|none| none.is_empty()));
 }

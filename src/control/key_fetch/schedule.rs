@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::defaults::FETCH_PAUSE_MIN;
+
 /// The times of an issuer's configuration that rule its fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -224,7 +226,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// 2^16 s is beyond any refresh anybody configures.
 const MOST_DOUBLINGS: u32 = 16;
 /// Whatever is configured, a provider is not asked more often.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const LEAST_PAUSE: Duration = FETCH_PAUSE_MIN;
 /// Ten years.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Unknown kids remembered, an issuer: of at most 256 octets each.

@@ -1,5 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::config::problems::Problem;
 use crate::config::{Issuer, KeySource};
 use crate::control::revocation_file::parse;
 use crate::control::tests::fixture::issuer;
@@ -13,20 +15,32 @@ fn issuers() -> [Arc<Issuer>; 1] {
     [Arc::new(issuer("a", KeySource::Discovery))]
 }
 
-fn read(text: &str) -> Result<Vec<Entry>, Vec<(u32, u32, String)>> {
-    parse(text, "revoked.yaml", &issuers(), NumericDate(NOW)).map_err(|problems| {
+type Said = Vec<(u32, u32, String)>;
+
+fn said(list: Vec<Problem>) -> Said {
+    list.into_iter()
+        .map(|problem| {
+            let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            (problem.at.line, problem.at.column, problem.what + &hint)
+        })
+        .collect()
+}
+
+fn read_with_warnings(text: &str) -> Result<(Vec<Entry>, Said), Said> {
+    let read = parse(text, "revoked.yaml", &issuers(), NumericDate(NOW));
+    read.map(|(entries, warnings)| (entries, said(warnings))).map_err(|problems| {
         assert_eq!(problems.file, "revoked.yaml");
         assert_eq!(&*problems.text, text);
         assert!(!problems.list.is_empty());
-        problems
-            .list
-            .into_iter()
-            .map(|problem| {
-                let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                (problem.at.line, problem.at.column, problem.what + &hint)
-            })
-            .collect()
+        said(problems.list)
     })
+}
+
+/// The entries of a file that gives no warning.
+fn read(text: &str) -> Result<Vec<Entry>, Said> {
+    let (entries, warnings) = read_with_warnings(text)?;
+    assert!(warnings.is_empty(), "{warnings:?}");
+    Ok(entries)
 }
 
 /// Every problem at once: where, and some words of what.
@@ -63,7 +77,6 @@ fn every_problem_of_every_entry_is_reported_where_it_stands() {
         &[
             (1, 10, "kind `session` are not in this version (this version knows jti, subject"),
             (2, 10, "there is no kind `jto`"),
-            (2, 23, "no issuer of the configuration has `issuer: https://b.example/`"),
             (2, 50, "`value` is empty"),
             (3, 3, "without `kind`"),
             (3, 3, "without `issuer`"),
@@ -133,13 +146,70 @@ fn scalars_are_taken_as_written() {
     assert_eq!(read("[]\n"), Ok(Vec::new()));
 }
 
+/// Entries of an issuer that was removed match no token, and must not block every later reload.
+#[test]
+fn an_issuer_that_is_not_configured_is_a_warning() {
+    let yaml = "- {kind: jti, issuer: https://a.example/, value: v}\n\
+                - {kind: jti, issuer: https://gone.example/, value: v}\n\
+                - {kind: subject, issuer: https://c.example/, value: v}\n\
+                - {kind: jti, issuer: https://gone.example/, value: w, expires: 7}\n";
+    let json = "[{\"kind\": \"jti\", \"issuer\": \"https://a.example/\", \"value\": \"v\"},\n\
+                {\"kind\": \"jti\", \"issuer\": \"https://gone.example/\", \"value\": \"v\"},\n\
+                {\"kind\": \"subject\", \"issuer\": \"https://c.example/\", \"value\": \"v\"},\n\
+                {\"kind\": \"jti\", \"issuer\": \"https://gone.example/\", \"value\": \"w\", \"expires\": 7}]\n";
+    for (text, column) in [(yaml, [23, 27]), (json, [27, 31])] {
+        let (entries, warnings) = read_with_warnings(text).expect("entries");
+        let of = |issuer: &str, entry| Entry { issuer: issuer.into(), ..entry };
+        let expected = [
+            entry(Kind::Jti, "v", None, Some(NOW + LIFE)),
+            of("https://gone.example/", entry(Kind::Jti, "v", None, Some(NOW + LIFE))),
+            of("https://c.example/", entry(Kind::Subject, "v", None, None)),
+            of("https://gone.example/", entry(Kind::Jti, "w", None, Some(7))),
+        ];
+        assert_eq!(entries, expected);
+        let hint = "(an entry is scoped by an issuer's `iss`, exactly as configured)";
+        let warning = |line, column, what: &str| {
+            (line, column, format!("no issuer of the configuration is `{what} no token {hint}"))
+        };
+        assert_eq!(
+            warnings,
+            [
+                warning(2, column[0], "https://gone.example/`: 2 entries match"),
+                warning(3, column[1], "https://c.example/`: the entry matches"),
+            ]
+        );
+    }
+    let many: String =
+        (0..100).map(|n| format!("- {{kind: jti, issuer: https://{n}.example/, value: v}}\n")).collect();
+    assert_eq!(read_with_warnings(&many).expect("entries").1.len(), super::MOST_STRANGERS);
+}
+
+/// Which issuer's life would bound the tokens of a stranger is not known: the longest is safe.
+#[test]
+fn the_end_of_a_stranger_is_the_latest_of_all() {
+    let long = Issuer {
+        name: "b".into(),
+        issuer: "https://b.example/".into(),
+        max_token_lifetime: Duration::from_secs(90_000),
+        ..issuer("b", KeySource::Discovery)
+    };
+    let text = "[{kind: jti, issuer: https://gone.example/, value: v}]";
+    let ends = |issuers: &[Arc<Issuer>]| {
+        let (entries, _) = parse(text, "revoked.yaml", issuers, NumericDate(NOW)).expect("entries");
+        entries[0].expires.map(|end| end.0)
+    };
+    let [short] = issuers();
+    assert_eq!(ends(&[Arc::new(long), short]), Some(NOW + 90_030));
+    assert_eq!(ends(&[]), Some(NOW));
+}
+
 /// Read as JSON or, as soon as anything is wrong, as YAML: the same verdict, with positions.
 #[test]
 fn a_json_file_with_a_problem_is_refused_with_its_place() {
     refuse(
         "[\n {\"kind\": \"jti\", \"issuer\": \"https://a.example/\", \"value\": \"v\"},\n \
-         {\"kind\": \"jti\", \"issuer\": \"https://b.example/\", \"value\": \"v\"}\n]\n",
-        &[(3, 28, "no issuer")],
+         {\"kind\": \"jto\", \"issuer\": \"https://b.example/\", \"value\": \"v\"}\n]\n",
+        &[(3, 11, "no kind `jto`")],
     );
     refuse(
         r#"[{"kind": "jti", "issuer": "https://a.example/", "value": "v", "expires": 1767225600000}]"#,

@@ -292,7 +292,7 @@ fn pem_that_is_no_public_key_is_refused() {
         // Every truncation of the DER, lengths included, is seen.
         let text = std::str::from_utf8(vector!("p256_certificate.pem")).expect("text");
         let der = pem::blocks(text.as_bytes()).expect("PEM").remove(0).der;
-        let cut = pem::write("CERTIFICATE", &der[..length]);
+        let cut = pem::write("", "CERTIFICATE", &der[..length]);
         refused(cut.as_bytes(), "certificate");
     }
 }

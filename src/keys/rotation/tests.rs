@@ -97,6 +97,59 @@ fn keys_survive_being_written_and_read() {
     }
 }
 
+fn noted(line: &str, pem: &[u8]) -> Vec<u8> {
+    [line.as_bytes(), b"\n", pem].concat()
+}
+
+#[test]
+fn an_algorithm_that_the_file_names_has_to_be_known_and_to_fit() {
+    refused(&noted("Algorithm: PS255", RSA), None, "not known");
+    refused(&noted("Algorithm: none", RSA), None, "not known");
+    refused(&noted("Algorithm:", RSA), None, "not known");
+    refused(&noted("Algorithm: ES256", RSA), None, "not one of the key's type");
+    refused(&noted("Algorithm: HS256", RSA), None, "not one of the key's type");
+    refused(&noted("Algorithm: PS256", P256), None, "not one of the key's type");
+    refused(&noted("Algorithm: ES384", P256), None, "not one of the key's type");
+    // Who is told another one does not look there.
+    for line in ["Algorithm: PS256", "Algorithm: PS255"] {
+        let key = SigningKey::from_pem(&noted(line, RSA), Some(Algorithm::RS512)).expect("a key");
+        assert_eq!(key.algorithm(), Algorithm::RS512);
+    }
+    // Below the key, or in other words, it is not said.
+    for text in [
+        [RSA, b"Algorithm: PS256\n"].concat(),
+        noted("Signature Algorithm: PS256", RSA),
+        noted("Algorithms: PS256", RSA),
+    ] {
+        assert_eq!(SigningKey::from_pem(&text, None).expect("a key").algorithm(), Algorithm::RS256);
+    }
+}
+
+/// `keys generate` and `token mint` are two processes: between them is the file alone.
+#[test]
+fn what_a_key_is_for_survives_its_file() {
+    for (pem, algorithm, line) in [
+        (RSA, Algorithm::RS256, None),
+        (RSA, Algorithm::RS384, Some("Algorithm: RS384")),
+        (RSA, Algorithm::RS512, Some("Algorithm: RS512")),
+        (RSA, Algorithm::PS256, Some("Algorithm: PS256")),
+        (RSA, Algorithm::PS384, Some("Algorithm: PS384")),
+        (RSA, Algorithm::PS512, Some("Algorithm: PS512")),
+        (P256, Algorithm::ES256, None),
+        (P384, Algorithm::ES384, None),
+        (ED25519, Algorithm::EdDSA, None),
+    ] {
+        let key = SigningKey::from_pem(pem, Some(algorithm)).expect("a key");
+        let written = key.to_pem().expect("PEM");
+        let first = line.unwrap_or("-----BEGIN PRIVATE KEY-----");
+        assert_eq!(written.lines().next(), Some(first));
+        for text in [written.to_string(), written.replace('\n', "\r\n")] {
+            let again = SigningKey::from_pem(text.as_bytes(), None).expect("its own PEM");
+            assert_eq!(again.public_jwk(), key.public_jwk());
+        }
+    }
+}
+
 #[test]
 fn the_public_jwk_says_what_the_key_is() {
     for (pem, algorithm, members) in [

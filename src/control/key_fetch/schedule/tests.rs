@@ -167,6 +167,10 @@ fn the_pause_follows_the_outcome() {
     let fast = Timing { refresh: seconds(10), ..timing };
     check_pause(fast, 0, success(Some(seconds(30))), seconds(9), seconds(11));
     check_pause(fast, 9, Outcome::Failure, seconds(5), seconds(10));
+    // The shortest that a configuration may have.
+    let fastest = Timing { refresh: millis(100), ..timing };
+    check_pause(fastest, 0, success(None), millis(90), millis(110));
+    check_pause(fastest, 0, Outcome::Failure, millis(50), millis(100));
     // Keys that would turn stale before the next refresh are renewed in time.
     let brief = Timing { max_stale: seconds(60), ..timing };
     check_pause(brief, 0, success(None), seconds(27), seconds(33));
