@@ -45,21 +45,6 @@ fn a_token_is_shown_and_never_called_good() {
     }
 }
 
-#[test]
-fn a_key_set_says_which_algorithm_a_key_is_for() {
-    let check =
-        |jwks: &str, algorithm| assert_eq!(published_algorithm(jwks.as_bytes(), "k"), algorithm, "{jwks}");
-    check("", None);
-    check("{}", None);
-    check(r#"{"keys": [{"kid": "other", "alg": "PS256"}]}"#, None);
-    check(r#"{"keys": [{"kid": "k", "alg": "none"}]}"#, None);
-    check(r#"{"keys": [{"kid": "k"}]}"#, None);
-    check(
-        r#"{"keys": [{"kid": "other", "alg": "RS256"}, {"kid": "k", "alg": "PS256"}]}"#,
-        Some(Algorithm::PS256),
-    );
-}
-
 #[track_caller]
 fn check_complete(claims: Value, whole: Value) {
     let claims = claims.as_object().expect("an object").clone();
