@@ -1,7 +1,9 @@
-//! What a newcomer is told works: the README's quickstart runs as it stands.
+//! What a newcomer is told works: the README's quickstart runs as it stands, and every example under `config/`
+//! passes `portcullis check`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -229,6 +231,46 @@ fn the_quickstart_does_what_the_readme_says() {
     let [request] = heard.as_slice() else { panic!("the upstream heard {heard:?}") };
     assert!(request.starts_with("GET /hello HTTP/1.1\r\n"), "{request}");
     assert!(!request.to_lowercase().contains("authorization:"), "the token travelled on: {request}");
+}
+
+/// Every file under `config/` passes `check` as it stands, once what it names is there.
+#[test]
+fn every_example_passes_check_without_a_warning() {
+    let checkout = Checkout::new();
+    checkout.output("portcullis keys generate --algorithm ES256 --out config/keys");
+    let partner = repository().join("tests/vectors/keys/p256_public.pem");
+    checkout.write("config/keys/partner.pem", fs::read(partner).expect("a public key"));
+    checkout.write("config/admin.token", "0123456789abcdef0123456789abcdef\n");
+    let variables = BTreeMap::from([("LEGACY_HMAC_KEY", "0123456789abcdef0123456789abcdef")]);
+    let check = |name: &str| {
+        let mut command = Command::new(BINARY);
+        command.args(["check", "--config"]).arg(format!("config/{name}"));
+        let output =
+            command.current_dir(checkout.root.path()).env_clear().envs(&variables).output().expect("it runs");
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let mut passed = Vec::new();
+    // A list of entries, which `config/revocation.yaml` names.
+    for name in examples().iter().filter(|name| *name != "revoked.yaml") {
+        let (code, out, err) = check(name);
+        assert_eq!((code, &*err), (Some(0), ""), "config/{name}: {out}");
+        assert!(out.contains("fine ("), "config/{name}: {out}");
+        passed.push(name.trim_end_matches(".yaml").to_owned());
+    }
+    let all = ["browser", "minimal", "portcullis", "quickstart", "revocation", "roles", "several-issuers"];
+    assert_eq!(passed, all);
+    // What they name is really read.
+    for (path, name) in [
+        ("config/keys/jwks.json", "quickstart.yaml"),
+        ("config/keys/partner.pem", "several-issuers.yaml"),
+        ("config/admin.token", "revocation.yaml"),
+        ("config/revoked.yaml", "revocation.yaml"),
+    ] {
+        fs::remove_file(checkout.at(path)).expect("it was there");
+        let (code, _, err) = check(name);
+        assert!(code == Some(78) && err.contains(path.trim_start_matches("config/")), "{path}: {err}");
+    }
 }
 
 /// Long enough for two loaded cores; a passing test never waits it out.
