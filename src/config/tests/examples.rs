@@ -40,11 +40,12 @@ fn the_quickstart_is_what_the_readme_shows() {
     let config = example("quickstart.yaml");
     assert_eq!(config.listeners[0].address.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.map(|admin| admin.address.to_string()).as_deref(), Some("127.0.0.1:9900"));
+    assert_eq!(&*config.issuers[0].issuer, "https://issuer.example");
     assert_eq!(config.issuers[0].keys.value, KeySource::JwksFile("/etc/portcullis/keys/jwks.json".into()));
     assert_eq!(config.upstreams[0].peers[0].port, 3000);
     assert_eq!(config.key_mirror, None);
     let names: Vec<&str> = config.routes.iter().map(|route| &*route.name).collect();
-    assert_eq!(names, ["GET /hello", "POST /hello", "GET /me", "/health"]);
+    assert_eq!(names, ["GET /hello", "/health"]);
 }
 
 #[test]
