@@ -17,6 +17,9 @@ use crate::proxy::judge::from_now;
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
 const PACE_WINDOW: Duration = Duration::from_secs(5);
 
+/// Octets of head and content that are gathered for one plain write.
+const GATHERED: usize = 4096;
+
 /// Why a body did not get across.
 #[derive(Debug)]
 pub(in crate::proxy) enum Lost {
@@ -166,6 +169,13 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
                 self.out.extend_from_slice(b"\r\n");
                 if self.out.len() >= ROOM { self.flush(&[], deadline).await } else { Ok(()) }
             }
+            // Copying a little costs less than a vectored write.
+            Framing::None | Framing::Length(_) | Framing::UntilClose
+                if self.out.len() + content.len() <= GATHERED =>
+            {
+                self.out.extend_from_slice(content);
+                Ok(())
+            }
             Framing::None | Framing::Length(_) | Framing::UntilClose => self.flush(content, deadline).await,
         }
     }
@@ -203,7 +213,13 @@ pub(in crate::proxy) async fn send(
         } else {
             &slices[..]
         };
-        let written = match deadline.within(from_now(stall), to.write_vectored(slices)).await {
+        let one = async {
+            match slices {
+                [slice] => to.write(slice).await,
+                slices => to.write_vectored(slices).await,
+            }
+        };
+        let written = match deadline.within(from_now(stall), one).await {
             Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
