@@ -77,12 +77,6 @@ const BANS: &[Ban] = &[
         why: "the core reads no clock: `now` is an argument",
     },
     Ban {
-        paths: &["std::thread"],
-        // The CEL parser recurses deeper than a caller's stack is known to allow.
-        only: Only::OutsideCore(&["config/expression.rs"]),
-        why: "the core starts no threads",
-    },
-    Ban {
         paths: &["rand", "getrandom", "fastrand", "aws_lc_rs::rand", "::SystemRandom", "::RandomState"],
         // Key pairs are made for commands and tests, never for a decision.
         only: Only::OutsideCore(&["keys/rotation.rs"]),
