@@ -7,14 +7,76 @@
 #[path = "scene/core.rs"]
 mod core;
 
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use portcullis::gate::denial::Reason;
+use portcullis::gate::evidence::{Evidence, KeysAnswer, Need};
+use portcullis::gate::memo::Memo;
+use portcullis::gate::{Decision, Field, Request, decide};
 use portcullis::keys::Unverified;
-use portcullis::token::Algorithm;
+use portcullis::keys::rotation::SigningKey;
+use portcullis::path;
+use portcullis::snapshot::{self, Reader};
+use portcullis::token::{Algorithm, NumericDate};
+use serde_json::json;
 
-use crate::core::Scene;
+use crate::core::{ISS, NOW, change, config};
+
+/// A gateway's core and its signer.
+struct Scene {
+    key: SigningKey,
+    reader: Reader,
+    memo: Memo,
+}
+
+impl Scene {
+    fn new(algorithm: Algorithm, routes: usize) -> Self {
+        let key = SigningKey::generate(algorithm).expect("a key");
+        let (_, reader) = snapshot::channel(change(&config(routes), &key));
+        Self { key, reader, memo: Memo::new([7; 16], 64 << 20) }
+    }
+
+    /// A token as identity providers make them, with this id and life left.
+    fn token(&self, id: usize, expires_in: i64, scope: &str) -> String {
+        let claims = json!({
+            "iss": ISS, "aud": "api", "sub": format!("user-{id:012}"), "azp": "web-frontend", "jti": format!("{id:032x}"),
+            "iat": NOW - 10, "nbf": NOW - 70, "exp": NOW + expires_in, "scope": scope,
+        });
+        self.key.mint(&claims, "JWT").expect("a token")
+    }
+
+    /// Decides one request with every need done at once; `None` is allowed.
+    fn decide(&mut self, target: &str, authorization: &str) -> Option<Reason> {
+        let mut headers = vec![
+            Field { name: "Host", value: b"api.test" },
+            Field { name: "User-Agent", value: b"bench" },
+            Field { name: "Accept", value: b"*/*" },
+        ];
+        if !authorization.is_empty() {
+            headers.push(Field { name: "Authorization", value: authorization.as_bytes() });
+        }
+        let request = Request {
+            method: "GET",
+            host: "api.test",
+            path: path::canonical(target).expect("a path"),
+            query: None,
+            headers: &headers,
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let mut evidence = Evidence::default();
+        loop {
+            match decide(&self.reader.load(), &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
+                Decision::Allow(_) | Decision::Preflight(_) => return None,
+                Decision::Refuse(refusal) => return Some(refusal.denial.reason),
+                Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
+                Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+            }
+        }
+    }
+}
 
 const SCOPE: &str = "openid profile orders:read orders:write";
 const TARGET: &str = "/service0/orders/123";
@@ -58,27 +120,23 @@ fn fresh(criterion: &mut Criterion) {
     let algorithms =
         [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
     for algorithm in algorithms {
-        let mut scene = Scene::new(algorithm, 1);
+        let scene = Scene::new(algorithm, 1);
         let bearers: Vec<_> =
             (0..FRESH).map(|id| format!("Bearer {}", scene.token(id, 600, SCOPE))).collect();
-        let mut next = 0;
+        let (scene, mut next) = (RefCell::new(scene), 0);
         criterion.bench_function(&format!("fresh/{}", algorithm.name()), |bencher| {
             bencher.iter_batched(
                 || {
                     next = (next + 1) % FRESH;
                     // A memo that remembers nothing: every token is new.
-                    scene_without_memory(&mut scene);
+                    scene.borrow_mut().memo = Memo::new([7; 16], 1 << 16);
                     next
                 },
-                |at| scene.decide(TARGET, black_box(&bearers[at])),
+                |at| scene.borrow_mut().decide(TARGET, black_box(&bearers[at])),
                 BatchSize::PerIteration,
             );
         });
     }
-}
-
-fn scene_without_memory(scene: &mut Scene) {
-    scene.memo = portcullis::gate::memo::Memo::new([7; 16], 1 << 16);
 }
 
 fn refusals(criterion: &mut Criterion) {

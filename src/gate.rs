@@ -148,18 +148,54 @@ fn refuse_or_shadow(
     issuer: Option<Arc<IssuerState>>,
     denial: Denial,
 ) -> Decision {
-    match route.config.enforce {
-        crate::config::Enforce::Deny => Decision::Refuse(Refusal {
-            denial,
-            route: Some(Arc::clone(route)),
-            issuer: issuer.map(|state| Arc::clone(&state.config)),
-        }),
-        crate::config::Enforce::Shadow => Decision::Allow(Grant {
+    let shadowed =
+        route.config.enforce == crate::config::Enforce::Shadow && is_relaxed_in_shadow(denial.reason);
+    if shadowed {
+        return Decision::Allow(Grant {
             route: Arc::clone(route),
             identity: Identity::Anonymous,
             headers: Vec::new(),
             shadow: Some(denial),
-        }),
+        });
+    }
+    Decision::Refuse(Refusal {
+        denial,
+        route: Some(Arc::clone(route)),
+        issuer: issuer.map(|state| Arc::clone(&state.config)),
+    })
+}
+
+/// Whether `enforce: shadow` lets such a refusal pass: those of tokens, revocation and permission do; hygiene,
+/// limits and faults of ours refuse all the same.
+fn is_relaxed_in_shadow(reason: Reason) -> bool {
+    match reason {
+        Reason::NoCredentials
+        | Reason::MalformedToken
+        | Reason::UntrustedIssuer
+        | Reason::UnknownKey
+        | Reason::BadSignature
+        | Reason::Expired
+        | Reason::NotYetValid
+        | Reason::LivesTooLong
+        | Reason::WrongAudience
+        | Reason::WrongType
+        | Reason::MissingClaim
+        | Reason::Revoked
+        | Reason::InsufficientScope
+        | Reason::ConditionFailed
+        | Reason::KeysUnavailable => true,
+        Reason::MalformedRequest
+        | Reason::ManyCredentials
+        | Reason::NoRoute
+        | Reason::MethodNotAllowed
+        | Reason::ExpectationFailed
+        | Reason::Misdirected
+        | Reason::RequestTimeout
+        | Reason::HeadersTooLarge
+        | Reason::UpstreamFailed
+        | Reason::UpstreamTimeout
+        | Reason::Overloaded
+        | Reason::Internal => false,
     }
 }
 
@@ -228,7 +264,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     trace.step("claims", || "audience, type and required claims".into());
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
-    checked.permitted(requirement, request, route, snapshot.route_mark(route.index))?;
+    checked.permitted(requirement, request, route, snapshot)?;
     trace.step("permission", || "scopes and conditions hold".into());
     let headers = checked.identity_headers(&route.config.forward)?;
     trace.step("grant", || format!("to upstream {}", route.upstream.name));
@@ -268,10 +304,9 @@ fn verified<'s>(
     token: Fingerprint,
     trust: impl FnOnce(usize) -> Result<&'s Arc<IssuerState>, Denial>,
 ) -> Result<Arc<TokenFacts>, Stop> {
-    let live = |index: usize, epoch| match snapshot.issuers.get(index) {
-        Some(state) => state.epoch == epoch,
-        None => snapshot.issuers.iter().any(|state| state.epoch == epoch),
-    };
+    // An index alone means nothing: a reload may have moved or removed issuers since.
+    let live = |index: usize, epoch| snapshot.issuers.get(index).is_some_and(|state| state.epoch == epoch);
+    let judge_of = |epoch| snapshot.issuers.iter().position(|state| state.epoch == epoch);
     if let Some(verdict) = evidence.signature.take()
         && live(verdict.issuer, verdict.epoch)
     {
@@ -284,14 +319,18 @@ fn verified<'s>(
             }
             Err(_) => {
                 memo.remember_bad(token, verdict.epoch, Reason::BadSignature);
-                let _ = trust(verdict.issuer);
+                trust(verdict.issuer)?;
                 Err(Denial::new(Reason::BadSignature, "the signature does not verify").into())
             }
         };
     }
-    match memo.find(token, live) {
+    match memo.find(token, live, judge_of) {
         Remembered::Good(facts) => return Ok(facts),
-        Remembered::Bad(reason) => {
+        Remembered::Bad(reason, judge) => {
+            // Step 6 comes first: the same request is refused with the same reason, remembered or not.
+            if let Some(index) = judge {
+                trust(index)?;
+            }
             return Err(Denial::new(reason, "refused before, and nothing has changed").into());
         }
         Remembered::Unknown => {}
@@ -311,7 +350,7 @@ fn verified<'s>(
         Stop::Need(Need::Signature(_)) if evidence.overloaded => {
             Err(Denial::new(Reason::Overloaded, "too many signatures are waiting").into())
         }
-        stop => Err(stop),
+        stop @ (Stop::Deny(_) | Stop::Need(_)) => Err(stop),
     }
 }
 
@@ -377,6 +416,8 @@ impl TokenFacts {
         );
         let read = verified.claims();
         let dates = Dates { expires: read.expires, not_before: read.not_before, issued_at: read.issued_at };
+        // The rest: the names found in the claims, and the map's own room.
+        let weight = verified.footprint() + granted.footprint() + 512;
         let mut facts = Self {
             issuer: index,
             epoch: state.epoch,
@@ -386,8 +427,7 @@ impl TokenFacts {
             dates,
             standing: Ok(()),
             permitted: AtomicU64::new(0),
-            // The rest: scopes, the names found in the claims, and the map's own room.
-            weight: verified.footprint() + 512,
+            weight,
             verified,
         };
         // No date is looked at, so that the moment does not matter.

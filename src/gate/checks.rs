@@ -12,6 +12,7 @@ use crate::policy::condition::{self, Seen};
 use crate::policy::route::CompiledRoute;
 use crate::policy::{identity, requirement};
 use crate::revocation::{Asked, Revocations};
+use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
 use crate::token::claims::Claims;
 
@@ -120,15 +121,16 @@ impl Checked<'_> {
         }
     }
 
-    /// Step 13: scopes, then the condition. `mark` stands for the route in this table: a token's scopes and a
-    /// route's do not change, so that what was found once is remembered.
+    /// Step 13: scopes, then the condition. A token's scopes and a route's do not change, so
+    /// that what was found once is remembered; a condition is asked every time.
     pub(in crate::gate) fn permitted(
         &self,
         required: &Requirement,
         request: &Request<'_>,
         route: &CompiledRoute,
-        mark: u64,
+        snapshot: &Snapshot,
     ) -> Result<(), Denial> {
+        let mark = snapshot.route_mark(route.index);
         if self.facts.permitted.load(Ordering::Relaxed) != mark {
             requirement::check(required, &self.facts.granted).map_err(|missing| {
                 Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
@@ -137,7 +139,10 @@ impl Checked<'_> {
             self.facts.permitted.store(mark, Ordering::Relaxed);
         }
         let Some(expression) = &required.when else { return Ok(()) };
-        let headers: Vec<_> = request.headers.iter().map(|field| (field.name, field.value)).collect();
+        // A condition sees no header that the upstream will not get: a client's own identity headers are removed.
+        let ours = snapshot.routes.identity_headers();
+        let headers = request.headers.iter().filter(|field| !ours.contains(field.name));
+        let headers: Vec<_> = headers.map(|field| (field.name, field.value)).collect();
         let seen = Seen {
             claims: &self.claims().members,
             method: request.method,

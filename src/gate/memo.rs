@@ -73,8 +73,8 @@ pub struct Dates {
 pub enum Remembered {
     /// Verified, under [`TokenFacts::epoch`].
     Good(Arc<TokenFacts>),
-    /// Refused with this, whatever the time and the route.
-    Bad(Reason),
+    /// Refused with this, whatever the time; with the index of the issuer whose keys judged it, if any did.
+    Bad(Reason, Option<usize>),
     /// Nothing.
     Unknown,
 }
@@ -141,8 +141,14 @@ impl Memo {
         Fingerprint(hasher.finish128().as_u128())
     }
 
-    /// Looks a token up. `live` says whether an entry's (issuer, epoch) is the one of the moment.
-    pub(crate) fn find(&mut self, token: Fingerprint, live: impl Fn(usize, u64) -> bool) -> Remembered {
+    /// Looks a token up. `live` says whether an entry's (issuer, epoch) is the one of the moment, `judge_of` which
+    /// issuer has an epoch.
+    pub(crate) fn find(
+        &mut self,
+        token: Fingerprint,
+        live: impl Fn(usize, u64) -> bool,
+        judge_of: impl Fn(u64) -> Option<usize>,
+    ) -> Remembered {
         match self.good.get(&token.0) {
             Some(facts) if live(facts.issuer, facts.epoch) => {
                 self.counts.hits += 1;
@@ -156,11 +162,13 @@ impl Memo {
         }
         self.counts.misses += 1;
         let bad = &self.bad[Self::place(token)];
-        match bad.reason {
-            Some(reason) if bad.fingerprint == token.0 && (bad.epoch == 0 || live(usize::MAX, bad.epoch)) => {
-                Remembered::Bad(reason)
-            }
-            Some(_) | None => Remembered::Unknown,
+        match (bad.reason, bad.epoch) {
+            (Some(reason), 0) if bad.fingerprint == token.0 => Remembered::Bad(reason, None),
+            (Some(reason), epoch) if bad.fingerprint == token.0 => match judge_of(epoch) {
+                Some(judge) => Remembered::Bad(reason, Some(judge)),
+                None => Remembered::Unknown,
+            },
+            (Some(_) | None, _) => Remembered::Unknown,
         }
     }
 

@@ -94,7 +94,7 @@ impl Scene {
             match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
                 Decision::Need(Need::Keys(_)) => evidence.keys = Some(answer),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
-                done => return done,
+                done @ (Decision::Allow(_) | Decision::Refuse(_) | Decision::Preflight(_)) => return done,
             }
         }
     }
@@ -469,4 +469,35 @@ fn explain_decides_as_production_does() {
     );
     let late = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW + 10_000));
     assert!(matches!(late.outcome, Outcome::Refused(refusal) if refusal.denial.reason == Reason::Expired));
+}
+
+#[test]
+fn a_removed_issuer_takes_no_remembered_token_of_another_with_it() {
+    let mut scene = Scene::new();
+    let good = claims(json!({"iss": OTHER, "client_id": "c"}));
+    let token = scene.other.mint(&good, "at+jwt").expect("a token");
+    let bad = format!("{}AAAA", &token[..token.len() - 4]);
+    assert_eq!(scene.refused("/me", &[("X-Other", &token)]), None);
+    assert_eq!(scene.refused("/me", &[("X-Other", &bad)]), Some(Reason::BadSignature));
+    // What stood second stands first now, under the same epoch.
+    let without: String =
+        CONFIG.lines().filter(|line| !line.contains("corp")).map(|line| format!("{line}\n")).collect();
+    let context = Context { name: "test.yaml", directory: FilePath::new("/"), env: &|_| None };
+    let (config, _) = config::parse(&without, &context).unwrap_or_else(|problems| panic!("{problems}"));
+    scene.publisher.publish(Change::Config {
+        routes: Arc::new(Routes::compile(&config)),
+        issuers: vec![(Arc::clone(&config.issuers[0]), keys(&scene.other, false))],
+        revocations: Arc::new(Revocations::default()),
+        token_limit: config.limits.token,
+    });
+    assert_eq!(scene.refused("/me", &[("X-Other", &token)]), None);
+    assert_eq!(scene.refused("/me", &[("X-Other", &bad)]), Some(Reason::BadSignature));
+}
+
+#[test]
+fn a_shadowed_route_refuses_what_is_no_matter_of_tokens() {
+    let mut scene = Scene::new();
+    for headers in [&[("Authorization", "Bearer ")][..], &[("Authorization", "Bearer a,b")]] {
+        assert_eq!(scene.refused("/shadow", headers), Some(Reason::MalformedRequest), "{headers:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! CEL conditions: what an expression sees, and its verdict. An evaluation error refuses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::value::CowVal;
@@ -79,22 +79,28 @@ impl Seen<'_> {
         ])
     }
 
-    /// Query parameters, percent-decoded; of a repeated one the first.
+    /// Query parameters, percent-decoded. One that stands twice is left out, so that asking for it refuses:
+    /// upstreams differ in which of the two they read.
     fn query_parameters(&self) -> HashMap<String, Value> {
-        let mut all = HashMap::new();
+        let (mut all, mut twice) = (HashMap::new(), HashSet::new());
         for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            all.entry(decoded(name)).or_insert_with(|| Value::from(decoded(value)));
+            let name = decoded(name);
+            if all.insert(name.clone(), Value::from(decoded(value))).is_some() {
+                twice.insert(name);
+            }
         }
+        all.retain(|name, _| !twice.contains(name));
         all
     }
 
-    /// Header values by lower-case name, repeated ones joined by `, `.
+    /// Header values by lower-case name, repeated ones joined by `, `. Names that an upstream may fold into one
+    /// (`X_Tenant`, `X-Tenant`) are one here.
     fn joined_headers(&self) -> Value {
         let mut all: HashMap<String, String> = HashMap::new();
         for (name, value) in self.headers {
             let value = String::from_utf8_lossy(value);
-            all.entry(name.to_ascii_lowercase())
+            all.entry(folded(name))
                 .and_modify(|joined| {
                     joined.push_str(", ");
                     joined.push_str(&value);
@@ -103,6 +109,11 @@ impl Seen<'_> {
         }
         map(all.into_iter().map(|(name, value)| (name, Value::from(value))))
     }
+}
+
+/// Lower case, and every octet that is no letter or digit as a hyphen.
+fn folded(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value {
@@ -130,7 +141,7 @@ fn json(value: &Json) -> Value {
 }
 
 /// `application/x-www-form-urlencoded` decoding; what is not UTF-8 becomes U+FFFD, what is no escape stays.
-fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -28,8 +28,8 @@ pub struct Routes {
 /// Every place where some issuer's tokens may stand: what stands there is not forwarded.
 #[derive(Debug, Default)]
 pub struct CredentialPlaces {
-    /// Header names, lower-case; `authorization` is among them.
-    pub headers: Vec<Box<str>>,
+    /// Header names, `authorization` among them.
+    pub headers: FieldNames,
     /// Cookie names.
     pub cookies: Vec<Box<str>>,
     /// Query parameters.
@@ -255,19 +255,17 @@ impl CompiledRoute {
 
 impl CredentialPlaces {
     fn of(config: &Config) -> Self {
-        let mut all = Self { headers: vec!["authorization".into()], ..Self::default() };
+        let mut headers = vec!["authorization"];
+        let (mut cookies, mut parameters) = (Vec::new(), Vec::new());
         for place in config.issuers.iter().flat_map(|issuer| &issuer.from) {
-            let (list, name) = match place {
-                TokenPlace::Bearer => continue,
-                TokenPlace::Header(name) => (&mut all.headers, name),
-                TokenPlace::Cookie(name) => (&mut all.cookies, name),
-                TokenPlace::Query(name) => (&mut all.parameters, name),
-            };
-            if !list.contains(name) {
-                list.push(name.clone());
+            match place {
+                TokenPlace::Bearer => {}
+                TokenPlace::Header(name) => headers.push(name),
+                TokenPlace::Cookie(name) => cookies.push(name.clone()),
+                TokenPlace::Query(name) => parameters.push(name.clone()),
             }
         }
-        all
+        Self { headers: FieldNames::new(headers), cookies, parameters }
     }
 }
 

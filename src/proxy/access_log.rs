@@ -35,6 +35,7 @@ pub(in crate::proxy) struct Record {
     pub(in crate::proxy) decided: Option<Instant>,
     pub(in crate::proxy) upstream: Option<Duration>,
     logged: bool,
+    counted: bool,
 }
 
 impl Record {
@@ -57,6 +58,7 @@ impl Record {
             decided: None,
             upstream: None,
             logged,
+            counted: false,
         }
     }
 
@@ -120,22 +122,26 @@ impl Record {
         }
     }
 
-    /// Ends it: counts, and writes the line. `status` 0 says that no answer was sent.
-    pub(in crate::proxy) fn end(self, status: u16) {
-        let took = self.started.elapsed();
-        if let Some(view) = &self.view {
-            let metrics = self.metrics(view);
-            metrics.request(&self.method, status, took.as_secs_f64());
-            if let Some(decision) = self.decision {
-                let decided = match decision {
-                    Decision::Allow => None,
-                    Decision::Refuse | Decision::ShadowRefuse => self.reason,
-                };
-                metrics.decision(&self.issuer, decision, decided);
-            }
+    /// Counts it, once. An answer of our own is counted before it is sent: whoever has read it finds it counted.
+    pub(in crate::proxy) fn count(&mut self, status: u16) {
+        let counted = std::mem::replace(&mut self.counted, true);
+        let Some(view) = self.view.as_ref().filter(|_| !counted) else { return };
+        let metrics = self.metrics(view);
+        metrics.request(&self.method, status, self.started.elapsed().as_secs_f64());
+        if let Some(decision) = self.decision {
+            let decided = match decision {
+                Decision::Allow => None,
+                Decision::Refuse | Decision::ShadowRefuse => self.reason,
+            };
+            metrics.decision(&self.issuer, decision, decided);
         }
+    }
+
+    /// Ends it: counts, and writes the line. `status` 0 says that no answer was sent.
+    pub(in crate::proxy) fn end(mut self, status: u16) {
+        self.count(status);
         if self.logged {
-            self.write(status, took);
+            self.write(status, self.started.elapsed());
         }
     }
 

@@ -41,6 +41,8 @@ pub(in crate::proxy) struct Balancer {
     upstream: Arc<Upstream>,
     choice: Choice,
     in_flight: DashMap<SocketAddr, Arc<AtomicUsize>>,
+    /// What the addresses are called in the configuration.
+    names: Arc<DashMap<SocketAddr, Peer>>,
     resolved: watch::Receiver<bool>,
     task: Option<AbortHandle>,
 }
@@ -86,6 +88,7 @@ impl Balancers {
 
 impl Balancer {
     fn new(upstream: &Arc<Upstream>, runtime: &Handle) -> Self {
+        let names = Arc::new(DashMap::new());
         // Names take a look-up; until the first has succeeded there is nothing to choose from.
         let (found, resolved) =
             watch::channel(upstream.peers.iter().all(|peer| literal(Some(peer)).is_some()));
@@ -94,16 +97,16 @@ impl Balancer {
                 ([_], None, Some(address)) => (Choice::Only(address), None),
                 _ => match upstream.balance {
                     Balance::RoundRobin | Balance::LeastRequests => {
-                        let (balancer, task) = start::<RoundRobin>(upstream, runtime, found);
+                        let (balancer, task) = start::<RoundRobin>(upstream, runtime, found, &names);
                         (Choice::RoundRobin(balancer), Some(task))
                     }
                     Balance::ConsistentHash => {
-                        let (balancer, task) = start::<KetamaHashing>(upstream, runtime, found);
+                        let (balancer, task) = start::<KetamaHashing>(upstream, runtime, found, &names);
                         (Choice::ConsistentHash(balancer), Some(task))
                     }
                 },
             };
-        Self { upstream: Arc::clone(upstream), choice, in_flight: DashMap::new(), resolved, task }
+        Self { upstream: Arc::clone(upstream), choice, in_flight: DashMap::new(), names, resolved, task }
     }
 
     /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
@@ -128,6 +131,14 @@ impl Balancer {
         let busy = self.busy(address);
         busy.fetch_add(1, Ordering::Relaxed);
         Some(Chosen { address, busy: Some(busy) })
+    }
+
+    /// What the peer at this address is called in the configuration, as a `Host` value.
+    pub(in crate::proxy) fn name_of(&self, address: SocketAddr) -> String {
+        let named = self.names.get(&address).map(|peer| peer.to_string());
+        let only =
+            || self.upstream.peers.first().filter(|_| self.upstream.peers.len() == 1).map(Peer::to_string);
+        named.or_else(only).unwrap_or_else(|| address.to_string())
     }
 
     /// Whether this is the choice among the peers of `upstream`, as it is configured.
@@ -169,12 +180,14 @@ fn start<S>(
     upstream: &Arc<Upstream>,
     runtime: &Handle,
     found: watch::Sender<bool>,
+    names: &Arc<DashMap<SocketAddr, Peer>>,
 ) -> (Arc<LoadBalancer<S>>, AbortHandle)
 where
     S: BackendSelection + Send + Sync + 'static,
     S::Iter: BackendIter,
 {
-    let mut backends = Backends::new(Box::new(Names { peers: upstream.peers.clone() }));
+    let mut backends =
+        Backends::new(Box::new(Names { peers: upstream.peers.clone(), names: Arc::clone(names) }));
     if let Some(health) = &upstream.health {
         backends.set_health_check(Box::new(health_check(upstream, &health.path)));
     }
@@ -237,6 +250,7 @@ fn health_check(upstream: &Upstream, path: &str) -> HttpHealthCheck {
 /// Peers by name or address.
 struct Names {
     peers: Vec<Peer>,
+    names: Arc<DashMap<SocketAddr, Peer>>,
 }
 
 #[async_trait]
@@ -244,21 +258,23 @@ impl ServiceDiscovery for Names {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut backends = BTreeSet::new();
         for peer in &self.peers {
-            match literal(Some(peer)) {
-                Some(address) => backends.extend(backend(address)),
+            let addresses = match literal(Some(peer)) {
+                Some(address) => vec![address],
                 None => {
                     let found = tokio::net::lookup_host((&*peer.host, peer.port)).await;
                     let found = found.map_err(|error| {
-                        pingora_core::Error::because(
-                            pingora_core::ErrorType::ConnectError,
-                            "name look-up",
-                            error,
-                        )
+                        let kind = pingora_core::ErrorType::ConnectError;
+                        pingora_core::Error::because(kind, "name look-up", error)
                     })?;
-                    backends.extend(found.filter_map(backend));
+                    found.collect()
                 }
+            };
+            for address in addresses {
+                self.names.insert(address, peer.clone());
+                backends.extend(backend(address));
             }
         }
+        self.names.retain(|address, _| backends.iter().any(|backend| inet(backend) == Some(*address)));
         Ok((backends, HashMap::new()))
     }
 }

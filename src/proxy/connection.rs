@@ -21,7 +21,8 @@ use crate::proxy::deadline::Deadline;
 use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::refuse::{self, Manner};
-use crate::proxy::worker::Worker;
+use crate::proxy::relay;
+use crate::proxy::worker::{FAREWELL, Worker};
 
 /// How long a connection that is being closed is read, so that the client sees the answer before the reset.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -102,6 +103,10 @@ impl Connection {
     }
 
     async fn one_request(&mut self) -> Next {
+        // Some clients end a body with one CRLF too many (RFC 9112 section 2.2): that is no beginning of a head.
+        if self.served > 0 && self.input.filled() == b"\r\n" {
+            self.input.consume(2);
+        }
         if self.input.is_empty() && !self.await_request().await {
             return Next::Close;
         }
@@ -128,13 +133,14 @@ impl Connection {
 
     /// Waits for the first octet of a request, holding no buffer. `false`: none will come.
     async fn await_request(&mut self) -> bool {
-        if self.worker.draining.get() {
-            return false;
-        }
-        let until = from_now(self.worker.limits().idle_time);
-        self.idle.set(true);
-        let readable =
-            self.deadline.within(until, poll_fn(|context| self.stream.poll_read_ready(context))).await;
+        // A request that was on its way when draining began is served still.
+        let draining = self.worker.draining.get();
+        let wait = if draining { FAREWELL } else { self.worker.limits().idle_time };
+        self.idle.set(!draining);
+        let readable = self
+            .deadline
+            .within(from_now(wait), poll_fn(|context| self.stream.poll_read_ready(context)))
+            .await;
         self.idle.set(false);
         if !matches!(readable, Ok(Ok(()))) {
             return false;
@@ -177,6 +183,7 @@ impl Connection {
         record.read(snapshot.generation, self.worker.view(&snapshot));
         drop(snapshot);
         record.refused(&denial.clone().into());
+        record.count(denial.reason.status());
         self.out.clear();
         refuse::respond(&mut self.out, &denial, &record.id, &[], Manner { to_head: false, close: true });
         let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
@@ -202,6 +209,7 @@ impl Connection {
             }
             Judged::Preflight(answer) => {
                 record.preflight(&answer.route);
+                record.count(200);
                 let (close, mut body) = self.unread_body();
                 refuse::preflight(&mut self.out, &answer, close);
                 (200, self.send_and_drain(&mut body, close).await)
@@ -225,14 +233,14 @@ impl Connection {
     }
 
     /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
-    async fn refuse(&mut self, denial: &Denial, record: &Record) -> (u16, Next) {
+    async fn refuse(&mut self, denial: &Denial, record: &mut Record) -> (u16, Next) {
         let (close, mut body) = self.unread_body();
         self.write_refusal(denial, record, close);
         (denial.reason.status(), self.send_and_drain(&mut body, close).await)
     }
 
     /// Sends a refusal after the way upstream failed.
-    async fn fail(&mut self, denial: &Denial, record: &Record, close: bool) -> (u16, Next) {
+    async fn fail(&mut self, denial: &Denial, record: &mut Record, close: bool) -> (u16, Next) {
         self.write_refusal(denial, record, close);
         let next = match (self.send_out().await, close) {
             (Err(_), _) => Next::Abort,
@@ -242,7 +250,8 @@ impl Connection {
         (denial.reason.status(), next)
     }
 
-    fn write_refusal(&mut self, denial: &Denial, record: &Record, close: bool) {
+    fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) {
+        record.count(denial.reason.status());
         self.out.clear();
         refuse::respond(
             &mut self.out,
@@ -334,6 +343,12 @@ impl Connection {
         }
         self.out.clear();
         Ok(())
+    }
+
+    /// Sends an interim answer, within `write_stall`.
+    pub(in crate::proxy) async fn send_interim(&mut self, answer: &[u8]) -> io::Result<()> {
+        let stall = self.worker.limits().write_stall;
+        relay::send(&mut self.stream, answer, &[], stall, &mut self.deadline).await
     }
 
     /// Ends the connection so that the answer arrives: says that nothing more is sent, then reads what the

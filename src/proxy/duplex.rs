@@ -1,9 +1,12 @@
 //! A request whose body is still arriving while it is sent, and perhaps while it is answered.
 
-use std::pin::pin;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::gate::grant::Grant;
@@ -27,11 +30,7 @@ pub(in crate::proxy) async fn stream(
     mut body: BodyReader,
     (view, record): (&UpstreamView, &mut Record),
 ) -> Forwarded {
-    // Only now: the decision has been made, and the body is wanted (RFC 9110 section 10.1.1).
-    if connection.head.expects_continue
-        && connection.input.is_empty()
-        && connection.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err()
-    {
+    if invite_body(connection).await.is_err() {
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
@@ -44,21 +43,23 @@ pub(in crate::proxy) async fn stream(
     let ended = 'both: {
         let (mut from_client, mut to_client) = stream.split();
         let (mut from_upstream, mut to_upstream) = link.stream.split();
-        // `Some(whole)` once the body's way has ended.
-        let mut pumped = None;
+        // Whether the body has got across whole, and whether its way has ended before that.
+        let (done, mut broken) = (Cell::new(false), false);
         let sink = Sink { to: &mut to_upstream, stall: timeout, framing: head.framing, out };
-        let mut pump =
-            pin!(relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline));
+        let pump =
+            relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
+        let mut pump = pin!(pump);
         let mut until = None;
         let answered = loop {
             tokio::select! {
                 biased;
-                ended = &mut pump, if pumped.is_none() => {
-                    if let Err(Lost::Source(fault)) = ended {
-                        break Err(Failure::Client(fault));
-                    }
+                lost = &mut pump, if !broken => match lost {
+                    Lost::Source(fault) => break Err(Failure::Client(fault)),
                     // An upstream that stopped reading may have answered all the same.
-                    pumped = Some(ended.is_ok());
+                    Lost::Sink => (broken, until) = (true, Some(from_now(timeout))),
+                },
+                // The pump was asked just before: what it has done since counts now.
+                () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
                     until = Some(from_now(timeout));
                 }
                 read = read_head(&mut from_upstream, &mut answer, answer_head, *to_head) => break read,
@@ -71,12 +72,8 @@ pub(in crate::proxy) async fn stream(
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
 
-        let manner = Manner {
-            http10: head.http10,
-            last: last || pumped != Some(true),
-            own_cors: grant.cors().is_some(),
-            cors,
-        };
+        let manner =
+            Manner { http10: head.http10, last: last || !done.get(), own_cors: grant.cors().is_some(), cors };
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
@@ -91,27 +88,44 @@ pub(in crate::proxy) async fn stream(
             };
             let relaying =
                 relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, until_close);
-            let mut relaying = pin!(relaying);
-            loop {
-                tokio::select! {
-                    biased;
-                    ended = &mut relaying => break ended,
-                    ended = &mut pump, if pumped.is_none() => match ended {
-                        Err(Lost::Source(_)) => break Err(Lost::Sink),
-                        ended => pumped = Some(ended.is_ok()),
-                    },
-                }
-            }
+            beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);
-        Ok((relayed.is_ok(), pumped == Some(true), close))
+        Ok((relayed.is_ok(), done.get(), close))
     };
     let status = answer_head.status;
     match ended {
-        Ok((whole, pumped, close)) => {
-            finish(connection, link, answer, whole && pumped);
+        Ok((whole, sent, close)) => {
+            finish(connection, link, answer, whole && sent);
             Forwarded::Answered(status, next(whole, close))
         }
         Err(failure) => failed(failure, Forwarded::Broken),
+    }
+}
+
+/// Says that the body is wanted, to a client that waits to hear it (RFC 9110 section 10.1.1): only now, after the
+/// decision.
+async fn invite_body(connection: &mut Connection) -> io::Result<()> {
+    if connection.head.expects_continue && connection.input.is_empty() {
+        connection.send_interim(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    Ok(())
+}
+
+/// Relays the answer while the body is pumped, or the client watched, beside it.
+async fn beside(
+    mut relaying: Pin<&mut impl Future<Output = Result<(), Lost>>>,
+    mut pump: Pin<&mut impl Future<Output = Lost>>,
+    mut broken: bool,
+) -> Result<(), Lost> {
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut relaying => return ended,
+            lost = &mut pump, if !broken => match lost {
+                Lost::Source(_) => return Err(Lost::Sink),
+                Lost::Sink => broken = true,
+            },
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! One request and its answer over one upstream connection.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
 use smallvec::SmallVec;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::AsyncRead;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
@@ -85,11 +85,13 @@ pub(in crate::proxy) async fn send_whole(
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
-    let Connection { stream, deadline, out, answer_head, to_head, .. } = connection;
-    if relay::send(&mut link.stream, out, &[], timeout, deadline).await.is_err() {
-        return Err(Failure::Ended);
+    let Connection { stream, deadline, input, out, answer_head, to_head, .. } = connection;
+    match relay::send(&mut link.stream, out, &[], timeout, deadline).await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(timed_out()),
+        // A peer that stopped reading may have answered all the same: what it said is read below.
+        Ok(()) | Err(_) => {}
     }
-    let mut gone = pin!(client_gone(stream));
+    let mut gone = pin!(relay::gone(stream, input));
     let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
     let either = poll_fn(|context| {
         if let Poll::Ready(read) = reading.as_mut().poll(context) {
@@ -138,17 +140,6 @@ pub(in crate::proxy) async fn read_head(
     }
 }
 
-/// Resolves when the client has gone; never, once it has sent more.
-async fn client_gone(stream: &mut TcpStream) {
-    let ended = poll_fn(|context| {
-        let mut octet = [0; 1];
-        stream.poll_peek(context, &mut ReadBuf::new(&mut octet)).map(|peeked| !matches!(peeked, Ok(1..)))
-    });
-    if !ended.await {
-        std::future::pending().await
-    }
-}
-
 /// Sends the answer to a request that is all sent.
 pub(in crate::proxy) async fn give_back(
     connection: &mut Connection,
@@ -157,7 +148,7 @@ pub(in crate::proxy) async fn give_back(
     mut answer: Buffer,
 ) -> Forwarded {
     let last = connection.is_last();
-    let Connection { worker, stream, deadline, out, head, answer_head, cors, .. } = connection;
+    let Connection { worker, stream, deadline, input, out, head, answer_head, cors, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
     let (framing, close) = manner.write(out, &answer, answer_head);
@@ -170,22 +161,11 @@ pub(in crate::proxy) async fn give_back(
     let relayed = {
         let mut relaying =
             pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, until_close));
-        let mut watching = true;
-        poll_fn(|context| {
-            if let Poll::Ready(relayed) = relaying.as_mut().poll(context) {
-                return Poll::Ready(relayed);
-            }
-            let mut octet = [0; 1];
-            if watching
-                && let Poll::Ready(peeked) = from_client.poll_peek(context, &mut ReadBuf::new(&mut octet))
-            {
-                // More of the client's is the next request; its end is that of the way back.
-                if !matches!(peeked, Ok(1..)) {
-                    return Poll::Ready(Err(Lost::Sink));
-                }
-                watching = false;
-            }
-            Poll::Pending
+        let mut gone = pin!(relay::gone(&mut from_client, input));
+        poll_fn(|context| match relaying.as_mut().poll(context) {
+            Poll::Ready(relayed) => Poll::Ready(relayed),
+            // The client's end is that of the way back.
+            Poll::Pending => gone.as_mut().poll(context).map(|()| Err(Lost::Sink)),
         })
         .await
     };

@@ -51,9 +51,7 @@ pub(in crate::proxy) async fn forward(
         Err(what) => return Forwarded::Broken(Denial::new(Reason::MalformedRequest, what)),
     };
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
-    let Some(view) = upstream_view(connection, grant) else {
-        return fail(Denial::new(Reason::Internal, "a grant without an upstream"));
-    };
+    let view = upstream_view(connection, grant);
     let key = match grant.upstream().balance {
         Balance::ConsistentHash => balance_key(grant, connection.client.ip()),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
@@ -65,7 +63,7 @@ pub(in crate::proxy) async fn forward(
             Err(denial) => return fail(denial),
         };
         if grant.upstream().host == UpstreamHost::Upstream {
-            name_host(&mut connection.out, link.chosen.address);
+            name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
         if !whole {
             return duplex::stream(connection, grant, link, body, (&view, record)).await;
@@ -83,7 +81,9 @@ pub(in crate::proxy) async fn forward(
         match failure {
             // The peer had closed a waiting connection; it may have acted on the request all the same.
             Failure::Ended if idempotent && link.reused && !again => again = true,
-            failure => return failed(failure, fail),
+            failure @ (Failure::Ended | Failure::Client(_) | Failure::Denied(_)) => {
+                return failed(failure, fail);
+            }
         }
     }
 }
@@ -141,15 +141,15 @@ fn take_whole(connection: &mut Connection, body: &mut BodyReader) -> Result<bool
     }
 }
 
-fn upstream_view(connection: &Connection, grant: &Grant) -> Option<Rc<UpstreamView>> {
+fn upstream_view(connection: &Connection, grant: &Grant) -> Rc<UpstreamView> {
     let snapshot = connection.worker.shared.parts.reader.load();
     let view = connection.worker.view(&snapshot);
-    let found = view.upstream(grant.route().upstream_index)?;
     // A table published since the decision may have other upstreams: the grant's own is what counts.
-    if found.balancer.is_for(grant.upstream()) {
-        return Some(Rc::clone(found));
+    let found = view.upstream(grant.route().upstream_index);
+    if let Some(found) = found.filter(|found| found.balancer.is_for(grant.upstream())) {
+        return Rc::clone(found);
     }
     let shared = &connection.worker.shared;
     let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
-    Some(Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream()), metrics }))
+    Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream()), metrics })
 }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::config::UpstreamHost;
+use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::{self, Decision, Field, Request};
-use crate::http1::head::{RequestHead, octets, text};
+use crate::http1::head::{Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
 use crate::path::{self, Path};
+use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
 use crate::proxy::worker::{Worker, now};
@@ -86,6 +87,8 @@ fn decide_once(
     let fields: SmallVec<[Field<'_>; 32]> = head
         .lines
         .iter()
+        // What is not forwarded is not judged by: nobody could tell the one from the other afterwards.
+        .filter(|line| !matches!(line.known, Known::HopByHop | Known::Forwarding | Known::Via))
         .map(|line| Field { name: text(buffer, &line.name), value: octets(buffer, &line.value) })
         .collect();
     let host = lower(text(buffer, &head.host));
@@ -127,21 +130,28 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
         UpstreamHost::Upstream => Cow::Borrowed(authority),
         UpstreamHost::Literal(host) => Cow::Borrowed(&**host),
     };
-    let query = request
-        .query
-        .map(|query| if keep { Cow::Borrowed(query) } else { without(query, &places.parameters) });
-    let cookies =
-        if keep || places.cookies.is_empty() { Vec::new() } else { other_cookies(request, &places.cookies) };
+    // A query ends in logs and histories: a token in it goes no further, `keep` or not.
+    let query = request.query.map(|query| without(query, &places.parameters));
+    // `keep` is for the credential that was verified: one that this route does not look at says nothing.
+    let kept = |place: &TokenPlace| keep && grant.route().places.contains(place);
+    let stripped: SmallVec<[&str; 4]> = places
+        .cookies
+        .iter()
+        .map(|name| &**name)
+        .filter(|name| !kept(&TokenPlace::Cookie((*name).into())))
+        .collect();
+    let cookies = if stripped.is_empty() { Vec::new() } else { other_cookies(request, &stripped) };
     let mut add: SmallVec<[(&str, &[u8]); 8]> =
         grant.headers().iter().map(|(name, value)| (&**name, value.as_bytes())).collect();
     add.extend(cookies.iter().map(|value| ("cookie", value.as_slice())));
+    let keeps = |name: &str| match name.eq_ignore_ascii_case("authorization") {
+        true => keep,
+        false => kept(&TokenPlace::Header(name.to_ascii_lowercase().into())),
+    };
     let drop = |name: &str, value: &[u8]| {
-        let credential = !keep
-            && (places.headers.iter().any(|header| name.eq_ignore_ascii_case(header))
-                || (!places.cookies.is_empty()
-                    && name.eq_ignore_ascii_case("cookie")
-                    && has_cookie(value, &places.cookies)));
-        credential || identity.contains(name)
+        identity.contains(name)
+            || (places.headers.contains(name) && !keeps(name))
+            || (!stripped.is_empty() && name.eq_ignore_ascii_case("cookie") && has_cookie(value, &stripped))
     };
     write::request_head(
         out,
@@ -207,12 +217,13 @@ fn lower(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// A query without these parameters.
+/// A query without these parameters, however an upstream may spell their names: escaped, or after a `;`.
 fn without<'q>(query: &'q str, parameters: &[Box<str>]) -> Cow<'q, str> {
-    let is_credential = |pair: &str| {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        parameters.iter().any(|parameter| &**parameter == name)
+    let named = |pair: &str| {
+        let name = condition::decoded(pair.split_once('=').map_or(pair, |(name, _)| name));
+        parameters.iter().any(|parameter| **parameter == name)
     };
+    let is_credential = |pair: &str| pair.split(';').any(named);
     if parameters.is_empty() || !query.split('&').any(is_credential) {
         return Cow::Borrowed(query);
     }
@@ -220,17 +231,17 @@ fn without<'q>(query: &'q str, parameters: &[Box<str>]) -> Cow<'q, str> {
     Cow::Owned(kept.join("&"))
 }
 
-fn has_cookie(value: &[u8], names: &[Box<str>]) -> bool {
+fn has_cookie(value: &[u8], names: &[&str]) -> bool {
     value.split(|octet| *octet == b';').any(|pair| is_cookie(pair, names))
 }
 
-fn is_cookie(pair: &[u8], names: &[Box<str>]) -> bool {
+fn is_cookie(pair: &[u8], names: &[&str]) -> bool {
     let name = pair.split(|octet| *octet == b'=').next().unwrap_or_default().trim_ascii();
     names.iter().any(|known| known.as_bytes() == name)
 }
 
 /// What is left of the `Cookie` lines that held a credential.
-fn other_cookies(request: &Request<'_>, names: &[Box<str>]) -> Vec<Vec<u8>> {
+fn other_cookies(request: &Request<'_>, names: &[&str]) -> Vec<Vec<u8>> {
     let lines = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
     lines
         .filter(|field| has_cookie(field.value, names))

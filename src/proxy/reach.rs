@@ -64,7 +64,7 @@ pub(in crate::proxy) async fn reach(
 }
 
 /// Writes the peer's name over the `Host` line, which is the first.
-pub(in crate::proxy) fn name_host(out: &mut Vec<u8>, peer: SocketAddr) {
+pub(in crate::proxy) fn name_host(out: &mut Vec<u8>, peer: &str) {
     let find = |from: usize, what: &[u8]| {
         out[from..]
             .windows(what.len())
@@ -73,5 +73,5 @@ pub(in crate::proxy) fn name_host(out: &mut Vec<u8>, peer: SocketAddr) {
     };
     let Some(start) = find(0, b"\r\nhost: ").map(|at| at + 8) else { return };
     let Some(end) = find(start, b"\r\n") else { return };
-    out.splice(start..end, peer.to_string().into_bytes());
+    out.splice(start..end, peer.bytes());
 }

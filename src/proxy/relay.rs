@@ -1,5 +1,6 @@
 //! Bodies on their way, both directions: read a piece, write it, hold nothing else.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
@@ -92,7 +93,8 @@ impl Pace {
     }
 }
 
-/// Sends a client's body upstream, after what `sink.out` holds.
+/// Sends a client's body upstream, after what `sink.out` holds, and says so in `done`. Then it watches for the
+/// client's end, taking what it sends ahead into `input`: it never resolves but with a fault.
 pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     input: &mut Buffer,
@@ -100,13 +102,32 @@ pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     mut sink: Sink<'_, W>,
     pace: &mut Pace,
     deadline: &mut Deadline,
-) -> Result<(), Lost> {
+    done: &Cell<bool>,
+) -> Lost {
     loop {
-        if sink.pass(input, body, deadline).await? {
-            return Ok(());
+        match sink.pass(input, body, deadline).await {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(lost) => return lost,
         }
-        pace.fill(deadline, input, from).await.map_err(Lost::Source)?;
+        if let Err(fault) = pace.fill(deadline, input, from).await {
+            return Lost::Source(fault);
+        }
     }
+    done.set(true);
+    gone(from, input).await;
+    Lost::Source(Fault::Gone)
+}
+
+/// Resolves when the client has gone. What it sends ahead is taken into `input` as far as there is room: past that
+/// its end would not be seen before the octets in front of it are.
+pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &mut Buffer) {
+    while !input.is_full(ROOM) {
+        if !matches!(input.fill(from, ROOM).await, Ok(1..)) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Sends an upstream's body to the client, after what `sink.out` holds. Nothing bounds the wait for an upstream

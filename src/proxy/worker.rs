@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
@@ -14,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::config::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
@@ -36,6 +39,12 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a client may be silent before the kernel asks whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How long idle connections are kept once draining has begun.
+pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -62,6 +71,9 @@ pub(in crate::proxy) struct Place {
     address: IpAddr,
 }
 
+/// An open connection: whether it waits for a request, and how to end it.
+type Open = (Rc<Cell<bool>>, AbortHandle);
+
 /// One worker's own.
 pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) shared: Arc<Shared>,
@@ -75,7 +87,7 @@ pub(in crate::proxy) struct Worker {
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
     verify: [VerifyMetrics; Algorithm::ALL.len()],
-    open: RefCell<HashMap<u64, (Rc<Cell<bool>>, AbortHandle)>>,
+    open: RefCell<HashMap<u64, Open>>,
     next_connection: Cell<u64>,
 }
 
@@ -182,22 +194,21 @@ impl Worker {
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| tokio::task::spawn_local(Rc::clone(self).accept(address, listener)))
+            .map(|(address, listener)| {
+                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
+            })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         tokio::select! {
             _ = drain.wait_for(|drain| *drain) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        for task in &accepting {
-            task.abort();
-        }
+        self.draining.set(true);
         for task in accepting {
-            // Aborted: its end is what is waited for, so that the listener is closed.
+            task.abort();
+            // Its end is what is waited for, so that the listener is closed.
             let _ = task.await;
         }
-        self.draining.set(true);
-        self.close_idle();
         let grace = self.shared.parts.shutdown_grace;
         tokio::select! {
             _ = tokio::time::timeout(grace, self.all_closed()) => {}
@@ -206,16 +217,30 @@ impl Worker {
         sweeper.abort();
     }
 
-    async fn accept(self: Rc<Self>, address: SocketAddr, listener: TcpListener) {
+    async fn accept(
+        self: Rc<Self>,
+        address: SocketAddr,
+        listener: TcpListener,
+        mut drain: watch::Receiver<bool>,
+    ) {
         let gauge = self.shared.parts.metrics.connections(address);
         loop {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                _ = drain.wait_for(|drain| *drain) => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer, &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             }
+        }
+        // Whoever was let into the queue is served, not reset.
+        while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
+            self.admit(stream, peer, &gauge);
         }
     }
 
@@ -229,7 +254,8 @@ impl Worker {
         let _ = stream.set_nodelay(true);
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        let idle = Rc::new(Cell::new(true));
+        let idle = Rc::new(Cell::new(false));
+        keep_alive(&stream);
         let connection = Connection::new(Rc::clone(self), stream, peer, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
@@ -251,9 +277,13 @@ impl Worker {
 
     async fn all_closed(&self) {
         let mut look = tokio::time::interval(Duration::from_millis(10));
+        // A client that has not heard yet may be sending its next request: it is served, and told to go.
+        let farewell = Instant::now() + FAREWELL;
         while !self.open.borrow().is_empty() {
             look.tick().await;
-            self.close_idle();
+            if Instant::now() >= farewell {
+                self.close_idle();
+            }
         }
     }
 
@@ -346,6 +376,20 @@ impl View {
     /// The upstream at this index of the configuration.
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
+    }
+}
+
+/// Has the kernel ask after a client that is silent: one whose machine is gone never says so.
+fn keep_alive(stream: &TcpStream) {
+    let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
+    // A socket that refuses the option is closed already, and the first read says so.
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&often);
+}
+
+fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }
 

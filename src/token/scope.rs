@@ -183,6 +183,11 @@ impl Granted {
         Self { literals: literals.into(), patterns }
     }
 
+    /// About how many octets of memory it holds.
+    pub fn footprint(&self) -> usize {
+        self.literals.len() + self.patterns.iter().map(Automaton::footprint).sum::<usize>()
+    }
+
     /// Does any granted scope cover this literal one?
     pub fn covers(&self, literal: &str) -> bool {
         is_scope_token(literal)

@@ -266,9 +266,9 @@ fn k10_the_mode_of_a_secret_file_matters() {
     for (mode, code, word) in [
         (0o600, 0, ""),
         (0o640, 0, ""),
-        (0o644, 0, "read by everybody"),
-        (0o666, 78, "written by everybody"),
-        (0o602, 78, "written by everybody"),
+        (0o644, 0, "world-readable"),
+        (0o666, 78, "world-writable"),
+        (0o602, 78, "world-writable"),
     ] {
         let directory = directory(|setup| {
             let issuer = Issuer::start();

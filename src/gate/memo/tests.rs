@@ -24,10 +24,16 @@ fn r2_tokens_that_share_all_but_one_octet_have_their_own_fingerprints() {
 fn a_bad_verdict_dies_with_the_epoch_it_was_made_under() {
     let mut memo = Memo::new([1; 16], 1 << 20);
     let token = memo.fingerprint("x.y.z");
-    assert!(matches!(memo.find(token, |_, _| true), Remembered::Unknown));
+    assert!(matches!(memo.find(token, |_, _| true, |_| Some(0)), Remembered::Unknown));
     memo.remember_bad(token, 5, Reason::BadSignature);
-    assert!(matches!(memo.find(token, |_, epoch| epoch == 5), Remembered::Bad(Reason::BadSignature)));
-    assert!(matches!(memo.find(token, |_, epoch| epoch == 6), Remembered::Unknown));
+    assert!(matches!(
+        memo.find(token, |_, _| true, |epoch| (epoch == 5).then_some(3)),
+        Remembered::Bad(Reason::BadSignature, Some(3))
+    ));
+    assert!(matches!(memo.find(token, |_, _| true, |epoch| (epoch == 6).then_some(3)), Remembered::Unknown));
     memo.remember_bad(token, 0, Reason::MalformedToken);
-    assert!(matches!(memo.find(token, |_, _| false), Remembered::Bad(Reason::MalformedToken)));
+    assert!(matches!(
+        memo.find(token, |_, _| false, |_| None),
+        Remembered::Bad(Reason::MalformedToken, None)
+    ));
 }

@@ -10,8 +10,8 @@ fn check(source: &str, expected: Result<(), Failed>) {
         method: "POST",
         path: "/orders/7",
         parameters: &[("id", "7")],
-        query: "x=1&x=2&name=a%20b+c&flag",
-        headers: &[("X-Tenant", b"acme"), ("X-Many", b"1"), ("x-many", b"2")],
+        query: "x=1&twice=1&twice=2&name=a%20b+c&flag",
+        headers: &[("X-Tenant", b"acme"), ("X-Many", b"1"), ("x_many", b"2")],
         peer: "127.0.0.1",
         now: 1_700_000_000,
     };
@@ -31,6 +31,7 @@ fn an_expression_that_cannot_be_evaluated_refuses() {
         "claims.tid",
         "claims.level + 1",
         "claims.tid < 3",
+        "request.query.twice == '1'",
     ] {
         check(source, Err(Failed::Error("")));
     }

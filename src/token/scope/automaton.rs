@@ -12,6 +12,18 @@ pub struct Automaton {
     states: Vec<State>,
 }
 
+impl Automaton {
+    /// About how many octets of memory it holds.
+    pub(super) fn footprint(&self) -> usize {
+        let state = |state: &State| {
+            size_of::<State>()
+                + state.steps.capacity() * size_of::<(Class, usize)>()
+                + state.free.capacity() * size_of::<usize>()
+        };
+        size_of::<Self>() + self.states.iter().map(state).sum::<usize>()
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct State {
     /// Taken by reading one character.
