@@ -1,6 +1,12 @@
 //! What a change costs the one writer: compiling and publishing routes, keys and revocations.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench, not an interface")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench, not an interface"
+)]
 
 #[path = "scene/core.rs"]
 mod core;
