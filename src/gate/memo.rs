@@ -2,7 +2,8 @@
 //!
 //! Keyed by a keyed 128-bit hash of the *whole* token: a key over the signature alone, or over a prefix, would
 //! let one token answer for another (threats R2). An entry carries the epoch of its issuer's keys, algorithms
-//! and rules and dies with it. It answers steps 5, 7 and 8 of the path only; all others run on every request.
+//! and rules and dies with it. It answers steps 5, 7 and 8 of the path; what it recalls of 10 and 13 holds for as
+//! long as the epoch and the table of routes do. All else runs on every request.
 //!
 //! Good and bad entries live apart: no amount of garbage evicts a good one (threats R3). Good ones are bounded
 //! in octets with an eviction that a scan does not flush; bad ones have a fixed number of places.

@@ -66,7 +66,8 @@ pub(in crate::proxy) async fn forward(
             name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
         if !whole {
-            return duplex::stream(connection, grant, link, body, (&view, record)).await;
+            // Boxed: every connection would else carry the room for this, idle ones too.
+            return Box::pin(duplex::stream(connection, grant, link, body, (&view, record))).await;
         }
         let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
         let failure = match exchange::send_whole(connection, grant, &mut link, &mut answer).await {

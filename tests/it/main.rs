@@ -29,6 +29,7 @@ mod logs;
 mod metrics;
 mod operating;
 mod paths;
+mod regressions;
 mod reload;
 mod revocation;
 mod scene;
