@@ -362,3 +362,31 @@ fn a_shadowed_route_refuses_what_is_no_matter_of_tokens() {
         assert_eq!(scene.refused("/shadow", headers), Some(Reason::MalformedRequest), "{headers:?}");
     }
 }
+
+#[test]
+fn c7_no_clock_makes_a_fault() {
+    let scene = Scene::new();
+    let token = format!("Bearer {}", scene.token(claims(json!({}))));
+    let headers = [Field { name: "Authorization", value: token.as_bytes() }];
+    let request = Request {
+        method: "GET",
+        host: "api.test",
+        path: path::canonical("/orders/1").expect("a path"),
+        query: None,
+        headers: &headers,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    for (now, expected) in [
+        (i64::MIN, Reason::NotYetValid),
+        (-1, Reason::NotYetValid),
+        (0, Reason::NotYetValid),
+        (30, Reason::NotYetValid),
+        (i64::MAX, Reason::Expired),
+    ] {
+        let told = explain(&scene.reader.load(), &request, NumericDate(now));
+        assert!(
+            matches!(told.outcome, Outcome::Refused(refusal) if refusal.denial.reason == expected),
+            "{now}"
+        );
+    }
+}

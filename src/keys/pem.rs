@@ -43,7 +43,7 @@ pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, &'static str> {
 }
 
 /// What a line `name: value` above the first block says: explanatory text, which RFC 7468 section 2 permits there
-/// and asks readers to ignore. Ours are written by [`write`].
+/// and asks readers to ignore. Ours are written by [`write()`].
 pub(crate) fn note<'t>(text: &'t [u8], name: &str) -> Option<&'t str> {
     let lines = str::from_utf8(text).ok()?.lines().map(str::trim);
     let mut above = lines.take_while(|line| !line.starts_with("-----BEGIN "));

@@ -60,8 +60,9 @@ pub(in crate::proxy) async fn judge(
                 evidence.keys = Some((worker.shared.parts.ask_keys)(miss).await)
             }
             Decision::Need(Need::Signature(work)) => match verify(worker, work).await {
-                Some(verdict) => evidence.signature = Some(verdict),
-                None => evidence.overloaded = true,
+                Ok(verdict) => evidence.signature = Some(verdict),
+                Err(denial) if denial.reason == Reason::Overloaded => evidence.overloaded = true,
+                Err(denial) => return Judged::Refuse(denial.into()),
             },
         }
     }
@@ -101,9 +102,7 @@ fn decide_once(
         peer: client,
     };
     let mut memo = worker.memo.borrow_mut();
-    // A fault of ours fails this request and no other, and never lets it through; the process's hook counts it.
-    let decided =
-        catch_unwind(AssertUnwindSafe(|| gate::decide(&snapshot, &mut memo, &request, evidence, now())));
+    let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
     drop(memo);
     worker.count_memo();
     match decided {
@@ -112,8 +111,15 @@ fn decide_once(
             Decision::Allow(grant)
         }
         Ok(decision) => decision,
-        Err(_) => Decision::Refuse(Denial::new(Reason::Internal, "a fault while deciding").into()),
+        Err(denial) => Decision::Refuse(denial.into()),
     }
+}
+
+/// Does what may have a fault of ours in it: a panic fails this request and no other, and never lets it through. The
+/// process's hook counts it.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Denial::new(Reason::Internal, "a fault of the gateway itself"))
 }
 
 /// Writes the head to send upstream: what was matched, without any credential or identity header of the
@@ -173,19 +179,19 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
     );
 }
 
-/// Verifies a signature: `None` when too many wait already. It lets others go first, so that a flood of new
-/// tokens does not hold up those that were verified before.
-async fn verify(worker: &Worker, work: SignatureWork) -> Option<SignatureVerdict> {
+/// Verifies a signature, unless too many wait already. It lets others go first, so that a flood of new tokens does
+/// not hold up those that were verified before.
+async fn verify(worker: &Worker, work: SignatureWork) -> Result<SignatureVerdict, Denial> {
     if worker.signatures.get() >= worker.limits().signatures_in_flight {
-        return None;
+        return Err(Denial::new(Reason::Overloaded, "too many signatures are waiting"));
     }
     worker.signatures.set(worker.signatures.get() + 1);
     let _waiting = Waiting(worker);
     tokio::task::yield_now().await;
     let (algorithm, started) = (work.algorithm(), Instant::now());
-    let verdict = catch_unwind(AssertUnwindSafe(|| work.verify()));
+    let verdict = guarded(|| work.verify());
     worker.verified(algorithm, started.elapsed());
-    verdict.ok()
+    verdict
 }
 
 struct Waiting<'w>(&'w Worker);
@@ -257,3 +263,6 @@ fn other_cookies(request: &Request<'_>, names: &[&str]) -> Vec<Vec<u8>> {
 pub(in crate::proxy) fn from_now(duration: Duration) -> Instant {
     Instant::now() + duration
 }
+
+#[cfg(test)]
+mod tests;

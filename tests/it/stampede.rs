@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::gate::denial::Reason::{KeysUnavailable, UnknownKey};
+use portcullis::gate::denial::Reason::{self, BadSignature, KeysUnavailable, UnknownKey};
 use serde_json::json;
 
 use crate::harness::api::usual;
@@ -39,6 +39,15 @@ fn unknown(issuer: &Issuer) -> Vec<u8> {
 
 /// 5,000 unknown kids from 100 connections; fetches, time, and what good tokens had to wait.
 fn rush(scene: &Scene) -> (usize, Duration, Vec<Duration>) {
+    crowd(scene, &|| unknown(&scene.issuer), &[UnknownKey, KeysUnavailable])
+}
+
+/// The same with any request, which is refused for one of `reasons`.
+fn crowd(
+    scene: &Scene,
+    request: &(dyn Fn() -> Vec<u8> + Sync),
+    reasons: &[Reason],
+) -> (usize, Duration, Vec<Duration>) {
     let before = scene.issuer.fetches();
     let over = AtomicBool::new(false);
     let good = Request::get("/orders/1").bearer(&scene.issuer.mint("orders:read"));
@@ -60,13 +69,10 @@ fn rush(scene: &Scene) -> (usize, Duration, Vec<Duration>) {
                 scope.spawn(|| {
                     let mut connection = scene.gateway.connect();
                     for _ in 0..EACH {
-                        connection.write(&unknown(&scene.issuer));
+                        connection.write(&request());
                         let response = connection.answer();
                         let reason = response.reason();
-                        assert!(
-                            [UnknownKey.code(), KeysUnavailable.code()].contains(&reason.as_str()),
-                            "{response:?}"
-                        );
+                        assert!(reasons.iter().any(|known| known.code() == reason), "{response:?}");
                     }
                 })
             })
@@ -93,13 +99,37 @@ fn k3_a_crowd_of_unknown_kids_makes_one_fetch_a_cooldown() {
     bounded(fetches, elapsed);
     assert!(fetches > 0, "an unknown kid may be new: somebody has to ask");
     assert_eq!(scene.issuer.most_at_once(), 1, "single flight");
-    waits.sort();
-    let p99 = waits[waits.len() * 99 / 100];
+    let p99 = p99(&mut waits);
     eprintln!("{fetches} fetches in {elapsed:?}; p99 of {} good tokens in the crowd: {p99:?}", waits.len());
-    // The figure is for a machine of its own (`benches/end_to_end.rs`); here other tests run beside, and what must
-    // not happen is that somebody waits for the crowd's fetches.
-    assert!(p99 < Duration::from_secs(5), "p99 of good tokens: {p99:?} of {}", waits.len());
     assert_eq!(scene.upstream.count(), waits.len());
+}
+
+fn p99(waits: &mut [Duration]) -> Duration {
+    waits.sort();
+    waits[waits.len() * 99 / 100]
+}
+
+/// Beside a crowd of unknown kids a good token waits at most twice as long as beside a crowd of the same size whose
+/// kid is known: what an unknown one costs more is the gateway's to bear. Other tests run beside this one and take
+/// turns at being in the way: the best of some rounds counts.
+#[test]
+fn k3_a_good_token_waits_no_longer_beside_unknown_kids() {
+    let scene = scene();
+    let known = || {
+        let token = scene.issuer.token().scope("orders:read").set("jti", json!(random_name()));
+        Request::get("/orders/1").bearer(&token.with_signature(&[1; 64])).octets()
+    };
+    let ratio = || {
+        let (_, _, mut beside_known) = crowd(&scene, &known, &[BadSignature]);
+        let (_, _, mut beside_unknown) = rush(&scene);
+        p99(&mut beside_unknown).as_secs_f64() / p99(&mut beside_known).as_secs_f64()
+    };
+    let mut ratios = Vec::new();
+    while ratios.len() < 10 && !ratios.iter().any(|ratio| *ratio <= 2.0) {
+        ratios.push(ratio());
+    }
+    eprintln!("p99 of good tokens beside unknown kids, by that beside known ones: {ratios:.2?}");
+    assert!(ratios.iter().any(|ratio| *ratio <= 2.0), "{ratios:?}");
 }
 
 /// The cooldown is claimed before the fetch and whatever becomes of it: a broken issuer is not asked more often.
