@@ -19,6 +19,8 @@ mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+#[cfg(feature = "external")]
+mod external;
 mod forwarding;
 mod framing;
 mod harness;

@@ -1,0 +1,96 @@
+//! Real servers and real clients: nginx behind the gateway, wrk before it, promtool over its metrics.
+//!
+//! A program that is not there is a failure, never a skip: `.ci/run` installs them.
+
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::api::{Api, assert_refused, usual};
+use crate::harness::client::Request;
+use crate::harness::issuer::Issuer;
+use crate::harness::upstream::Upstream;
+use crate::harness::wait::wait_until;
+use portcullis::gate::denial::Reason::NoCredentials;
+
+/// nginx, serving one file, until dropped.
+struct Nginx {
+    process: Child,
+    directory: tempfile::TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    fn start(body: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let at = directory.path().display();
+        fs::create_dir_all(directory.path().join("html/orders")).expect("a directory");
+        fs::write(directory.path().join("html/orders/1"), body).expect("a file");
+        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {at}/{name};"));
+        let text = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\n\
+             events {{ worker_connections 512; }}\n\
+             http {{ access_log {at}/access.log; {}\n\
+             server {{ listen 127.0.0.1:{port}; root {at}/html; }} }}\n",
+            paths.join(" ")
+        );
+        fs::write(directory.path().join("nginx.conf"), text).expect("a file");
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(directory.path()).arg("-c").arg(directory.path().join("nginx.conf"));
+        let process = command.stdin(Stdio::null()).spawn().expect("nginx is there: .ci/run installs it");
+        wait_until("nginx listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, directory, port }
+    }
+
+    /// Lines of its own log: requests it has served.
+    fn served(&self) -> usize {
+        fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default().lines().count()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _gone_already = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+#[test]
+fn wrk_is_served_by_nginx_through_the_gateway() {
+    let nginx = Nginx::start("{\"id\": 1}");
+    let issuer = Issuer::start();
+    let recording = Upstream::start();
+    let url = format!("http://127.0.0.1:{}", nginx.port);
+    let gateway = usual(&recording).quiet().upstream_as("api", &url).issuer("corp", &issuer).start();
+    assert_refused(&gateway.send(&Request::get("/orders/1")), NoCredentials);
+    assert_eq!(nginx.served(), 0, "I1: nginx heard of a refused request");
+    let target = format!("http://{}/orders/1", gateway.ports.public);
+    let token = format!("Authorization: Bearer {}", issuer.mint("orders:read"));
+    let wrk = Command::new("wrk").args(["-t1", "-c16", "-d2s", "-H", &token, &target]).output();
+    let said = String::from_utf8(wrk.expect("wrk is there: .ci/run installs it").stdout).expect("text");
+    assert!(
+        said.contains("requests in") && !said.contains("Non-2xx") && !said.contains("Socket errors"),
+        "{said}"
+    );
+    wait_until("nginx has logged what it served", || nginx.served() > 100);
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_of_the_metrics() {
+    let api = Api::start();
+    api.allows_token(&api.reader());
+    let metrics = api.gateway.metrics().text;
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut promtool = promtool.expect("promtool is there: .ci/run installs it");
+    promtool.stdin.take().expect("piped").write_all(metrics.as_bytes()).expect("it reads");
+    let ended = promtool.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
