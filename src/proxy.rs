@@ -8,7 +8,9 @@ mod balance;
 mod buffer;
 mod connection;
 mod deadline;
+mod downstream;
 mod duplex;
+mod entrance;
 mod exchange;
 mod forward;
 mod judge;
@@ -17,6 +19,7 @@ mod reach;
 mod refuse;
 mod relay;
 mod request_id;
+mod stream;
 mod worker;
 
 use std::io;

@@ -3,11 +3,9 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::gate::denial::{Advice, Denial, Reason};
@@ -18,10 +16,12 @@ use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::deadline::Deadline;
+use crate::proxy::downstream::Downstream;
 use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::refuse::{self, Manner};
 use crate::proxy::relay;
+use crate::proxy::stream::Stream;
 use crate::proxy::worker::{FAREWELL, Worker};
 
 /// How long a connection that is being closed is read, so that the client sees the answer before the reset.
@@ -30,8 +30,8 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 /// A connection being served.
 pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) worker: Rc<Worker>,
-    pub(in crate::proxy) stream: TcpStream,
-    pub(in crate::proxy) client: SocketAddr,
+    pub(in crate::proxy) stream: Stream,
+    pub(in crate::proxy) downstream: Downstream,
     pub(in crate::proxy) deadline: Deadline,
     pub(in crate::proxy) input: Buffer,
     pub(in crate::proxy) out: Vec<u8>,
@@ -67,14 +67,14 @@ enum Arrival {
 impl Connection {
     pub(in crate::proxy) fn new(
         worker: Rc<Worker>,
-        stream: TcpStream,
-        client: SocketAddr,
+        stream: Stream,
+        downstream: Downstream,
         idle: Rc<Cell<bool>>,
     ) -> Self {
         Self {
             worker,
             stream,
-            client,
+            downstream,
             deadline: Deadline::new(),
             input: Buffer::default(),
             out: Vec::new(),
@@ -95,7 +95,7 @@ impl Connection {
                 Next::Close => return self.close().await,
                 Next::Abort => {
                     // A reset: a client must not take what it has for everything there was.
-                    let _ = self.stream.set_zero_linger();
+                    self.stream.abort();
                     return;
                 }
             }
@@ -118,7 +118,7 @@ impl Connection {
         self.served += 1;
         let worker = Rc::clone(&self.worker);
         let logged = worker.shared.parts.access_log;
-        let mut record = Record::begin(worker.ids.next(), started, self.client.ip(), logged);
+        let mut record = Record::begin(worker.ids.next(), started, self.downstream.address, logged);
         let (status, next) = match arrival {
             Arrival::Refused(denial) => self.refuse_head(denial, &mut record).await,
             Arrival::Head | Arrival::Gone => self.answer(&mut record).await,
@@ -137,10 +137,8 @@ impl Connection {
         let draining = self.worker.draining.get();
         let wait = if draining { FAREWELL } else { self.worker.limits().idle_time };
         self.idle.set(!draining);
-        let readable = self
-            .deadline
-            .within(from_now(wait), poll_fn(|context| self.stream.poll_read_ready(context)))
-            .await;
+        let readable =
+            self.deadline.within(from_now(wait), poll_fn(|context| self.stream.poll_readable(context))).await;
         self.idle.set(false);
         if !matches!(readable, Ok(Ok(()))) {
             return false;
@@ -198,7 +196,7 @@ impl Connection {
         self.cors.clear();
         self.out.clear();
         let worker = Rc::clone(&self.worker);
-        let asked = Asked { head: &self.head, octets: self.input.filled(), client: self.client.ip() };
+        let asked = Asked { head: &self.head, octets: self.input.filled(), downstream: &self.downstream };
         let judged = judge::judge(&worker, asked, &mut self.out, record).await;
         record.decided = Some(Instant::now());
         match judged {

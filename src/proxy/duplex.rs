@@ -20,6 +20,7 @@ use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
 use crate::proxy::relay::{self, Lost, Pace, Sink};
+use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
 /// Sends the request in `connection.out` and the rest of `body`, and the answer back, both at once.
@@ -41,8 +42,9 @@ pub(in crate::proxy) async fn stream(
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
-        let (mut from_client, mut to_client) = stream.split();
-        let (mut from_upstream, mut to_upstream) = link.stream.split();
+        let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
+        let (mut from_client, mut to_client) = client.both();
+        let (mut from_upstream, mut to_upstream) = upstream.both();
         // Whether the body has got across whole, and whether its way has ended before that.
         let (done, mut broken) = (Cell::new(false), false);
         let sink = Sink { to: &mut to_upstream, stall: timeout, framing: head.framing, out };

@@ -20,6 +20,7 @@ use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
 use crate::proxy::relay::{self, Fault, Lost, Sink};
+use crate::proxy::stream::Halves;
 
 /// Interim answers (1xx) taken before the real one.
 const INTERIM: usize = 16;
@@ -156,7 +157,8 @@ pub(in crate::proxy) async fn give_back(
     let mut body = BodyReader::new(answer_head.framing);
     let until_close = answer_head.framing == Framing::UntilClose;
     let stall = worker.limits().write_stall;
-    let (mut from_client, mut to_client) = stream.split();
+    let client = Halves::of(stream);
+    let (mut from_client, mut to_client) = client.both();
     let sink = Sink { to: &mut to_client, stall, framing, out };
     let relayed = {
         let mut relaying =

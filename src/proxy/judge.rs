@@ -20,6 +20,7 @@ use crate::path::{self, Path};
 use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
+use crate::proxy::downstream::Downstream;
 use crate::proxy::worker::{Worker, now};
 
 /// Times a decision is made anew: one for each kind of need, one more for a snapshot that changed meanwhile.
@@ -40,7 +41,7 @@ pub(in crate::proxy) enum Judged {
 pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) head: &'a RequestHead,
     pub(in crate::proxy) octets: &'a [u8],
-    pub(in crate::proxy) client: std::net::IpAddr,
+    pub(in crate::proxy) downstream: &'a Downstream,
 }
 
 /// Decides, doing what the decision needs; a grant's request head is appended to `out`.
@@ -79,7 +80,7 @@ fn decide_once(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Decision {
-    let Asked { head, octets: buffer, client } = asked;
+    let Asked { head, octets: buffer, downstream } = asked;
     let snapshot = worker.shared.parts.reader.load();
     record.read(snapshot.generation, worker.view(&snapshot));
     let Ok(path) = path::canonical(text(buffer, &head.path)) else {
@@ -99,7 +100,7 @@ fn decide_once(
         path,
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
-        peer: client,
+        peer: downstream.address,
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
@@ -125,7 +126,7 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
 /// Writes the head to send upstream: what was matched, without any credential or identity header of the
 /// client's, and with the grant's.
 fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant: &Grant, routes: &Routes) {
-    let Asked { head, octets: buffer, client } = asked;
+    let Asked { head, octets: buffer, downstream } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
@@ -171,8 +172,8 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
             query: query.as_deref(),
             host: &host,
             original_host: authority,
-            client,
-            scheme: "http",
+            client: downstream.address,
+            scheme: downstream.scheme(),
             drop: &drop,
             add: &add,
         },

@@ -2,14 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use crate::proxy::stream::Stream;
 
 /// Connections kept to one peer, a worker.
 const KEPT: usize = 256;
@@ -26,17 +24,17 @@ pub(in crate::proxy) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     since: Instant,
 }
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: SocketAddr) -> Option<TcpStream> {
+    pub(in crate::proxy) fn take(&self, peer: SocketAddr) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(&peer)?;
-        while let Some(Idle { stream, since }) = waiting.pop() {
-            if is_quiet(&stream) && since.elapsed() < KEPT_FOR {
+        while let Some(Idle { mut stream, since }) = waiting.pop() {
+            if stream.is_quiet() && since.elapsed() < KEPT_FOR {
                 return Some(stream);
             }
         }
@@ -44,7 +42,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, stream: TcpStream) {
+    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, stream: Stream) {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.entry(peer).or_default();
         if waiting.len() < KEPT {
@@ -56,22 +54,8 @@ impl Pool {
     pub(in crate::proxy) fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, waiting| {
-            waiting.retain(|idle| is_quiet(&idle.stream) && idle.since.elapsed() < KEPT_FOR);
+            waiting.retain_mut(|idle| idle.stream.is_quiet() && idle.since.elapsed() < KEPT_FOR);
             !waiting.is_empty()
         });
-    }
-}
-
-/// Whether the driver has heard nothing of this connection: no octets, no end. No system call, but where the
-/// last read filled its buffer and left the question open.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    if pin!(stream.readable()).poll(&mut context).is_pending() {
-        return true;
-    }
-    let mut octet = [0; 1];
-    match stream.try_read(&mut octet) {
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
-        Ok(_) => false,
     }
 }

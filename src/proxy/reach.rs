@@ -11,6 +11,7 @@ use crate::proxy::balance::Chosen;
 use crate::proxy::connection::Connection;
 use crate::proxy::deadline::Elapsed;
 use crate::proxy::judge::from_now;
+use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::UpstreamView;
 
 /// Peers that one request tries to reach.
@@ -21,7 +22,7 @@ pub(in crate::proxy) type Tried = SmallVec<[SocketAddr; REACHES]>;
 
 /// A connection to a peer.
 pub(in crate::proxy) struct Link {
-    pub(in crate::proxy) stream: TcpStream,
+    pub(in crate::proxy) stream: Stream,
     pub(in crate::proxy) chosen: Chosen,
     /// It has served a request before, and may be about to be closed.
     pub(in crate::proxy) reused: bool,
@@ -49,9 +50,9 @@ pub(in crate::proxy) async fn reach(
         }
         match connection.deadline.within(from_now(wait), TcpStream::connect(chosen.address)).await {
             Ok(Ok(stream)) => {
-                // A socket that refuses the option is closed already, and the first write says so.
-                let _ = stream.set_nodelay(true);
-                return Ok(Link { stream, chosen, reused: false });
+                let socket = Socket::Tcp(stream);
+                socket.prepare();
+                return Ok(Link { stream: Stream::Plain(socket), chosen, reused: false });
             }
             Ok(Err(_)) => denial = Denial::new(Reason::UpstreamFailed, "the peer refused the connection"),
             Err(Elapsed) => {

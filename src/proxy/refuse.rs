@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use tokio::net::TcpStream;
-
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight::Preflight;
 use crate::proxy::request_id::RequestId;
+use crate::proxy::stream::Socket;
 
 /// Seconds after which a 503 is worth another try.
 const RETRY_AFTER: u32 = 1;
@@ -61,12 +60,12 @@ pub(in crate::proxy) fn preflight(out: &mut Vec<u8>, preflight: &Preflight, clos
 }
 
 /// Tells a client that there is no room for its connection, as far as that takes no waiting.
-pub(in crate::proxy) fn turn_away(stream: &TcpStream, id: &RequestId) {
+pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
     let mut out = Vec::new();
     let denial = Denial::new(Reason::Overloaded, "too many connections");
     respond(&mut out, &denial, id, &[], Manner { to_head: false, close: true });
     // A client that cannot even take this is simply closed.
-    let _ = stream.try_write(&out);
+    let _ = socket.try_write(&out);
 }
 
 fn finish(head: &mut String, lines: &[(&'static str, String)], close: bool) {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -26,9 +26,10 @@ use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, 
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::connection::Connection;
+use crate::proxy::entrance;
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
+use crate::proxy::stream::Socket;
 use crate::proxy::{Parts, refuse};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
@@ -39,9 +40,6 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// How long a client may be silent before the kernel asks whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// How long idle connections are kept once draining has begun.
 pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
@@ -231,7 +229,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, peer, &gauge),
+                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -240,28 +238,24 @@ impl Worker {
         }
         // Whoever was let into the queue is served, not reset.
         while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(stream, peer, &gauge);
+            self.admit(Socket::Tcp(stream), peer.ip(), &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer.ip()) else {
-            refuse::turn_away(&stream, &self.ids.next());
+    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(peer) else {
+            refuse::turn_away(&socket, &self.ids.next());
             return;
         };
-        // Without it the last octets of an answer could wait for an acknowledgement. A socket that refuses the
-        // option is closed already, and the first read says so.
-        let _ = stream.set_nodelay(true);
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        keep_alive(&stream);
-        let connection = Connection::new(Rc::clone(self), stream, peer, Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, peer, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
             let _closed = Closed { worker, gauge, number, _place: place };
-            connection.serve().await;
+            serving.await;
         });
         self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
     }
@@ -377,13 +371,6 @@ impl View {
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
     }
-}
-
-/// Has the kernel ask after a client that is silent: one whose machine is gone never says so.
-fn keep_alive(stream: &TcpStream) {
-    let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
-    // A socket that refuses the option is closed already, and the first read says so.
-    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&often);
 }
 
 fn now_or_never<F: Future>(future: F) -> Option<F::Output> {

@@ -1,0 +1,17 @@
+//! Who is at the other end of a client's connection, and how they came.
+
+use std::net::IpAddr;
+
+/// What is known of a client before its first request.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Downstream {
+    /// Its address: the socket's, or what the PROXY header says.
+    pub(in crate::proxy) address: IpAddr,
+}
+
+impl Downstream {
+    /// `http` or `https`: how the client reached us.
+    pub(in crate::proxy) fn scheme(&self) -> &'static str {
+        "http"
+    }
+}

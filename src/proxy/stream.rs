@@ -1,0 +1,251 @@
+//! A connection's octets, whatever carries them: the one type that both sides of the data plane read and write.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// How long the other side may be silent before the kernel asks whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// A connected socket.
+#[derive(Debug)]
+pub(in crate::proxy) enum Socket {
+    Tcp(TcpStream),
+    #[expect(dead_code, reason = "constructed as soon as listeners and peers may be Unix sockets")]
+    Unix(UnixStream),
+}
+
+/// A connection's octets.
+#[derive(Debug)]
+pub(in crate::proxy) enum Stream {
+    /// As they are on the wire.
+    Plain(Socket),
+}
+
+impl Socket {
+    /// Sets what every socket of ours has: no waiting to fill a packet, and a kernel that asks after a peer that is
+    /// silent. A socket that refuses an option is closed already, and the first read says so.
+    pub(in crate::proxy) fn prepare(&self) {
+        let Self::Tcp(stream) = self else { return };
+        // Without it the last octets of an answer could wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
+        let _ = SockRef::from(stream).set_tcp_keepalive(&often);
+    }
+
+    /// Resolves when a read would not wait.
+    pub(in crate::proxy) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Writes what can be written without waiting.
+    pub(in crate::proxy) fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(octets),
+            Self::Unix(stream) => stream.try_write(octets),
+        }
+    }
+
+    /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
+    fn abort(&self) {
+        match self {
+            Self::Tcp(stream) => {
+                let _ = stream.set_zero_linger();
+            }
+            // Such a socket knows no reset; what was announced and is missing says it.
+            Self::Unix(_) => {}
+        }
+    }
+}
+
+impl Stream {
+    /// Resolves when a read would not wait: no buffer is needed to wait with.
+    pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_readable(context),
+        }
+    }
+
+    /// Whether nothing has been heard: no octets, no end. No system call, but where the last read filled its
+    /// buffer and left the question open.
+    pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
+        let mut octet = [0; 1];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+    }
+
+    /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
+    pub(in crate::proxy) fn abort(&mut self) {
+        match self {
+            Self::Plain(socket) => socket.abort(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, into),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+        }
+    }
+}
+
+/// A stream that two futures of one task use at once, one reading and one writing.
+pub(in crate::proxy) struct Halves<'s>(RefCell<&'s mut Stream>);
+
+/// The reading half.
+pub(in crate::proxy) struct ReadHalf<'h, 's>(&'h Halves<'s>);
+
+/// The writing half.
+pub(in crate::proxy) struct WriteHalf<'h, 's>(&'h Halves<'s>);
+
+impl<'s> Halves<'s> {
+    pub(in crate::proxy) fn of(stream: &'s mut Stream) -> Self {
+        Self(RefCell::new(stream))
+    }
+
+    pub(in crate::proxy) fn both(&self) -> (ReadHalf<'_, 's>, WriteHalf<'_, 's>) {
+        (ReadHalf(self), WriteHalf(self))
+    }
+
+    /// Never held across a wait: a poll borrows and gives back.
+    fn with<T>(&self, poll: impl FnOnce(Pin<&mut Stream>) -> T) -> T {
+        poll(Pin::new(&mut **self.0.borrow_mut()))
+    }
+}
+
+impl AsyncRead for ReadHalf<'_, '_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.with(|stream| stream.poll_read(context, into))
+    }
+}
+
+impl AsyncWrite for WriteHalf<'_, '_> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.with(|stream| stream.poll_write(context, octets))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.with(|stream| stream.poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.0.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.with(|stream| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.with(|stream| stream.poll_shutdown(context))
+    }
+}
