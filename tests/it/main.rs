@@ -40,4 +40,5 @@ mod shutdown;
 mod stampede;
 mod streaming;
 mod tokens;
+mod unix_sockets;
 mod upstream_faults;
