@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
 use tokio::runtime::LocalOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -82,6 +82,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) ids: RequestIds,
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
+    drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
@@ -179,6 +180,7 @@ impl Worker {
             ids: RequestIds::new(u64::from_ne_bytes(random()?)),
             memo: RefCell::new(memo),
             draining: Cell::new(false),
+            drain_begun: Notify::new(),
             signatures: Cell::new(0),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
@@ -208,6 +210,7 @@ impl Worker {
             _ = stop.wait_for(|stop| *stop) => true,
         };
         self.draining.set(true);
+        self.drain_begun.notify_waiters();
         for task in accepting {
             if at_once {
                 task.abort();
@@ -290,6 +293,14 @@ impl Worker {
         loop {
             every.tick().await;
             self.pool.sweep();
+        }
+    }
+
+    /// Resolves when draining has begun.
+    pub(in crate::proxy) async fn drain_begins(&self) {
+        // On one thread nothing comes between the look and the wait.
+        if !self.draining.get() {
+            self.drain_begun.notified().await;
         }
     }
 
