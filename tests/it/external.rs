@@ -1,6 +1,15 @@
-//! Real servers and real clients: nginx behind the gateway, wrk before it, promtool over its metrics.
+//! Programs that nobody here wrote: real servers behind the gateway, real clients and real attackers before it.
 //!
 //! A program that is not there is a failure, never a skip: `.ci/run` installs them.
+
+// mod bypasses;
+// mod clock;
+// mod graphql;
+// mod load;
+mod requests;
+// mod slow_clients;
+mod tools;
+mod watch;
 
 use std::fs;
 use std::io::Write;
