@@ -11,7 +11,7 @@ use crate::harness::client::{Connection, Request};
 use crate::harness::wait::{holds, pause};
 
 /// What two loaded cores may add to any answer: below it a multiple of a quiet gateway's latency means nothing.
-const NOISE: Duration = Duration::from_millis(100);
+const NOISE: Duration = Duration::from_millis(250);
 
 /// A client that asks for `/health` again and again, on one connection, until it is told to end.
 pub struct Watch {
