@@ -8,7 +8,6 @@ mod verdicts;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use crate::external::requests::verdicts::{INVALID_PASSED, VALID_REFUSED};
 use crate::external::tools;
@@ -40,7 +39,7 @@ struct Verdict {
 }
 
 /// The files of a corpus by name, their octets as they go over the wire.
-fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
+pub fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
     let directory: PathBuf = tools::place().join(CORPORA).join(kind);
     let files =
         fs::read_dir(&directory).unwrap_or_else(|error| panic!("{directory:?}: {error}: .ci/run fetches it"));
