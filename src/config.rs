@@ -401,6 +401,10 @@ pub struct Limits {
     pub header_total: usize,
     /// Header lines.
     pub headers: usize,
+    /// Octets of a decoded HTTP/2 field list, 32 added for each field (RFC 9113 section 6.5.2).
+    pub h2_header_list: u32,
+    /// HTTP/2 streams open at once, a connection.
+    pub h2_streams: u32,
     /// Connections open at once.
     pub connections: usize,
     /// Of which from one address.

@@ -13,6 +13,7 @@ mod duplex;
 mod entrance;
 mod exchange;
 mod forward;
+mod h2;
 mod judge;
 mod pool;
 mod reach;

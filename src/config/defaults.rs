@@ -127,6 +127,11 @@ pub const HEADER_LINE: u64 = 16 * KIB;
 pub const HEADER_TOTAL: u64 = 32 * KIB;
 /// `headers`: browsers send about twenty.
 pub const HEADERS: u64 = 100;
+/// `h2_header_list`: a full token fits with all that browsers send; a small compressed head can ask for no more
+/// memory than this.
+pub const H2_HEADER_LIST: u64 = 16 * KIB;
+/// `h2_streams`: a page's worth; each may hold a head and two buffers.
+pub const H2_STREAMS: u64 = 32;
 /// `connections`: 10,000 idle ones are some 100 MiB.
 pub const CONNECTIONS: u64 = 10_000;
 /// `connections_per_address`: an office behind one address, not a flood.

@@ -207,6 +207,8 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.size("header_line", limits.header_line);
     out.size("header_total", limits.header_total);
     out.entry("headers", limits.headers);
+    out.size("h2_header_list", limits.h2_header_list as usize);
+    out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
     out.entry("requests_per_connection", limits.requests_per_connection);

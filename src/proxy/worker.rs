@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use dashmap::DashMap;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -80,6 +80,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) ids: RequestIds,
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
+    drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
@@ -173,6 +174,7 @@ impl Worker {
             ids: RequestIds::new(u64::from_ne_bytes(random()?)),
             memo: RefCell::new(memo),
             draining: Cell::new(false),
+            drain_begun: Notify::new(),
             signatures: Cell::new(0),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
@@ -202,6 +204,7 @@ impl Worker {
             _ = stop.wait_for(|stop| *stop) => {}
         }
         self.draining.set(true);
+        self.drain_begun.notify_waiters();
         for task in accepting {
             task.abort();
             // Its end is what is waited for, so that the listener is closed.
@@ -286,6 +289,14 @@ impl Worker {
         loop {
             every.tick().await;
             self.pool.sweep();
+        }
+    }
+
+    /// Resolves when draining has begun.
+    pub(in crate::proxy) async fn drain_begins(&self) {
+        // On one thread nothing comes between the look and the wait.
+        if !self.draining.get() {
+            self.drain_begun.notified().await;
         }
     }
 

@@ -24,6 +24,7 @@ mod external;
 mod forwarding;
 mod framing;
 mod harness;
+mod http2;
 mod identity_headers;
 mod keys;
 mod limits;

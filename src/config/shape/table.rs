@@ -197,6 +197,14 @@ pub static LIMITS: Mapping = Mapping {
         size("header_line", 256, 16 * MIB, d::HEADER_LINE, "Octets of one header line."),
         size("header_total", 1024, 16 * MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
         whole("headers", 1, 10_000, d::HEADERS, "Header lines."),
+        size(
+            "h2_header_list",
+            1024,
+            MIB,
+            d::H2_HEADER_LIST,
+            "Octets of a decoded HTTP/2 field list, 32 added for each field.",
+        ),
+        whole("h2_streams", 1, 10_000, d::H2_STREAMS, "HTTP/2 streams open at once, a connection."),
         whole("connections", 1, 10_000_000, d::CONNECTIONS, "Connections open at once."),
         whole(
             "connections_per_address",
@@ -239,7 +247,7 @@ pub static LIMITS: Mapping = Mapping {
         ),
         size("key_set", 1024, 64 * MIB, d::KEY_SET, "Octets of a fetched key set."),
     ],
-    later: &["h2_header_list", "h2_streams", "inspected_body", "inspected_total"],
+    later: &["inspected_body", "inspected_total"],
 };
 
 /// `log`.

@@ -76,7 +76,7 @@ fn features_of_other_versions_say_so() {
     check(&file(&[("upstreams", "{api: {peers: http://a, tls: {ca: a}}}")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
-    for key in ["h2_header_list", "h2_streams", "inspected_body", "inspected_total"] {
+    for key in ["inspected_body", "inspected_total"] {
         check(&file(&[("limits", &format!("{{{key}: 1MiB}}"))]), absent);
     }
     check(&issuer("introspection: {url: a}"), absent);

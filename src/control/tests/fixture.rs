@@ -62,6 +62,8 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             header_line: 1,
             header_total: 1,
             headers: 1,
+            h2_header_list: 1,
+            h2_streams: 1,
             connections: 1,
             connections_per_address: 1,
             requests_per_connection: 1,
