@@ -13,6 +13,8 @@ mod duplex;
 mod entrance;
 mod exchange;
 mod forward;
+mod handshake;
+mod health;
 mod judge;
 mod pool;
 mod reach;
@@ -34,6 +36,7 @@ use crate::config::{Limits, Listener};
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::balance::Balancers;
+use crate::proxy::handshake::Handshakes;
 use crate::proxy::worker::{Admission, Shared, Worker};
 use crate::snapshot::Reader;
 
@@ -117,6 +120,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             admission: Admission::new(&self.parts.limits),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
+            handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,
         });

@@ -164,7 +164,7 @@ impl Text {
         match self {
             Self::Free | Self::Expression | Self::Path => None,
             Self::Url => Some("^https?://[^/?#]+"),
-            Self::Peer => Some("^http://[^/?#]+/?$"),
+            Self::Peer => Some("^https?://[^/?#]+/?$"),
             Self::Address => Some("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$"),
             Self::Host => Some("^[A-Za-z0-9._:\\[\\]-]+$"),
             Self::Origin => Some("^(\\*|[a-z][a-z0-9+.-]*://[^/?#]+)$"),

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
 /// How long the other side may be silent before the kernel asks whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ pub(in crate::proxy) enum Socket {
 pub(in crate::proxy) enum Stream {
     /// As they are on the wire.
     Plain(Socket),
+    /// Over TLS, as its server or its client. Boxed: connections without it shall not carry the room for it.
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Socket {
@@ -68,10 +71,11 @@ impl Socket {
 }
 
 impl Stream {
-    /// Resolves when a read would not wait: no buffer is needed to wait with.
+    /// Resolves when a read would not wait: no buffer of ours is needed to wait with.
     pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
     }
 
@@ -80,13 +84,21 @@ impl Stream {
     pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
         let mut octet = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
-        Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+        match self {
+            Self::Plain(socket) => {
+                Pin::new(socket).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+            }
+            // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
+        }
     }
 
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
     pub(in crate::proxy) fn abort(&mut self) {
         match self {
             Self::Plain(socket) => socket.abort(),
+            // Without a `close_notify`, which would say that all is told (RFC 8446 section 6.1).
+            Self::Tls(stream) => stream.get_ref().0.abort(),
         }
     }
 }
@@ -150,6 +162,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, into),
         }
     }
 }
@@ -158,6 +171,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
         }
     }
 
@@ -168,24 +182,27 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(_) => true,
+            Self::Plain(_) | Self::Tls(_) => true,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
     }
 }

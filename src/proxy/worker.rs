@@ -26,7 +26,8 @@ use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, 
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::entrance;
+use crate::proxy::entrance::{self, Accepted};
+use crate::proxy::handshake::{Handshakes, Told};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
@@ -51,6 +52,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) admission: Arc<Admission>,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    pub(in crate::proxy) handshakes: Handshakes,
 }
 
 /// Connections open now, in all and by address.
@@ -81,6 +83,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
     pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) told: Told,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
@@ -174,6 +177,7 @@ impl Worker {
             memo: RefCell::new(memo),
             draining: Cell::new(false),
             signatures: Cell::new(0),
+            told: Told::default(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
             counted: Cell::default(),
@@ -192,8 +196,9 @@ impl Worker {
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| {
-                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
+            .enumerate()
+            .map(|(index, listener)| {
+                tokio::task::spawn_local(Rc::clone(self).accept(index, listener, drain.clone()))
             })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
@@ -217,8 +222,8 @@ impl Worker {
 
     async fn accept(
         self: Rc<Self>,
-        address: SocketAddr,
-        listener: TcpListener,
+        index: usize,
+        (address, listener): (SocketAddr, TcpListener),
         mut drain: watch::Receiver<bool>,
     ) {
         let gauge = self.shared.parts.metrics.connections(address);
@@ -229,7 +234,10 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &gauge),
+                Ok((stream, peer)) => {
+                    let accepted = Accepted { peer: peer.ip(), listener: index };
+                    self.admit(Socket::Tcp(stream), accepted, &gauge);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -238,19 +246,23 @@ impl Worker {
         }
         // Whoever was let into the queue is served, not reset.
         while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(Socket::Tcp(stream), peer.ip(), &gauge);
+            self.admit(Socket::Tcp(stream), Accepted { peer: peer.ip(), listener: index }, &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer) else {
+    fn admit(self: &Rc<Self>, socket: Socket, accepted: Accepted, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(accepted.peer) else {
+            // Who waits for a handshake is closed without a word: it could not be read.
+            if self.shared.parts.reader.load().speaks_tls(accepted.listener) {
+                return;
+            }
             refuse::turn_away(&socket, &self.ids.next());
             return;
         };
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer, Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, accepted, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
@@ -353,7 +365,7 @@ impl View {
             upstreams[at].get_or_insert_with(|| {
                 let upstream = &route.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream),
+                    balancer: balancers.get(upstream, route.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });

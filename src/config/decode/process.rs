@@ -42,6 +42,7 @@ pub(crate) fn limits(file: &Fields<'_>) -> Limits {
         headers: narrow(fields.whole("headers")),
         connections: narrow(fields.whole("connections")),
         connections_per_address: narrow(fields.whole("connections_per_address")),
+        handshakes: narrow(fields.whole("handshakes")),
         requests_per_connection: fields.whole("requests_per_connection"),
         header_time: fields.duration("header_time"),
         idle_time: fields.duration("idle_time"),
