@@ -14,12 +14,14 @@ mod entrance;
 mod exchange;
 mod forward;
 mod judge;
+mod parting;
 mod pool;
 mod reach;
 mod refuse;
 mod relay;
 mod request_id;
 mod stream;
+mod tunnel;
 mod worker;
 
 use std::io;

@@ -12,6 +12,7 @@ use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, Known, RequestError, RequestHead, ResponseHead, octets, text};
+use crate::http1::websocket::Accept;
 use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
@@ -19,6 +20,7 @@ use crate::proxy::deadline::Deadline;
 use crate::proxy::downstream::Downstream;
 use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
+use crate::proxy::parting::Stay;
 use crate::proxy::refuse::{self, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
@@ -39,10 +41,16 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) answer_head: ResponseHead,
     /// The request is `HEAD`: its answer has no body.
     pub(in crate::proxy) to_head: bool,
+    /// The request is a WebSocket handshake: what its 101 has to say.
+    pub(in crate::proxy) handshake: Option<Accept>,
+    /// A long stream is, or was, the last answer.
+    pub(in crate::proxy) stay: Option<Stay>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
     /// Waiting for a request: it can be closed without loss.
     idle: Rc<Cell<bool>>,
+    /// A request was read and its answer is not all sent: dropped like this, the connection is reset.
+    unfinished: bool,
     served: u64,
 }
 
@@ -81,8 +89,11 @@ impl Connection {
             head: RequestHead::default(),
             answer_head: ResponseHead::default(),
             to_head: false,
+            handshake: None,
+            stay: None,
             cors: Vec::new(),
             idle,
+            unfinished: false,
             served: 0,
         }
     }
@@ -93,11 +104,8 @@ impl Connection {
             match self.one_request().await {
                 Next::Again => {}
                 Next::Close => return self.close().await,
-                Next::Abort => {
-                    // A reset: a client must not take what it has for everything there was.
-                    self.stream.abort();
-                    return;
-                }
+                // Unfinished: a client must not take what it has for everything there was.
+                Next::Abort => return,
             }
         }
     }
@@ -116,6 +124,7 @@ impl Connection {
             return Next::Close;
         }
         self.served += 1;
+        self.unfinished = true;
         let worker = Rc::clone(&self.worker);
         let logged = worker.shared.parts.access_log;
         let mut record = Record::begin(worker.ids.next(), started, self.downstream.address, logged);
@@ -124,6 +133,10 @@ impl Connection {
             Arrival::Head | Arrival::Gone => self.answer(&mut record).await,
         };
         record.end(status);
+        self.unfinished = next == Next::Abort;
+        if next == Next::Again {
+            self.stay = None;
+        }
         if self.input.is_empty() {
             worker.spares.take_back(std::mem::take(&mut self.input));
             worker.spares.take_back_out(std::mem::take(&mut self.out));
@@ -375,10 +388,20 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// Cut off in the middle of an answer, at the end of a drain or by a fault: no client shall take what it has for
+    /// everything there was (threats U4).
+    fn drop(&mut self) {
+        if self.unfinished {
+            self.stream.abort();
+        }
+    }
+}
+
 fn refused(error: RequestError) -> Denial {
     match error {
         RequestError::Malformed(what) => Denial::new(Reason::MalformedRequest, what),
-        RequestError::Upgrade => Denial::new(Reason::MalformedRequest, "no upgrade is offered"),
+        RequestError::Upgrade => Denial::new(Reason::MalformedRequest, "no such upgrade is offered"),
         RequestError::TooLarge => Denial::new(Reason::HeadersTooLarge, "a head past its bound"),
         RequestError::Method => Denial::new(Reason::MethodNotAllowed, "CONNECT and TRACE are never served")
             // RFC 9110 section 15.5.6 wants the field; what a route would allow is not known here.

@@ -41,3 +41,4 @@ mod stampede;
 mod streaming;
 mod tokens;
 mod upstream_faults;
+mod websocket;
