@@ -125,8 +125,9 @@ impl Record {
     /// Counts it, once. An answer of our own is counted before it is sent: whoever has read it finds it counted.
     pub(in crate::proxy) fn count(&mut self, status: u16) {
         let counted = std::mem::replace(&mut self.counted, true);
-        let Some(view) = self.view.as_ref().filter(|_| !counted) else { return };
-        let metrics = self.metrics(view);
+        // Nothing needs the table after this, and a long stream would keep it alive.
+        let Some(view) = self.view.take().filter(|_| !counted) else { return };
+        let metrics = self.metrics(&view);
         metrics.request(&self.method, status, self.started.elapsed().as_secs_f64());
         if let Some(decision) = self.decision {
             let decided = match decision {

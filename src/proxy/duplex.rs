@@ -15,7 +15,7 @@ use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, answer_body, finish, next, read_head, timed_out};
+use crate::proxy::exchange::{Asking, Failure, Manner, answer_body, finish, next, read_head, timed_out};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -51,7 +51,7 @@ pub(in crate::proxy) async fn stream(
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
         let mut pump = pin!(pump);
-        let mut until = None;
+        let (mut until, asking) = (None, Asking { to_head: *to_head, handshake: None });
         let answered = loop {
             tokio::select! {
                 biased;
@@ -64,7 +64,7 @@ pub(in crate::proxy) async fn stream(
                 () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
                     until = Some(from_now(timeout));
                 }
-                read = read_head(&mut from_upstream, &mut answer, answer_head, *to_head) => break read,
+                read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };

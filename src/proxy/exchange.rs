@@ -12,6 +12,7 @@ use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
+use crate::http1::websocket::Accept;
 use crate::http1::write::{self, ResponseEdits};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
@@ -86,14 +87,15 @@ pub(in crate::proxy) async fn send_whole(
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
-    let Connection { stream, deadline, input, out, answer_head, to_head, .. } = connection;
+    let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
     match relay::send(&mut link.stream, out, &[], timeout, deadline).await {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(timed_out()),
         // A peer that stopped reading may have answered all the same: what it said is read below.
         Ok(()) | Err(_) => {}
     }
     let mut gone = pin!(relay::gone(stream, input));
-    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
+    let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
+    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
     let either = poll_fn(|context| {
         if let Poll::Ready(read) = reading.as_mut().poll(context) {
             return Poll::Ready(read);
@@ -107,19 +109,31 @@ pub(in crate::proxy) fn timed_out() -> Failure {
     Failure::Denied(Denial::new(Reason::UpstreamTimeout, "no answer within response_timeout"))
 }
 
+/// What an answer answers, as far as reading it goes.
+#[derive(Clone, Copy)]
+pub(in crate::proxy) struct Asking<'a> {
+    pub(in crate::proxy) to_head: bool,
+    /// A WebSocket handshake: what its 101 has to say.
+    pub(in crate::proxy) handshake: Option<&'a Accept>,
+}
+
 /// Reads an answer's head, taking interim ones.
 pub(in crate::proxy) async fn read_head(
     from: &mut (impl AsyncRead + Unpin),
     answer: &mut Buffer,
     head: &mut ResponseHead,
-    to_head: bool,
+    asking: Asking<'_>,
 ) -> Result<(), Failure> {
     let garbage = |what: &'static str| Failure::Denied(Denial::new(Reason::UpstreamFailed, what));
     let mut interim = 0;
     loop {
-        match head.read(answer.filled(), &ANSWER_HEAD, to_head) {
+        let read = match asking.handshake {
+            None => head.read(answer.filled(), &ANSWER_HEAD, asking.to_head),
+            Some(accept) => head.read_handshake(answer.filled(), &ANSWER_HEAD, accept),
+        };
+        match read {
             Err(error) => return Err(garbage(error.0)),
-            Ok(true) if head.status >= 200 => return Ok(()),
+            Ok(true) if head.status >= 200 || head.status == 101 => return Ok(()),
             Ok(true) => {
                 answer.consume(head.length);
                 interim += 1;
@@ -148,7 +162,9 @@ pub(in crate::proxy) async fn give_back(
     mut link: Link,
     mut answer: Buffer,
 ) -> Forwarded {
-    let last = connection.is_last();
+    // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
+    let early = connection.handshake.is_some() && !connection.input.is_empty();
+    let last = connection.is_last() || early;
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };

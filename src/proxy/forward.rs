@@ -14,8 +14,8 @@ use crate::config::{Balance, UpstreamHost};
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, text};
-use crate::http1::write;
+use crate::http1::head::{Framing, octets, text};
+use crate::http1::{websocket, write};
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::duplex;
@@ -23,6 +23,7 @@ use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
 use crate::proxy::reach::{Tried, name_host, reach};
 use crate::proxy::relay::Fault;
+use crate::proxy::tunnel;
 use crate::proxy::worker::UpstreamView;
 
 /// What came of it.
@@ -44,6 +45,10 @@ pub(in crate::proxy) async fn forward(
     let method = text(connection.input.filled(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+    connection.handshake = connection.head.websocket.as_ref().map(|key| {
+        // What the client's 101 has to say is told by the key that is sent on: its own.
+        websocket::accept(octets(connection.input.filled(), key))
+    });
     connection.input.consume(connection.head.length);
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {
@@ -74,6 +79,10 @@ pub(in crate::proxy) async fn forward(
             Ok(()) => {
                 record.upstream = Some(started.elapsed());
                 view.metrics.observe(started.elapsed().as_secs_f64());
+                if connection.answer_head.status == 101 {
+                    record.count(101);
+                    return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
+                }
                 return exchange::give_back(connection, grant, link, answer).await;
             }
             Err(failure) => failure,

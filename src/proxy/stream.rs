@@ -251,6 +251,13 @@ impl<'s> Halves<'s> {
     }
 }
 
+impl ReadHalf<'_, '_> {
+    /// Resolves when a read would not wait.
+    pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.with(|stream| stream.get_mut().poll_readable(context))
+    }
+}
+
 impl AsyncRead for ReadHalf<'_, '_> {
     fn poll_read(
         self: Pin<&mut Self>,
