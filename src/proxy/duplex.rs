@@ -15,7 +15,7 @@ use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, finish, next, read_head, timed_out};
+use crate::proxy::exchange::{Failure, Manner, finish, is_twofold, next, read_head, timed_out};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -23,7 +23,7 @@ use crate::proxy::relay::{self, Lost, Pace, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
-/// Sends the request in `connection.out` and the rest of `body`, and the answer back, both at once.
+/// Sends the rest of `body`, and the answer back, both at once. The head is sent: the upstream can be asked.
 pub(in crate::proxy) async fn stream(
     connection: &mut Connection,
     grant: &Grant,
@@ -38,7 +38,7 @@ pub(in crate::proxy) async fn stream(
     let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
     let last = connection.is_last();
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
-    let mut answer = worker.spares.lend();
+    let (mut answer, reused) = (worker.spares.lend(), link.reused);
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
@@ -70,6 +70,9 @@ pub(in crate::proxy) async fn stream(
         };
         if let Err(failure) = answered {
             break 'both Err(failure);
+        }
+        if is_twofold(reused, &answer, answer_head) {
+            break 'both Err(Failure::Twofold);
         }
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());

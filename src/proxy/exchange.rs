@@ -4,18 +4,19 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::io::AsyncRead;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
-use crate::http1::body::BodyReader;
+use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
 use crate::http1::write::{self, ResponseEdits};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
-use crate::proxy::deadline::Elapsed;
+use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -30,8 +31,12 @@ const ANSWER_HEAD: HeadLimits = HeadLimits { line: 32 * 1024, total: 64 * 1024, 
 
 /// Why an exchange brought no answer.
 pub(in crate::proxy) enum Failure {
+    /// Not one octet of the request was sent: it can go elsewhere, whatever it asks for.
+    Unsent,
     /// The connection ended before the first octet of an answer. The peer may have acted all the same.
     Ended,
+    /// More than one answer on a connection that had served others: which is this request's cannot be told.
+    Twofold,
     /// The client is to blame, or gone.
     Client(Fault),
     /// An answer that is none, or none in time.
@@ -77,6 +82,27 @@ impl Manner<'_> {
     }
 }
 
+/// Writes what is in `out` to an upstream that has not been heard since its last answer. What it says before it is
+/// asked belongs to an earlier request, whose client has gone with what it got; and one that has closed is not asked.
+pub(in crate::proxy) async fn begin(
+    link: &mut Link,
+    out: &[u8],
+    timeout: Duration,
+    deadline: &mut Deadline,
+) -> Result<(), Failure> {
+    // The runtime may have looked a while ago. Between this look and the write there is no wait.
+    if link.reused && !link.stream.is_silent() {
+        return Err(Failure::Unsent);
+    }
+    let mut sent = 0;
+    match relay::send_counting(&mut link.stream, (out, &[]), timeout, deadline, &mut sent).await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
+        Err(_) if sent == 0 => Err(Failure::Unsent),
+        // A peer that stopped reading may have answered all the same: what it said is read next.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a whole request and reads the head of its answer.
 pub(in crate::proxy) async fn send_whole(
     connection: &mut Connection,
@@ -87,20 +113,45 @@ pub(in crate::proxy) async fn send_whole(
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
     let Connection { stream, deadline, input, out, answer_head, to_head, .. } = connection;
-    match relay::send(&mut link.stream, out, &[], timeout, deadline).await {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(timed_out()),
-        // A peer that stopped reading may have answered all the same: what it said is read below.
-        Ok(()) | Err(_) => {}
+    begin(link, out, timeout, deadline).await?;
+    {
+        let mut gone = pin!(relay::gone(stream, input));
+        let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
+        let either = poll_fn(|context| {
+            if let Poll::Ready(read) = reading.as_mut().poll(context) {
+                return Poll::Ready(read);
+            }
+            gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
+        });
+        deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
     }
-    let mut gone = pin!(relay::gone(stream, input));
-    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
-    let either = poll_fn(|context| {
-        if let Poll::Ready(read) = reading.as_mut().poll(context) {
-            return Poll::Ready(read);
+    if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
+}
+
+/// Whether octets that follow an answer are there as soon as its head is, on a connection that has served others:
+/// then the first answer may be the belated second one to an earlier request. On a new connection the first answer is
+/// this request's, and what follows is nobody's.
+pub(in crate::proxy) fn is_twofold(reused: bool, answer: &Buffer, head: &ResponseHead) -> bool {
+    let rest = &answer.filled()[head.length..];
+    if !reused || rest.is_empty() {
+        return false;
+    }
+    match head.framing {
+        Framing::None => true,
+        Framing::Length(length) => rest.len() as u64 > length,
+        Framing::UntilClose => false,
+        Framing::Chunked => {
+            let (mut body, mut at) = (BodyReader::new(Framing::Chunked), 0);
+            loop {
+                match body.next(&rest[at..]) {
+                    Ok(Piece::Content { skip, length }) => at += skip + length,
+                    Ok(Piece::End { skip }) => return at + skip < rest.len(),
+                    // What is broken is found out when it is relayed.
+                    Ok(Piece::More { .. }) | Err(_) => return false,
+                }
+            }
         }
-        gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
-    });
-    deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))
+    }
 }
 
 pub(in crate::proxy) fn timed_out() -> Failure {

@@ -65,26 +65,41 @@ pub(in crate::proxy) async fn forward(
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
-        if !whole {
-            // Boxed: every connection would else carry the room for this, idle ones too.
-            return Box::pin(duplex::stream(connection, grant, link, body, (&view, record))).await;
-        }
-        let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
-        let failure = match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
-            Ok(()) => {
-                record.upstream = Some(started.elapsed());
-                view.metrics.observe(started.elapsed().as_secs_f64());
-                return exchange::give_back(connection, grant, link, answer).await;
+        let failure = if whole {
+            let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
+            match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
+                Ok(()) => {
+                    record.upstream = Some(started.elapsed());
+                    view.metrics.observe(started.elapsed().as_secs_f64());
+                    return exchange::give_back(connection, grant, link, answer).await;
+                }
+                Err(failure) => {
+                    connection.worker.spares.take_back(answer);
+                    failure
+                }
             }
-            Err(failure) => failure,
+        } else {
+            let timeout = grant.upstream().response_timeout;
+            match exchange::begin(&mut link, &connection.out, timeout, &mut connection.deadline).await {
+                Ok(()) => {
+                    connection.out.clear();
+                    // Boxed: every connection would else carry the room for this, idle ones too.
+                    return Box::pin(duplex::stream(connection, grant, link, body, (&view, record))).await;
+                }
+                Err(failure) => failure,
+            }
         };
-        connection.worker.spares.take_back(answer);
         match failure {
-            // The peer had closed a waiting connection; it may have acted on the request all the same.
-            Failure::Ended if idempotent && link.reused && !again => again = true,
-            failure @ (Failure::Ended | Failure::Client(_) | Failure::Denied(_)) => {
-                return failed(failure, fail);
-            }
+            Failure::Unsent if !link.reused => tried.push(link.chosen.address),
+            Failure::Unsent if !again => again = true,
+            // The peer had closed a waiting connection, or was still answering on it: it may have acted on the
+            // request all the same.
+            Failure::Ended | Failure::Twofold if idempotent && link.reused && !again => again = true,
+            failure @ (Failure::Unsent
+            | Failure::Ended
+            | Failure::Twofold
+            | Failure::Client(_)
+            | Failure::Denied(_)) => return failed(failure, fail),
         }
     }
 }
@@ -92,7 +107,10 @@ pub(in crate::proxy) async fn forward(
 /// A failure as what the client is told, by way of `fail`.
 pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) -> Forwarded {
     let denial = match failure {
-        Failure::Ended => Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"),
+        Failure::Unsent | Failure::Ended => {
+            Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer")
+        }
+        Failure::Twofold => Denial::new(Reason::UpstreamFailed, "two answers to one request"),
         Failure::Client(Fault::Slow) => {
             Denial::new(Reason::RequestTimeout, "the body came slower than body_rate")
         }

@@ -224,7 +224,17 @@ pub(in crate::proxy) async fn send(
     stall: Duration,
     deadline: &mut Deadline,
 ) -> io::Result<()> {
-    let (mut first, mut second) = (first, second);
+    send_counting(to, (first, second), stall, deadline, &mut 0).await
+}
+
+/// The same, and adds to `sent` what has gone out, also when it fails.
+pub(in crate::proxy) async fn send_counting(
+    to: &mut (impl AsyncWrite + Unpin),
+    (mut first, mut second): (&[u8], &[u8]),
+    stall: Duration,
+    deadline: &mut Deadline,
+    sent: &mut usize,
+) -> io::Result<()> {
     while !first.is_empty() || !second.is_empty() {
         let slices = [IoSlice::new(first), IoSlice::new(second)];
         let slices = if first.is_empty() {
@@ -245,6 +255,7 @@ pub(in crate::proxy) async fn send(
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
+        *sent += written;
         let of_first = written.min(first.len());
         first = &first[of_first..];
         second = &second[written - of_first..];

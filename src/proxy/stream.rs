@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -55,6 +56,16 @@ impl Socket {
         }
     }
 
+    /// Whether nothing has come, neither octets nor an end, by the kernel's own word.
+    fn is_silent(&self) -> bool {
+        let mut octet = [MaybeUninit::uninit(); 1];
+        let peeked = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut octet),
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut octet),
+        };
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
     fn abort(&self) {
         match self {
@@ -81,6 +92,14 @@ impl Stream {
         let mut octet = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
         Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+    }
+
+    /// Whether nothing has been heard up to this very moment. [`Stream::is_quiet`] knows what the runtime knew when it
+    /// last looked at all its sockets; this asks, which is a system call.
+    pub(in crate::proxy) fn is_silent(&mut self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_silent(),
+        }
     }
 
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
