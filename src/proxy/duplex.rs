@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
-use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
@@ -83,7 +82,7 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = BodyReader::new(answer_head.framing);
-        let until_close = answer_head.framing == Framing::UntilClose;
+        let answer_body = (&mut answer_body, answer_head.framing);
         let relayed = {
             let sink = Sink {
                 to: &mut to_client,
@@ -92,7 +91,7 @@ pub(in crate::proxy) async fn stream(
                 out: &mut answer_out,
             };
             let relaying =
-                relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, until_close);
+                relay::relay(&mut from_upstream, &mut answer, answer_body, sink, deadline, timeout);
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);

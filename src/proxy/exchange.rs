@@ -206,14 +206,14 @@ pub(in crate::proxy) async fn give_back(
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
     let mut body = BodyReader::new(answer_head.framing);
-    let until_close = answer_head.framing == Framing::UntilClose;
+    let body = (&mut body, answer_head.framing);
+    let silence = grant.upstream().response_timeout;
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
     let (mut from_client, mut to_client) = client.both();
     let sink = Sink { to: &mut to_client, stall, framing, out };
     let relayed = {
-        let mut relaying =
-            pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, until_close));
+        let mut relaying = pin!(relay::relay(&mut link.stream, &mut answer, body, sink, deadline, silence));
         let mut gone = pin!(relay::gone(&mut from_client, input));
         poll_fn(|context| match relaying.as_mut().poll(context) {
             Poll::Ready(relayed) => Poll::Ready(relayed),
