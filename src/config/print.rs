@@ -7,6 +7,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::decode::fields::Word;
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
@@ -24,7 +25,12 @@ pub(crate) fn print(config: &Config) -> String {
     }
     out.line("listeners:");
     for listener in &config.listeners {
-        out.line(&format!("  - {{address: {}, proxy_protocol: none}}", quote(&listener.address.to_string())));
+        let mode = match listener.address {
+            Address::Ip(_) => String::new(),
+            Address::Unix(_) => format!("mode: {:04o}, ", listener.mode),
+        };
+        let address = quote(&listener.address.to_string());
+        out.line(&format!("  - {{address: {address}, {mode}proxy_protocol: none}}"));
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {
@@ -207,6 +213,8 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.size("header_line", limits.header_line);
     out.size("header_total", limits.header_total);
     out.entry("headers", limits.headers);
+    out.size("h2_header_list", limits.h2_header_list as usize);
+    out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
     out.entry("requests_per_connection", limits.requests_per_connection);

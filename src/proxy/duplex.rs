@@ -14,7 +14,9 @@ use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, finish, is_twofold, next, read_head, timed_out};
+use crate::proxy::exchange::{
+    Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out,
+};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -81,8 +83,8 @@ pub(in crate::proxy) async fn stream(
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
-        let mut answer_body = BodyReader::new(answer_head.framing);
-        let answer_body = (&mut answer_body, answer_head.framing);
+        let mut body_of_answer = answer_body(answer_head, head.takes_trailers);
+        let answer_body = (&mut body_of_answer, answer_head.framing);
         let relayed = {
             let sink = Sink {
                 to: &mut to_client,

@@ -10,13 +10,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::proxy::connection::Connection;
-use crate::proxy::downstream::Downstream;
+use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::Worker;
 
 /// Serves an accepted socket to its end. `idle` says that it can be closed without loss.
 pub(in crate::proxy) async fn enter(worker: Rc<Worker>, socket: Socket, peer: IpAddr, idle: Rc<Cell<bool>>) {
     socket.prepare();
-    let downstream = Downstream { address: peer };
+    let downstream = Downstream { address: peer, version: Version::Http1 };
     Connection::new(worker, Stream::Plain(socket), downstream, idle).serve().await;
 }
