@@ -4,6 +4,7 @@ pub mod api;
 pub mod audit;
 pub mod canary;
 pub mod client;
+pub mod fault_proxy;
 pub mod gateway;
 pub mod h2;
 pub mod issuer;
