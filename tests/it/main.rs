@@ -39,5 +39,6 @@ mod shadow;
 mod shutdown;
 mod stampede;
 mod streaming;
+mod tls;
 mod tokens;
 mod upstream_faults;
