@@ -3,6 +3,7 @@
 //! Bytes become [`raw`] nodes with positions, and nodes become the types below; every problem is collected
 //! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
 
+pub mod address;
 pub mod defaults;
 pub mod expression;
 pub mod net;
@@ -11,6 +12,7 @@ pub mod problems;
 pub mod raw;
 pub mod schema;
 pub mod shape;
+pub mod shown;
 pub mod units;
 
 mod decode;
@@ -23,9 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::expression::Expression;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -72,53 +76,11 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Where.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// Who may connect to a Unix socket: its file's permissions (`mode`). Of no meaning for an IP address.
+    pub mode: u32,
     /// What it shows of itself over TLS; plain HTTP without.
     pub tls: Option<ListenerTls>,
-}
-
-/// `tls` of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// Not empty; the first is for clients that ask for no name, or for one that no certificate has.
-    pub certificates: Vec<CertificateFiles>,
-    /// Who signs the clients' certificates. There unless `client_certificate` is `none`; not read if it is.
-    pub client_ca: Option<Located<PathBuf>>,
-    /// Whether clients show a certificate.
-    pub client_certificate: ClientCertificate,
-    /// Where it stands.
-    pub at: Position,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Clone)]
-pub struct CertificateFiles {
-    /// The certificate and those between it and its root, as PEM.
-    pub certificate: Located<PathBuf>,
-    /// The key, as PEM.
-    pub private_key: Secret,
-}
-
-/// Alike wherever in the configuration they stand.
-impl PartialEq for CertificateFiles {
-    fn eq(&self, other: &Self) -> bool {
-        self.certificate.value == other.certificate.value
-            && self.private_key.source == other.private_key.source
-    }
-}
-
-impl Eq for CertificateFiles {}
-
-/// Whether clients show a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientCertificate {
-    /// They are not asked for one.
-    #[default]
-    None,
-    /// One that is shown has to verify.
-    Optional,
-    /// A client without one is refused.
-    Required,
 }
 
 /// `admin`.
@@ -181,27 +143,6 @@ pub struct Upstream {
     /// From the request sent to the response head.
     pub response_timeout: Duration,
 }
-
-/// `tls` of an upstream.
-#[derive(Debug, Clone)]
-pub struct UpstreamTls {
-    /// Who signs the peers' certificates, as PEM; the system's roots without.
-    pub ca: Option<Located<PathBuf>>,
-    /// What the peers are shown of us.
-    pub client: Option<CertificateFiles>,
-    /// Where it stands.
-    pub at: Position,
-}
-
-/// Alike wherever in the configuration they stand.
-impl PartialEq for UpstreamTls {
-    fn eq(&self, other: &Self) -> bool {
-        let ca = |tls: &'_ Self| tls.ca.as_ref().map(|ca| ca.value.clone());
-        ca(self) == ca(other) && self.client == other.client
-    }
-}
-
-impl Eq for UpstreamTls {}
 
 /// What a peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -500,6 +441,10 @@ pub struct Limits {
     pub header_total: usize,
     /// Header lines.
     pub headers: usize,
+    /// Octets of a decoded HTTP/2 field list, 32 added for each field (RFC 9113 section 6.5.2).
+    pub h2_header_list: u32,
+    /// HTTP/2 streams open at once, a connection.
+    pub h2_streams: u32,
     /// Connections open at once.
     pub connections: usize,
     /// Of which from one address.

@@ -7,11 +7,13 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
-    CertificateFiles, Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, ListenerTls, Require,
-    Requirement, Route, Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, UpstreamTls, pattern,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
+    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -24,10 +26,14 @@ pub(crate) fn print(config: &Config) -> String {
     }
     out.line("listeners:");
     for listener in &config.listeners {
+        let mode = match listener.address {
+            Address::Ip(_) => String::new(),
+            Address::Unix(_) => format!(", mode: {:04o}", listener.mode),
+        };
         let tls =
             listener.tls.as_ref().map(|tls| format!(", tls: {}", listener_tls(tls))).unwrap_or_default();
         let address = quote(&listener.address.to_string());
-        out.line(&format!("  - {{address: {address}{tls}, proxy_protocol: none}}"));
+        out.line(&format!("  - {{address: {address}{mode}{tls}, proxy_protocol: none}}"));
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {
@@ -233,6 +239,8 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.size("header_line", limits.header_line);
     out.size("header_total", limits.header_total);
     out.entry("headers", limits.headers);
+    out.size("h2_header_list", limits.h2_header_list as usize);
+    out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
     out.entry("handshakes", limits.handshakes);

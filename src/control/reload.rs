@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::config::address::Address;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::{Config, Limits, Listener};
 use crate::control::config_file::{self, Attempt};
@@ -176,9 +176,9 @@ fn places(listeners: &[Listener]) -> Vec<Listener> {
 }
 
 /// The addresses that speak TLS, as far as the listeners are the same.
-fn secured(listeners: &[Listener]) -> Vec<SocketAddr> {
+fn secured(listeners: &[Listener]) -> Vec<&Address> {
     let secured = listeners.iter().filter(|listener| listener.tls.is_some());
-    secured.map(|listener| listener.address).collect()
+    secured.map(|listener| &listener.address).collect()
 }
 
 /// What a load is made from.

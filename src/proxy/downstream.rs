@@ -10,8 +10,30 @@ use crate::tls::facts::TlsFacts;
 pub(in crate::proxy) struct Downstream {
     /// Its address: the socket's, or what the PROXY header says.
     pub(in crate::proxy) address: IpAddr,
+    /// What it speaks.
+    pub(in crate::proxy) version: Version,
     /// What its handshake said; `None` on a plain connection.
     pub(in crate::proxy) tls: Option<Rc<TlsFacts>>,
+}
+
+/// The protocol of a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Version {
+    /// HTTP/1.0 or HTTP/1.1, as each request says.
+    Http1,
+    /// HTTP/2: each stream is a connection of one request.
+    Http2,
+}
+
+impl Version {
+    /// As `Via` names it.
+    pub(in crate::proxy) fn received(self, http10: bool) -> &'static str {
+        match (self, http10) {
+            (Self::Http2, _) => "2.0",
+            (Self::Http1, true) => "1.0",
+            (Self::Http1, false) => "1.1",
+        }
+    }
 }
 
 impl Downstream {

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::proxy::deadline::Deadline;
-use crate::proxy::entrance::Protocol;
+use crate::proxy::downstream::Version;
 use crate::proxy::judge::from_now;
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::{Worker, now};
+use crate::tls::HTTP2;
 use crate::tls::client::ClientTls;
 use crate::tls::facts::TlsFacts;
 use crate::tls::server::ServerTls;
@@ -35,7 +36,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 pub(in crate::proxy) struct Shaken {
     pub(in crate::proxy) stream: Stream,
     pub(in crate::proxy) facts: TlsFacts,
-    pub(in crate::proxy) protocol: Protocol,
+    pub(in crate::proxy) version: Version,
 }
 
 /// Handshakes under way, all workers together.
@@ -105,9 +106,11 @@ pub(in crate::proxy) async fn accept(worker: &Worker, socket: Socket, tls: &Serv
         worker.told.failed("the session outlived the client's certificate");
         return None;
     }
-    // HTTP/2 is not offered yet: where it is, this is where it is seen.
-    let protocol = Protocol::Http1;
-    Some(Shaken { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), facts, protocol })
+    let version = match connection.alpn_protocol() {
+        Some(HTTP2) => Version::Http2,
+        Some(_) | None => Version::Http1,
+    };
+    Some(Shaken { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), facts, version })
 }
 
 /// Shakes hands with a peer as `name`, for HTTP/1.1. The caller bounds the wait; the error says why, in words of ours.
@@ -115,11 +118,10 @@ pub(in crate::proxy) async fn connect(
     socket: Socket,
     tls: &ClientTls,
     name: ServerName<'static>,
-) -> Result<Stream, &'static str> {
+) -> Result<TlsStream<Socket>, &'static str> {
     let connector = TlsConnector::from(Arc::clone(tls.http1()));
     let shaking = connector.connect_with(name, socket, |connection| connection.set_buffer_limit(Some(HELD)));
-    let stream = shaking.await.map_err(|error| reason(&error))?;
-    Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
+    shaking.await.map(TlsStream::Client).map_err(|error| reason(&error))
 }
 
 /// Why it failed: rustls' reason, or the socket's.

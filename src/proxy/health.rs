@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use pingora_core::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::HealthCheck;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -19,11 +19,16 @@ use crate::config::{Peer, Scheme, Upstream};
 use crate::http1::head::{HeadLimits, ResponseHead};
 use crate::proxy::balance::inet;
 use crate::proxy::handshake;
-use crate::proxy::stream::{Socket, Stream};
+use crate::proxy::stream::Socket;
 use crate::tls::client::{ClientTls, server_name};
 
 /// Bounds on the head of an answer; its body is not read.
 const HEAD: HeadLimits = HeadLimits { line: 8 * 1024, total: 16 * 1024, lines: 100 };
+
+/// A connection of either kind, on a runtime that moves tasks between threads.
+trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
 
 /// How an upstream's peers are checked.
 pub(in crate::proxy) struct PeerCheck {
@@ -56,27 +61,27 @@ impl PeerCheck {
         // Cloned: nothing of the map is held across a wait.
         let peer = self.names.get(&address).map(|peer| peer.clone()).ok_or("a peer that is gone")?;
         let connecting = timeout(self.connect_timeout, self.connect(address, &peer)).await;
-        let mut stream = connecting.map_err(|_| "no connection within connect_timeout")??;
-        let asking = timeout(self.answer_timeout, ask(&mut stream, &peer, &self.path)).await;
+        let stream = connecting.map_err(|_| "no connection within connect_timeout")??;
+        let asking = timeout(self.answer_timeout, ask(stream, &peer, &self.path)).await;
         asking.map_err(|_| "no answer in time")?
     }
 
-    async fn connect(&self, address: SocketAddr, peer: &Peer) -> Result<Stream, &'static str> {
+    async fn connect(&self, address: SocketAddr, peer: &Peer) -> Result<Box<dyn Octets>, &'static str> {
         let socket = TcpStream::connect(address).await.map_err(|_| "the connection was refused")?;
         let socket = Socket::Tcp(socket);
         socket.prepare();
         match peer.scheme {
-            Scheme::Http => Ok(Stream::Plain(socket)),
+            Scheme::Http => Ok(Box::new(socket)),
             Scheme::Https => {
                 let tls = self.tls.as_ref().ok_or("no authority to verify it by")?;
                 let name = server_name(&peer.host).ok_or("a name that no certificate can have")?;
-                handshake::connect(socket, tls, name).await
+                Ok(Box::new(handshake::connect(socket, tls, name).await?))
             }
         }
     }
 }
 
-async fn ask(stream: &mut Stream, peer: &Peer, path: &str) -> Result<u16, &'static str> {
+async fn ask(mut stream: Box<dyn Octets>, peer: &Peer, path: &str) -> Result<u16, &'static str> {
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: {peer}\r\nUser-Agent: portcullis\r\nConnection: close\r\n\r\n");
     let broke = |_| "the connection broke";

@@ -175,6 +175,7 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
             original_host: authority,
             client: downstream.address,
             scheme: downstream.scheme(),
+            received: downstream.version.received(head.http10),
             drop: &drop,
             add: &add,
         },

@@ -95,7 +95,8 @@ async fn connect(address: SocketAddr, secured: Option<&Secured>) -> Result<Strea
         Some(Secured { tls, name }) => {
             // Boxed: every connection would else carry the room for this.
             let shaken = Box::pin(handshake::connect(socket, tls, name.clone())).await;
-            shaken.map_err(|why| format!("no TLS with the peer: {why}").into())
+            let stream = shaken.map(|stream| Stream::Tls(Box::new(stream)));
+            stream.map_err(|why| format!("no TLS with the peer: {why}").into())
         }
     }
 }

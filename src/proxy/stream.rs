@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use crate::proxy::h2::stream::ClientStream;
+
 /// How long the other side may be silent before the kernel asks whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -18,7 +20,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(in crate::proxy) enum Socket {
     Tcp(TcpStream),
-    #[expect(dead_code, reason = "constructed as soon as listeners and peers may be Unix sockets")]
     Unix(UnixStream),
 }
 
@@ -27,6 +28,8 @@ pub(in crate::proxy) enum Socket {
 pub(in crate::proxy) enum Stream {
     /// As they are on the wire.
     Plain(Socket),
+    /// One stream of a client's HTTP/2 connection, as HTTP/1.1.
+    Http2(Box<ClientStream>),
     /// Over TLS, as its server or its client. Boxed: connections without it shall not carry the room for it.
     Tls(Box<TlsStream<Socket>>),
 }
@@ -75,6 +78,7 @@ impl Stream {
     pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
+            Self::Http2(stream) => stream.poll_readable(context),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
     }
@@ -90,6 +94,7 @@ impl Stream {
             }
             // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
+            Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),
         }
     }
 
@@ -97,6 +102,7 @@ impl Stream {
     pub(in crate::proxy) fn abort(&mut self) {
         match self {
             Self::Plain(socket) => socket.abort(),
+            Self::Http2(stream) => stream.abort(),
             // Without a `close_notify`, which would say that all is told (RFC 8446 section 6.1).
             Self::Tls(stream) => stream.get_ref().0.abort(),
         }
@@ -162,6 +168,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
+            Self::Http2(stream) => stream.poll_read(context, into),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, into),
         }
     }
@@ -171,6 +178,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
+            Self::Http2(stream) => stream.poll_write(context, octets),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
         }
     }
@@ -182,6 +190,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+            Self::Http2(stream) => stream.poll_write(context, first(slices)),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
         }
     }
@@ -189,12 +198,14 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(_) | Self::Tls(_) => true,
+            Self::Http2(_) => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Self::Http2(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
         }
     }
@@ -202,9 +213,18 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Http2(stream) => {
+                stream.shut_down();
+                Poll::Ready(Ok(()))
+            }
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
     }
+}
+
+/// The first slice that holds anything.
+fn first<'s>(slices: &'s [IoSlice<'_>]) -> &'s [u8] {
+    slices.iter().find(|slice| !slice.is_empty()).map_or(&[], |slice| slice)
 }
 
 /// A stream that two futures of one task use at once, one reading and one writing.

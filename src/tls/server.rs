@@ -11,9 +11,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use smallvec::SmallVec;
 
-use crate::config::ClientCertificate;
+use crate::config::shown::ClientCertificate;
 use crate::tls::certificate::Certificate;
-use crate::tls::{Fault, HTTP1, Origin, provider};
+use crate::tls::{Fault, HTTP1, HTTP2, Origin, provider};
 
 /// TLS 1.2 sessions without a ticket that a listener remembers: clients without tickets are rare.
 const SESSIONS: usize = 1024;
@@ -70,7 +70,7 @@ impl ServerTls {
             .map_err(|_| Fault::Refused)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(ByName::new(certificates)));
-        config.alpn_protocols = vec![HTTP1.to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|_| Fault::Refused)?;
         Ok(Self { config: Arc::new(config), origin })

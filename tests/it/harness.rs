@@ -6,6 +6,7 @@ pub mod canary;
 pub mod certificates;
 pub mod client;
 pub mod gateway;
+pub mod h2;
 pub mod issuer;
 pub mod keys;
 pub mod metrics;

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::config::address::Address;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{
-    Admin, CertificateFiles, ClientCertificate, Config, KeySource, Listener, ListenerTls, Located, LogFormat,
-    Secret, SecretSource,
-};
+use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
+use crate::config::{Admin, Config, KeySource, Listener, Located, LogFormat, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -42,7 +41,13 @@ fn what_cannot_change_live_needs_a_restart() {
     type Edit<'e> = Box<dyn Fn(&mut Config) + 'e>;
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
-        (Box::new(|config| config.listeners.push(Listener { address, tls: None })), "`listeners`"),
+        (
+            Box::new(|config| {
+                let listener = Listener { address: Address::Ip(address), mode: 0o660, tls: None };
+                config.listeners.push(listener);
+            }),
+            "`listeners`",
+        ),
         (Box::new(|config| config.listeners[0].tls = Some(tls("a.pem"))), "whether a listener has `tls`"),
         (Box::new(|config| admin(config, None)), "`admin.address`"),
         (Box::new(|config| config.store = Some(PathBuf::from("p.db"))), "`store`"),
