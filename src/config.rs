@@ -6,6 +6,7 @@
 pub mod address;
 pub mod defaults;
 pub mod expression;
+pub mod log;
 pub mod net;
 pub mod pattern;
 pub mod problems;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::expression::Expression;
+use crate::config::log::Log;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{ListenerTls, UpstreamTls};
@@ -469,26 +471,6 @@ pub struct Limits {
     pub signatures_in_flight: usize,
     /// Octets of a fetched key set.
     pub key_set: usize,
-}
-
-/// Logging.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Form.
-    pub format: LogFormat,
-    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: Box<str>,
-    /// One line a request.
-    pub access: bool,
-}
-
-/// Log form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum LogFormat {
-    Text,
-    #[default]
-    Json,
 }
 
 /// What [`parse`] needs from outside.
