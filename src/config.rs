@@ -3,6 +3,7 @@
 //! Bytes become [`raw`] nodes with positions, and nodes become the types below; every problem is collected
 //! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
 
+pub mod address;
 pub mod defaults;
 pub mod expression;
 pub mod net;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::expression::Expression;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
@@ -72,7 +74,9 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Where.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// Who may connect to a Unix socket: its file's permissions (`mode`). Of no meaning for an IP address.
+    pub mode: u32,
 }
 
 /// `admin`.

@@ -52,6 +52,8 @@ pub const ROUTE_KEY: usize = 2_048;
 /// Characters of the name of an upstream, issuer or route: it is a metric label.
 pub const NAME: usize = 256;
 
+/// Permissions of a Unix socket's file: those who share its group can be let in, strangers on the machine not.
+pub const SOCKET_MODE: u32 = 0o660;
 /// Listeners: each is a socket a worker.
 pub const LISTENERS: usize = 256;
 /// Peers of one upstream.

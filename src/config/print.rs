@@ -7,6 +7,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::decode::fields::Word;
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
@@ -24,7 +25,12 @@ pub(crate) fn print(config: &Config) -> String {
     }
     out.line("listeners:");
     for listener in &config.listeners {
-        out.line(&format!("  - {{address: {}, proxy_protocol: none}}", quote(&listener.address.to_string())));
+        let mode = match listener.address {
+            Address::Ip(_) => String::new(),
+            Address::Unix(_) => format!("mode: {:04o}, ", listener.mode),
+        };
+        let address = quote(&listener.address.to_string());
+        out.line(&format!("  - {{address: {address}, {mode}proxy_protocol: none}}"));
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {

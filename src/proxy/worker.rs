@@ -3,22 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
-use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::Limits;
+use crate::config::address::Address;
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
@@ -27,6 +25,7 @@ use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
 use crate::proxy::entrance;
+use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
@@ -37,6 +36,9 @@ use crate::token::{Algorithm, NumericDate};
 /// How long accepting rests when the process is out of file descriptors: long enough not to spin, short enough
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Who is at the other end of a Unix socket: somebody on this machine.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -66,7 +68,7 @@ pub(in crate::proxy) struct Admission {
 #[derive(Debug)]
 pub(in crate::proxy) struct Place {
     admission: Arc<Admission>,
-    address: IpAddr,
+    address: Option<IpAddr>,
 }
 
 /// An open connection: whether it waits for a request, and how to end it.
@@ -115,14 +117,17 @@ impl Admission {
         })
     }
 
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place for a connection from this address. One without an address is of this machine, and not counted
+    /// against any other.
+    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         // An address written as IPv4-mapped IPv6 is the IPv4 one.
-        let address = address.to_canonical();
+        let address = address.map(|address| address.to_canonical());
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         let place = Place { admission: Arc::clone(self), address };
+        let Some(address) = address else { return Some(place) };
         let mut held = self.by_address.entry(address).or_insert(0);
         *held += 1;
         let admitted = *held <= self.most_per_address;
@@ -134,7 +139,8 @@ impl Admission {
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(self.address) {
+        let Some(address) = self.address else { return };
+        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(address) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
                 held.remove();
@@ -147,7 +153,7 @@ impl Worker {
     /// Runs on the calling thread until draining is over or `stop` turns true.
     pub(in crate::proxy) fn run(
         shared: Arc<Shared>,
-        sockets: Vec<(SocketAddr, std::net::TcpListener)>,
+        sockets: Vec<Dealt>,
         drain: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
@@ -156,7 +162,7 @@ impl Worker {
         runtime.block_on(async move {
             let listeners = sockets
                 .into_iter()
-                .map(|(address, socket)| Ok((address, TcpListener::from_std(socket)?)))
+                .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
                 .collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, drain, stop).await;
@@ -188,7 +194,7 @@ impl Worker {
 
     async fn serve(
         self: &Rc<Self>,
-        listeners: Vec<(SocketAddr, TcpListener)>,
+        listeners: Vec<(Address, Accepting)>,
         mut drain: watch::Receiver<bool>,
         mut stop: watch::Receiver<bool>,
     ) {
@@ -199,15 +205,17 @@ impl Worker {
             })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
-        tokio::select! {
-            _ = drain.wait_for(|drain| *drain) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+        let at_once = tokio::select! {
+            _ = drain.wait_for(|drain| *drain) => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
         self.draining.set(true);
         self.drain_begun.notify_waiters();
         for task in accepting {
-            task.abort();
-            // Its end is what is waited for, so that the listener is closed.
+            if at_once {
+                task.abort();
+            }
+            // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
         let grace = self.shared.parts.shutdown_grace;
@@ -218,13 +226,8 @@ impl Worker {
         sweeper.abort();
     }
 
-    async fn accept(
-        self: Rc<Self>,
-        address: SocketAddr,
-        listener: TcpListener,
-        mut drain: watch::Receiver<bool>,
-    ) {
-        let gauge = self.shared.parts.metrics.connections(address);
+    async fn accept(self: Rc<Self>, address: Address, listener: Accepting, mut drain: watch::Receiver<bool>) {
+        let gauge = self.shared.parts.metrics.connections(&address);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -232,7 +235,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &gauge),
+                Ok((socket, peer)) => self.admit(socket, peer, &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -240,12 +243,13 @@ impl Worker {
             }
         }
         // Whoever was let into the queue is served, not reset.
-        while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(Socket::Tcp(stream), peer.ip(), &gauge);
+        let Ok(queue) = listener.off_runtime() else { return };
+        while let Ok((socket, peer)) = queue.waiting() {
+            self.admit(socket, peer, &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, gauge: &ConnectionMetrics) {
+    fn admit(self: &Rc<Self>, socket: Socket, peer: Option<IpAddr>, gauge: &ConnectionMetrics) {
         let Some(place) = self.shared.admission.admit(peer) else {
             refuse::turn_away(&socket, &self.ids.next());
             return;
@@ -253,7 +257,7 @@ impl Worker {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer, Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, peer.unwrap_or(LOCAL), Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
@@ -381,13 +385,6 @@ impl View {
     /// The upstream at this index of the configuration.
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
-    }
-}
-
-fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }
 

@@ -12,7 +12,7 @@ pub static FILE: Mapping = Mapping {
     keys: &[
         Key::required("version", Takes::Whole(1, 1), "The version of this format."),
         Key::optional("workers", Takes::Whole(1, 1024), "one per core", "Worker threads."),
-        Key::required("listeners", Takes::Some(&Takes::Short(&ADDRESS, &LISTENER)), "Where clients connect."),
+        Key::required("listeners", Takes::Some(&Takes::Short(&PLACE, &LISTENER)), "Where clients connect."),
         Key::optional("admin", Takes::Short(&ADDRESS, &ADMIN), "no admin listener", "The admin listener."),
         Key::optional(
             "upstreams",
@@ -61,7 +61,13 @@ pub static LISTENER: Mapping = Mapping {
     id: "listener",
     name: "a listener",
     keys: &[
-        Key::required("address", ADDRESS, "Where, as IP:PORT."),
+        Key::required("address", PLACE, "Where, as IP:PORT or unix:PATH."),
+        Key::optional(
+            "mode",
+            Takes::Text(Text::Mode),
+            "0660",
+            "Permissions of the file of a Unix socket, which alone has them.",
+        ),
         Key::or(
             "proxy_protocol",
             Takes::Word { now: &["none"], later: &["required"] },
@@ -285,6 +291,7 @@ pub(crate) const PATH: Takes = Takes::Text(Text::Path);
 /// Shared by the sections.
 pub(crate) const CLAIM: Takes = Takes::Text(Text::Claim);
 const ADDRESS: Takes = Takes::Text(Text::Address);
+const PLACE: Takes = Takes::Text(Text::Listener);
 /// Shared by the sections.
 pub(crate) const REQUIREMENT: Takes = Takes::Text(Text::Scope);
 

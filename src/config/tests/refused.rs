@@ -89,6 +89,12 @@ fn features_of_other_versions_say_so() {
 fn listeners_and_admin() {
     check(&file(&[("listeners", ":8080")]), "0.0.0.0:8080");
     check(&file(&[("listeners", "localhost:8080")]), "127.0.0.1");
+    check(&file(&[("listeners", "'unix:'")]), "names no file");
+    check(&file(&[("listeners", "['unix:/a', 'unix:/a']")]), "collides with the listener unix:/a");
+    check(&file(&[("listeners", "{address: 1.2.3.4:5, mode: 0600}")]), "for the file of a Unix socket");
+    check(&file(&[("listeners", "{address: 'unix:/a', mode: 660}")]), "four octal digits");
+    check(&file(&[("listeners", "{address: 'unix:/a', mode: 0680}")]), "four octal digits");
+    check(&file(&[("admin", "'unix:/a'")]), "is no address");
     check(&file(&[("listeners", "[127.0.0.1:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[0.0.0.0:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[{}]")]), "missing key `address`");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::config::address::Address;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::{Admin, Config, KeySource, Listener, LogFormat, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
@@ -30,7 +31,10 @@ fn what_cannot_change_live_needs_a_restart() {
     type Edit<'e> = Box<dyn Fn(&mut Config) + 'e>;
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
-        (Box::new(|config| config.listeners.push(Listener { address })), "`listeners`"),
+        (
+            Box::new(|config| config.listeners.push(Listener { address: Address::Ip(address), mode: 0o660 })),
+            "`listeners`",
+        ),
         (Box::new(|config| admin(config, None)), "`admin.address`"),
         (Box::new(|config| config.store = Some(PathBuf::from("p.db"))), "`store`"),
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),

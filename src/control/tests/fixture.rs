@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::config::address::Address;
 use crate::config::problems::Position;
 use crate::config::{
     ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, TokenPlace, TokenType,
@@ -49,7 +50,7 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
 pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
     Config {
         workers: Some(1),
-        listeners: vec![Listener { address: ([127, 0, 0, 1], 0).into() }],
+        listeners: vec![Listener { address: Address::Ip(([127, 0, 0, 1], 0).into()), mode: 0o660 }],
         admin: None,
         upstreams: Vec::new(),
         issuers: issuers.into_iter().map(Arc::new).collect(),
