@@ -222,9 +222,14 @@ fn response(buffer: &[u8], head: &ResponseHead) -> io::Result<Response<()>> {
         StatusCode::from_u16(head.status).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     let fields = response.headers_mut();
     fields.reserve(head.lines.len());
+    // An answer of gRPC that is all head has the fields of its trailers, and no others than it knows.
+    let all_head = head.lines.iter().any(|line| octets(buffer, &line.name) == b"grpc-status");
     for line in &head.lines {
-        if matches!(line.known, Known::HopByHop | Known::TransferEncoding) {
-            continue;
+        match line.known {
+            Known::HopByHop | Known::TransferEncoding => continue,
+            Known::ContentLength if all_head => continue,
+            Known::Host | Known::Authorization | Known::Cookie | Known::Origin | Known::ContentLength => {}
+            Known::Expect | Known::Forwarding | Known::Via | Known::Cors | Known::Other => {}
         }
         let name = HeaderName::from_bytes(octets(buffer, &line.name))
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
