@@ -19,7 +19,6 @@ use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::h2::io::Watched;
 use crate::proxy::h2::stream::ClientStream;
-use crate::proxy::judge::from_now;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::Worker;
 
