@@ -80,6 +80,8 @@ pub(in crate::proxy) async fn forward(
         };
         connection.worker.spares.take_back(answer);
         match failure {
+            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
             // The peer had closed a waiting connection; it may have acted on the request all the same.
             Failure::Ended if idempotent && link.reused && !again => again = true,
             failure @ (Failure::Ended | Failure::Client(_) | Failure::Denied(_)) => {

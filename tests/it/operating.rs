@@ -169,9 +169,6 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         })
     });
     check(proxied.path()).code(78).says(&["not in this version"]);
-    let secure =
-        directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": h2c://", 1)));
-    check(secure.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));
     check(store.path()).code(0);

@@ -13,12 +13,10 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::io::ReadBuf;
 
 use crate::http1::body::BodyReader;
-use crate::http1::head::{Framing, HeadLimits, Known, ResponseHead, octets};
+use crate::http1::head::{Framing, Known, ResponseHead, octets};
+use crate::proxy::h2::OWN_HEAD;
 use crate::proxy::h2::inbound::{Framed, Inbound, failed, field};
 use crate::proxy::h2::outbound::Outbound;
-
-/// Bounds on the heads that we write ourselves: past those on what they are made of.
-const OWN_HEAD: HeadLimits = HeadLimits { line: 256 * 1024, total: 256 * 1024, lines: 256 };
 
 /// A request's octets to read, and room for its answer's.
 #[derive(Debug)]
