@@ -17,3 +17,4 @@ pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod wait;
+pub mod wire;
