@@ -14,9 +14,7 @@ use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{
-    Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out,
-};
+use crate::proxy::exchange::{Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
