@@ -14,7 +14,9 @@ use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out};
+use crate::proxy::exchange::{
+    Asking, Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out,
+};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -34,8 +36,7 @@ pub(in crate::proxy) async fn stream(
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
-    let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
-    let last = connection.is_last();
+    let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
     let (mut answer, reused) = (worker.spares.lend(), link.reused);
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
@@ -50,7 +51,7 @@ pub(in crate::proxy) async fn stream(
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
         let mut pump = pin!(pump);
-        let mut until = None;
+        let (mut until, asking) = (None, Asking { to_head: *to_head, handshake: None });
         let answered = loop {
             tokio::select! {
                 biased;
@@ -63,15 +64,14 @@ pub(in crate::proxy) async fn stream(
                 () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
                     until = Some(from_now(timeout));
                 }
-                read = read_head(&mut from_upstream, &mut answer, answer_head, *to_head) => break read,
+                read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
-        if let Err(failure) = answered {
-            break 'both Err(failure);
-        }
-        if is_twofold(reused, &answer, answer_head) {
-            break 'both Err(Failure::Twofold);
+        match answered {
+            Err(failure) => break 'both Err(failure),
+            Ok(()) if is_twofold(reused, &answer, answer_head) => break 'both Err(Failure::Twofold),
+            Ok(()) => {}
         }
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());

@@ -13,6 +13,7 @@ use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
+use crate::http1::websocket::Accept;
 use crate::http1::write::{self, ResponseEdits};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
@@ -82,18 +83,13 @@ impl Manner<'_> {
     }
 }
 
-/// Writes what is in `out` to an upstream that has not been heard since its last answer. What it says before it is
-/// asked belongs to an earlier request, whose client has gone with what it got; and one that has closed is not asked.
+/// Writes what is in `out` to the upstream.
 pub(in crate::proxy) async fn begin(
     link: &mut Link,
     out: &[u8],
     timeout: Duration,
     deadline: &mut Deadline,
 ) -> Result<(), Failure> {
-    // The runtime may have looked a while ago. Between this look and the write there is no wait.
-    if link.reused && !link.stream.is_silent() {
-        return Err(Failure::Unsent);
-    }
     let mut sent = 0;
     match relay::send_counting(&mut link.stream, (out, &[]), timeout, deadline, &mut sent).await {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
@@ -112,11 +108,12 @@ pub(in crate::proxy) async fn send_whole(
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
-    let Connection { stream, deadline, input, out, answer_head, to_head, .. } = connection;
+    let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
     begin(link, out, timeout, deadline).await?;
     {
         let mut gone = pin!(relay::gone(stream, input));
-        let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
+        let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
+        let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
         let either = poll_fn(|context| {
             if let Poll::Ready(read) = reading.as_mut().poll(context) {
                 return Poll::Ready(read);
@@ -133,7 +130,8 @@ pub(in crate::proxy) async fn send_whole(
 /// this request's, and what follows is nobody's.
 pub(in crate::proxy) fn is_twofold(reused: bool, answer: &Buffer, head: &ResponseHead) -> bool {
     let rest = &answer.filled()[head.length..];
-    if !reused || rest.is_empty() {
+    // A 101 has proved by its `Sec-WebSocket-Accept` which request it answers; what follows is the tunnel's.
+    if !reused || rest.is_empty() || head.status == 101 {
         return false;
     }
     match head.framing {
@@ -158,19 +156,31 @@ pub(in crate::proxy) fn timed_out() -> Failure {
     Failure::Denied(Denial::new(Reason::UpstreamTimeout, "no answer within response_timeout"))
 }
 
+/// What an answer answers, as far as reading it goes.
+#[derive(Clone, Copy)]
+pub(in crate::proxy) struct Asking<'a> {
+    pub(in crate::proxy) to_head: bool,
+    /// A WebSocket handshake: what its 101 has to say.
+    pub(in crate::proxy) handshake: Option<&'a Accept>,
+}
+
 /// Reads an answer's head, taking interim ones.
 pub(in crate::proxy) async fn read_head(
     from: &mut (impl AsyncRead + Unpin),
     answer: &mut Buffer,
     head: &mut ResponseHead,
-    to_head: bool,
+    asking: Asking<'_>,
 ) -> Result<(), Failure> {
     let garbage = |what: &'static str| Failure::Denied(Denial::new(Reason::UpstreamFailed, what));
     let mut interim = 0;
     loop {
-        match head.read(answer.filled(), &ANSWER_HEAD, to_head) {
+        let read = match asking.handshake {
+            None => head.read(answer.filled(), &ANSWER_HEAD, asking.to_head),
+            Some(accept) => head.read_handshake(answer.filled(), &ANSWER_HEAD, accept),
+        };
+        match read {
             Err(error) => return Err(garbage(error.0)),
-            Ok(true) if head.status >= 200 => return Ok(()),
+            Ok(true) if head.status >= 200 || head.status == 101 => return Ok(()),
             Ok(true) => {
                 answer.consume(head.length);
                 interim += 1;
@@ -199,7 +209,9 @@ pub(in crate::proxy) async fn give_back(
     mut link: Link,
     mut answer: Buffer,
 ) -> Forwarded {
-    let last = connection.is_last();
+    // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
+    let early = connection.handshake.is_some() && !connection.input.is_empty();
+    let last = connection.is_last() || early;
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
@@ -249,6 +261,6 @@ pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buff
     let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
     connection.worker.spares.take_back(answer);
     if reusable {
-        connection.worker.pool.keep(link.chosen.address, link.stream);
+        connection.worker.pool.keep(link.chosen.address, link.secured, link.stream);
     }
 }

@@ -7,6 +7,7 @@
 //! the method is idempotent and the body whole in our hands; and then once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,8 +15,8 @@ use crate::config::{Balance, UpstreamHost};
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, text};
-use crate::http1::write;
+use crate::http1::head::{Framing, octets, text};
+use crate::http1::{websocket, write};
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::duplex;
@@ -23,7 +24,13 @@ use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
 use crate::proxy::reach::{Tried, name_host, reach};
 use crate::proxy::relay::Fault;
+use crate::proxy::tunnel;
 use crate::proxy::worker::UpstreamView;
+
+/// How old the runtime's last look at all its sockets may be. What an upstream says before it is asked belongs to an
+/// earlier request, whose client has gone with what it got; and one that has closed is not asked. Where the look is
+/// older, or the request may not be sent again, a waiting connection is asked once more, which is a system call.
+const FRESH: Duration = Duration::from_micros(200);
 
 /// What came of it.
 pub(in crate::proxy) enum Forwarded {
@@ -44,6 +51,10 @@ pub(in crate::proxy) async fn forward(
     let method = text(connection.input.filled(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+    connection.handshake = connection.head.websocket.as_ref().map(|key| {
+        // What the client's 101 has to say is told by the key that is sent on: its own.
+        websocket::accept(octets(connection.input.filled(), key))
+    });
     connection.input.consume(connection.head.length);
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {
@@ -56,12 +67,16 @@ pub(in crate::proxy) async fn forward(
         Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
-    let (mut tried, mut again) = (Tried::new(), false);
+    let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
+        if look && link.reused && !link.stream.is_silent() {
+            again = true;
+            continue;
+        }
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
@@ -71,6 +86,10 @@ pub(in crate::proxy) async fn forward(
                 Ok(()) => {
                     record.upstream = Some(started.elapsed());
                     view.metrics.observe(started.elapsed().as_secs_f64());
+                    if connection.answer_head.status == 101 {
+                        record.count(101);
+                        return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
+                    }
                     return exchange::give_back(connection, grant, link, answer).await;
                 }
                 Err(failure) => {
@@ -170,5 +189,5 @@ fn upstream_view(connection: &Connection, grant: &Grant) -> Rc<UpstreamView> {
     }
     let shared = &connection.worker.shared;
     let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
-    Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream()), metrics })
+    Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream(), grant.upstream_tls()), metrics })
 }

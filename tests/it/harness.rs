@@ -17,3 +17,4 @@ pub mod setup;
 pub mod token;
 pub mod upstream;
 pub mod wait;
+pub mod websocket;

@@ -44,3 +44,4 @@ mod streaming;
 mod tokens;
 mod unix_sockets;
 mod upstream_faults;
+mod websocket;
