@@ -41,6 +41,7 @@ mod shadow;
 mod shutdown;
 mod stampede;
 mod streaming;
+mod tls;
 mod tokens;
 mod unix_sockets;
 mod upstream_faults;
