@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod h2;
 pub mod issuer;
 pub mod keys;
+pub mod meter;
 pub mod metrics;
 pub mod process;
 pub mod reader;

@@ -150,6 +150,21 @@ fn o4_what_cannot_be_meant_is_refused() {
     }
 }
 
+/// A narrower route takes nothing over from a wider one, and cannot be open by leaving something out: it says what it
+/// requires, or there is no start.
+#[test]
+fn p7_a_narrower_route_is_open_only_where_it_says_so() {
+    for value in
+        ["null", "{}", "''", "[]", "{enforce: deny}", "{require: null}", "{require: {}}", "{require: []}"]
+    {
+        let open = directory(|setup| setup.route("/orders/{id}/open", value));
+        let run = check(open.path());
+        assert_eq!(run.code, 78, "{value}: {}", run.output());
+    }
+    let open = directory(|setup| setup.route("/orders/{id}/open", "{require: public}"));
+    check(open.path()).code(0);
+}
+
 #[test]
 fn what_this_version_lacks_is_said_to_be_lacking() {
     for (from, to) in NOT_YET {
