@@ -29,7 +29,7 @@ use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
-use crate::proxy::{Parts, refuse};
+use crate::proxy::{Parts, Signals, refuse};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
 
@@ -153,8 +153,7 @@ impl Worker {
     pub(in crate::proxy) fn run(
         shared: Arc<Shared>,
         sockets: Vec<Dealt>,
-        drain: watch::Receiver<bool>,
-        stop: watch::Receiver<bool>,
+        signals: Signals,
     ) -> io::Result<()> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -164,7 +163,7 @@ impl Worker {
                 .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
                 .collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
-            worker.serve(listeners, drain, stop).await;
+            worker.serve(listeners, signals).await;
             Ok(())
         })
     }
@@ -190,18 +189,15 @@ impl Worker {
         })
     }
 
-    async fn serve(
-        self: &Rc<Self>,
-        listeners: Vec<(Address, Accepting)>,
-        mut drain: watch::Receiver<bool>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    async fn serve(self: &Rc<Self>, listeners: Vec<(Address, Accepting)>, signals: Signals) {
+        let Signals { mut drain, mut stop, accepting: count } = signals;
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|(address, listener)| {
                 tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
             })
             .collect();
+        count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
@@ -280,6 +276,8 @@ impl Worker {
         while !self.open.borrow().is_empty() {
             look.tick().await;
             if Instant::now() >= farewell {
+                // Requests that came with this tick are taken first.
+                tokio::task::yield_now().await;
                 self.close_idle();
             }
         }

@@ -41,4 +41,5 @@ mod stampede;
 mod streaming;
 mod tokens;
 mod unix_sockets;
+mod upgrade;
 mod upstream_faults;

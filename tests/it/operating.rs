@@ -126,7 +126,7 @@ const NOT_YET: [(&str, &str); 8] = [
     ("workers: 2", "workers: 2\nlimits: {h2_streams: 32}"),
     ("workers: 2", "workers: 2\nlimits: {h2_header_list: 16KiB}"),
     ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
-    ("workers: 2", "workers: 2\nupgrade_socket: /run/portcullis.sock"),
+    ("workers: 2", "workers: 2\npolicies: {a: b}"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
     ("public\n", "{require: a, on_stale_revocations: deny}\n"),
     ("workers: 2", "workers: 2\nrevocation: {file: r.yaml, recheck_streams: 5s}"),
