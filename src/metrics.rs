@@ -12,6 +12,7 @@ mod cells;
 pub mod issuer;
 pub mod label;
 pub mod route;
+pub mod stream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use prometheus::{
 use crate::config::address::Address;
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
+use crate::metrics::stream::StreamMetrics;
 use crate::revocation::Kind;
 use crate::token::Algorithm;
 
@@ -47,6 +49,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_process_id",
     "portcullis_process_start_time_seconds",
     "portcullis_revocation_entries",
+    "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
     "portcullis_upstream_duration_seconds",
     "portcullis_verified_cache_entries",
@@ -81,6 +84,7 @@ pub struct Metrics {
     process_id: IntGauge,
     process_start: IntGauge,
     cache: CacheMetrics,
+    streams: StreamMetrics,
 }
 
 /// One upstream's handle.
@@ -181,6 +185,7 @@ impl Metrics {
                 int_gauge("portcullis_process_start_time_seconds", "When it started, in Unix seconds"),
             ),
             cache: CacheMetrics::new(&registry),
+            streams: StreamMetrics::new(&registry),
             registry,
         };
         metrics.begin();
@@ -238,6 +243,11 @@ impl Metrics {
     /// The handle of the memo of verified tokens.
     pub fn cache(&self) -> CacheMetrics {
         self.cache.clone()
+    }
+
+    /// The handle of long streams that have ended.
+    pub fn streams(&self) -> StreamMetrics {
+        self.streams.clone()
     }
 
     /// A handle for a listener, by its configured address.

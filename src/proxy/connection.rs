@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -12,13 +13,16 @@ use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, Known, RequestError, RequestHead, ResponseHead, octets, text};
+use crate::http1::websocket::Accept;
 use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::deadline::Deadline;
-use crate::proxy::downstream::Downstream;
+use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::forward::{self, Forwarded};
+use crate::proxy::h2::server::{self, PREFACE};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
+use crate::proxy::parting::Stay;
 use crate::proxy::refuse::{self, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
@@ -39,12 +43,21 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) answer_head: ResponseHead,
     /// The request is `HEAD`: its answer has no body.
     pub(in crate::proxy) to_head: bool,
+    /// The request is a WebSocket handshake: what its 101 has to say.
+    pub(in crate::proxy) handshake: Option<Accept>,
+    /// A long stream is, or was, the last answer.
+    pub(in crate::proxy) stay: Option<Stay>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
     /// Waiting for a request: it can be closed without loss.
     idle: Rc<Cell<bool>>,
+    /// A request was read and its answer is not all sent: dropped like this, the connection is reset.
+    unfinished: bool,
     served: u64,
 }
+
+/// A connection while it is served.
+struct Serving(Option<Connection>);
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +68,15 @@ pub(in crate::proxy) enum Next {
     Close,
     /// End it at once; the answer, if any, must not look whole.
     Abort,
+    /// It goes on as HTTP/2.
+    Http2,
 }
 
 /// A head, or why there is none.
 enum Arrival {
     Head,
+    /// The client speaks HTTP/2.
+    Preface,
     Refused(Denial),
     Gone,
 }
@@ -81,25 +98,43 @@ impl Connection {
             head: RequestHead::default(),
             answer_head: ResponseHead::default(),
             to_head: false,
+            handshake: None,
+            stay: None,
             cors: Vec::new(),
             idle,
+            unfinished: false,
             served: 0,
         }
     }
 
     /// Serves it to its end.
-    pub(in crate::proxy) async fn serve(mut self) {
-        loop {
-            match self.one_request().await {
+    pub(in crate::proxy) async fn serve(self) {
+        let mut serving = Serving(Some(self));
+        while let Some(connection) = &mut serving.0 {
+            let next = connection.one_request().await;
+            if next == Next::Again {
+                continue;
+            }
+            let Some(connection) = serving.0.take() else { return };
+            match next {
                 Next::Again => {}
-                Next::Close => return self.close().await,
-                Next::Abort => {
-                    // A reset: a client must not take what it has for everything there was.
-                    self.stream.abort();
-                    return;
-                }
+                Next::Close => connection.close().await,
+                Next::Abort => connection.abort(),
+                Next::Http2 => connection.become_http2().await,
             }
         }
+    }
+
+    /// Ends it with a reset: a client must not take what it has for everything there was.
+    fn abort(mut self) {
+        self.stream.abort();
+    }
+
+    async fn become_http2(self) {
+        let ahead = Bytes::copy_from_slice(self.input.filled());
+        self.worker.spares.take_back(self.input);
+        self.worker.spares.take_back_out(self.out);
+        server::serve(self.worker, self.stream, ahead, self.downstream, self.idle).await;
     }
 
     async fn one_request(&mut self) -> Next {
@@ -112,18 +147,25 @@ impl Connection {
         }
         let started = Instant::now();
         let arrival = self.read_head(started).await;
-        if matches!(arrival, Arrival::Gone) {
-            return Next::Close;
+        match arrival {
+            Arrival::Gone => return Next::Close,
+            Arrival::Preface => return Next::Http2,
+            Arrival::Head | Arrival::Refused(_) => {}
         }
         self.served += 1;
+        self.unfinished = true;
         let worker = Rc::clone(&self.worker);
         let logged = worker.shared.parts.access_log;
         let mut record = Record::begin(worker.ids.next(), started, self.downstream.address, logged);
         let (status, next) = match arrival {
             Arrival::Refused(denial) => self.refuse_head(denial, &mut record).await,
-            Arrival::Head | Arrival::Gone => self.answer(&mut record).await,
+            Arrival::Head | Arrival::Preface | Arrival::Gone => self.answer(&mut record).await,
         };
         record.end(status);
+        self.unfinished = false;
+        if next == Next::Again {
+            self.stay = None;
+        }
         if self.input.is_empty() {
             worker.spares.take_back(std::mem::take(&mut self.input));
             worker.spares.take_back_out(std::mem::take(&mut self.out));
@@ -157,6 +199,7 @@ impl Connection {
             match self.head.read(self.input.filled(), &bounds) {
                 Ok(true) => return Arrival::Head,
                 Ok(false) => {}
+                Err(_) if self.begins_http2() => return Arrival::Preface,
                 Err(error) => return Arrival::Refused(refused(error)),
             }
             // One octet past the bound is enough to tell a head that is too large.
@@ -175,6 +218,12 @@ impl Connection {
         }
     }
 
+    /// Whether what cannot be read as a request's head is how HTTP/2 begins (RFC 9113 section 3.3).
+    fn begins_http2(&self) -> bool {
+        let first = self.served == 0 && self.downstream.version == Version::Http1;
+        first && self.input.filled().starts_with(PREFACE)
+    }
+
     /// Refuses what was never understood: no route, no keeping the connection.
     async fn refuse_head(&mut self, denial: Denial, record: &mut Record) -> (u16, Next) {
         let snapshot = self.worker.shared.parts.reader.load();
@@ -191,6 +240,8 @@ impl Connection {
     /// Decides a request whose head was read, and answers it.
     async fn answer(&mut self, record: &mut Record) -> (u16, Next) {
         let method = text(self.input.filled(), &self.head.method);
+        // In HTTP/2 every client does (RFC 9113 section 8.1).
+        self.head.takes_trailers |= self.downstream.version == Version::Http2;
         record.request(method, text(self.input.filled(), &self.head.path));
         self.to_head = method == "HEAD";
         self.cors.clear();
@@ -286,6 +337,7 @@ impl Connection {
     /// Whether this answer says that the connection ends.
     pub(in crate::proxy) fn is_last(&self) -> bool {
         !self.head.keep_alive
+            || self.downstream.version == Version::Http2
             || self.worker.draining.get()
             || self.served >= self.worker.limits().requests_per_connection
     }
@@ -340,7 +392,7 @@ impl Connection {
             }
         }
         self.out.clear();
-        Ok(())
+        relay::flush(&mut self.stream, self.worker.limits().write_stall, &mut self.deadline).await
     }
 
     /// Sends an interim answer, within `write_stall`.
@@ -352,10 +404,12 @@ impl Connection {
     /// Ends the connection so that the answer arrives: says that nothing more is sent, then reads what the
     /// client still sends, within bounds. Closing with octets unread would reset what it has not read yet.
     async fn close(mut self) {
-        if self.stream.shutdown().await.is_err() {
+        let until = from_now(LINGER);
+        let shut = self.deadline.within(until, self.stream.shutdown()).await;
+        // A stream of HTTP/2 ends without any harm to what was sent on it.
+        if !matches!(shut, Ok(Ok(()))) || self.downstream.version == Version::Http2 {
             return;
         }
-        let until = from_now(LINGER);
         let mut left = self.worker.limits().drain;
         let mut waste = self.worker.spares.lend_out();
         waste.resize(4096, 0);
@@ -375,10 +429,20 @@ impl Connection {
     }
 }
 
+impl Drop for Serving {
+    /// Cut off in the middle of an answer, at the end of a drain or by a fault: no client shall take what it has for
+    /// everything there was (threats U4).
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take().filter(|connection| connection.unfinished) {
+            connection.abort();
+        }
+    }
+}
+
 fn refused(error: RequestError) -> Denial {
     match error {
         RequestError::Malformed(what) => Denial::new(Reason::MalformedRequest, what),
-        RequestError::Upgrade => Denial::new(Reason::MalformedRequest, "no upgrade is offered"),
+        RequestError::Upgrade => Denial::new(Reason::MalformedRequest, "no such upgrade is offered"),
         RequestError::TooLarge => Denial::new(Reason::HeadersTooLarge, "a head past its bound"),
         RequestError::Method => Denial::new(Reason::MethodNotAllowed, "CONNECT and TRACE are never served")
             // RFC 9110 section 15.5.6 wants the field; what a route would allow is not known here.

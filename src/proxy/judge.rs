@@ -101,6 +101,7 @@ fn decide_once(
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
         peer: downstream.address,
+        tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
@@ -174,6 +175,7 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
             original_host: authority,
             client: downstream.address,
             scheme: downstream.scheme(),
+            received: downstream.version.received(head.http10),
             drop: &drop,
             add: &add,
         },

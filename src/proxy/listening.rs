@@ -76,6 +76,8 @@ struct Found {
 /// A socket that a worker accepts from.
 #[derive(Debug)]
 pub(in crate::proxy) struct Dealt {
+    /// The listener, by its place in the configuration.
+    pub(in crate::proxy) listener: usize,
     /// Where it listens, with the port that the system chose.
     pub(in crate::proxy) address: Address,
     pub(in crate::proxy) socket: Listening,
@@ -124,11 +126,11 @@ impl Bound {
             addresses: Vec::new(),
             files: SocketFiles::default(),
         };
-        for listener in listeners {
+        for (index, listener) in listeners.iter().enumerate() {
             let blame = |source| BindError { address: listener.address.clone(), source };
             let (ours, others) = given.into_iter().partition(|one| one.listener == listener.address);
             given = others;
-            bound.listen(listener, ours).map_err(blame)?;
+            bound.listen(index, listener, ours).map_err(blame)?;
         }
         for one in given {
             bound.files.unwanted.extend(SocketFile::given(&one));
@@ -136,7 +138,7 @@ impl Bound {
         Ok(bound)
     }
 
-    fn listen(&mut self, listener: &Listener, given: Vec<Given>) -> io::Result<()> {
+    fn listen(&mut self, index: usize, listener: &Listener, given: Vec<Given>) -> io::Result<()> {
         let mut found: Vec<Found> = Vec::new();
         for one in given {
             self.files.theirs.extend(SocketFile::given(&one));
@@ -153,21 +155,21 @@ impl Bound {
             };
             found.extend(sockets.into_iter().map(|socket| Found { socket, origin: Origin::Own }));
         }
-        self.deal(&listener.address, found)
+        self.deal(index, &listener.address, found)
     }
 
     /// Every socket to some worker, and some socket to every worker.
-    fn deal(&mut self, configured: &Address, found: Vec<Found>) -> io::Result<()> {
+    fn deal(&mut self, listener: usize, configured: &Address, found: Vec<Found>) -> io::Result<()> {
         let Some(first) = found.first() else { return Ok(()) };
         let address = first.socket.address(configured)?;
         for worker in found.len()..self.workers.len() {
             let socket = found[worker % found.len()].socket.try_clone()?;
-            self.workers[worker].push(Dealt { address: address.clone(), socket, name: None });
+            self.workers[worker].push(Dealt { listener, address: address.clone(), socket, name: None });
         }
         let workers = self.workers.len();
         for (index, Found { socket, origin }) in found.into_iter().enumerate() {
             let name = Some((configured.clone(), origin));
-            self.workers[index % workers].push(Dealt { address: address.clone(), socket, name });
+            self.workers[index % workers].push(Dealt { listener, address: address.clone(), socket, name });
         }
         self.addresses.push(address);
         Ok(())
@@ -181,7 +183,7 @@ impl Bound {
     /// Copies of every socket, to be given to a process that takes over.
     pub fn copies(&self) -> io::Result<Vec<Given>> {
         let mut copies = Vec::new();
-        for Dealt { name, socket, address: _ } in self.workers.iter().flatten() {
+        for Dealt { name, socket, .. } in self.workers.iter().flatten() {
             let Some((listener, origin)) = name.clone() else { continue };
             copies.push(Given { listener, origin, socket: socket.try_clone()?.into() });
         }

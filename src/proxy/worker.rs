@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,21 +11,25 @@ use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
 use tokio::runtime::LocalOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::Limits;
 use crate::config::address::Address;
 use crate::gate::memo::{Memo, MemoCounts};
+use crate::http1::websocket::Close;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
+use crate::metrics::stream::StreamMetrics;
 use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::entrance;
+use crate::proxy::entrance::{self, Accepted};
+use crate::proxy::handshake::{Handshakes, Told};
 use crate::proxy::listening::{Accepting, Dealt};
+use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
@@ -37,14 +41,14 @@ use crate::token::{Algorithm, NumericDate};
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Who is at the other end of a Unix socket: somebody on this machine.
-const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long idle connections are kept once draining has begun.
 pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How often a drain looks whether it is over.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) admission: Arc<Admission>,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    pub(in crate::proxy) handshakes: Handshakes,
 }
 
 /// Connections open now, in all and by address.
@@ -71,8 +76,16 @@ pub(in crate::proxy) struct Place {
     address: Option<IpAddr>,
 }
 
+/// A socket that is accepted from.
+struct Open {
+    /// The listener, by its place in the configuration.
+    listener: usize,
+    address: Address,
+    socket: Accepting,
+}
+
 /// An open connection: whether it waits for a request, and how to end it.
-type Open = (Rc<Cell<bool>>, AbortHandle);
+type Served = (Rc<Cell<bool>>, AbortHandle);
 
 /// One worker's own.
 pub(in crate::proxy) struct Worker {
@@ -82,12 +95,16 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) ids: RequestIds,
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
+    drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) told: Told,
+    pub(in crate::proxy) parting: Parting,
+    pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
     verify: [VerifyMetrics; Algorithm::ALL.len()],
-    open: RefCell<HashMap<u64, Open>>,
+    open: RefCell<HashMap<u64, Served>>,
     next_connection: Cell<u64>,
 }
 
@@ -158,10 +175,10 @@ impl Worker {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(async move {
-            let listeners = sockets
-                .into_iter()
-                .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
-                .collect::<io::Result<Vec<_>>>()?;
+            let on_runtime = |Dealt { listener, address, socket, .. }| {
+                Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
+            };
+            let listeners = sockets.into_iter().map(on_runtime).collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, signals).await;
             Ok(())
@@ -178,7 +195,11 @@ impl Worker {
             ids: RequestIds::new(u64::from_ne_bytes(random()?)),
             memo: RefCell::new(memo),
             draining: Cell::new(false),
+            drain_begun: Notify::new(),
             signatures: Cell::new(0),
+            told: Told::default(),
+            parting: Parting::default(),
+            streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
             counted: Cell::default(),
@@ -189,13 +210,11 @@ impl Worker {
         })
     }
 
-    async fn serve(self: &Rc<Self>, listeners: Vec<(Address, Accepting)>, signals: Signals) {
+    async fn serve(self: &Rc<Self>, listeners: Vec<Open>, signals: Signals) {
         let Signals { mut drain, mut stop, accepting: count } = signals;
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| {
-                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
-            })
+            .map(|open| tokio::task::spawn_local(Rc::clone(self).accept(open, drain.clone())))
             .collect();
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
@@ -204,6 +223,7 @@ impl Worker {
             _ = stop.wait_for(|stop| *stop) => true,
         };
         self.draining.set(true);
+        self.drain_begun.notify_waiters();
         for task in accepting {
             if at_once {
                 task.abort();
@@ -211,15 +231,38 @@ impl Worker {
             // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
-        let grace = self.shared.parts.shutdown_grace;
         tokio::select! {
-            _ = tokio::time::timeout(grace, self.all_closed()) => {}
+            () = self.part() => {}
             _ = stop.wait_for(|stop| *stop) => {}
+        }
+        if self.parting.said().is_none() {
+            // No time is left, and long streams hear it all the same.
+            self.parting.say(Close::GoingAway);
+            let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
         }
         sweeper.abort();
     }
 
-    async fn accept(self: Rc<Self>, address: Address, listener: Accepting, mut drain: watch::Receiver<bool>) {
+    /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
+    async fn part(&self) {
+        let grace = self.shared.parts.shutdown_grace;
+        let end = Instant::now() + grace;
+        let goodbye = end - GOODBYE.min(grace / 2);
+        if !grace.is_zero() && tokio::time::timeout_at(goodbye, self.all_closed()).await.is_err() {
+            self.parting.say(Close::GoingAway);
+            let _closed_or_cut = tokio::time::timeout_at(end, self.all_closed()).await;
+        }
+    }
+
+    async fn streams_left(&self) {
+        let mut look = tokio::time::interval(LOOK);
+        while self.parting.is_awaited() {
+            look.tick().await;
+        }
+    }
+
+    async fn accept(self: Rc<Self>, open: Open, mut drain: watch::Receiver<bool>) {
+        let Open { listener: index, address, socket: listener } = open;
         let gauge = self.shared.parts.metrics.connections(&address);
         loop {
             let accepted = tokio::select! {
@@ -228,7 +271,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => self.admit(socket, peer, &gauge),
+                Ok((socket, peer)) => self.admit(socket, Accepted { peer, listener: index }, &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -238,19 +281,23 @@ impl Worker {
         // Whoever was let into the queue is served, not reset.
         let Ok(queue) = listener.off_runtime() else { return };
         while let Ok((socket, peer)) = queue.waiting() {
-            self.admit(socket, peer, &gauge);
+            self.admit(socket, Accepted { peer, listener: index }, &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: Option<IpAddr>, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer) else {
+    fn admit(self: &Rc<Self>, socket: Socket, accepted: Accepted, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(accepted.peer) else {
+            // Who waits for a handshake is closed without a word: it could not be read.
+            if self.shared.parts.reader.load().speaks_tls(accepted.listener) {
+                return;
+            }
             refuse::turn_away(&socket, &self.ids.next());
             return;
         };
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer.unwrap_or(LOCAL), Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, accepted, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
@@ -270,7 +317,7 @@ impl Worker {
     }
 
     async fn all_closed(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let mut look = tokio::time::interval(LOOK);
         // A client that has not heard yet may be sending its next request: it is served, and told to go.
         let farewell = Instant::now() + FAREWELL;
         while !self.open.borrow().is_empty() {
@@ -288,6 +335,14 @@ impl Worker {
         loop {
             every.tick().await;
             self.pool.sweep();
+        }
+    }
+
+    /// Resolves when draining has begun.
+    pub(in crate::proxy) async fn drain_begins(&self) {
+        // On one thread nothing comes between the look and the wait.
+        if !self.draining.get() {
+            self.drain_begun.notified().await;
         }
     }
 
@@ -355,7 +410,7 @@ impl View {
             upstreams[at].get_or_insert_with(|| {
                 let upstream = &route.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream),
+                    balancer: balancers.get(upstream, route.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });
@@ -381,7 +436,8 @@ pub(in crate::proxy) fn now() -> NumericDate {
     NumericDate(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn random<const N: usize>() -> io::Result<[u8; N]> {
+/// Octets that nobody can foretell.
+pub(in crate::proxy) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut octets = [0; N];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| io::Error::other("no randomness"))?;
     Ok(octets)

@@ -10,6 +10,7 @@ const EDITS: RequestEdits<'static> = RequestEdits {
     original_host: "a",
     client: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 200, 3)),
     scheme: "http",
+    received: "1.1",
     drop: &|_, _| false,
     add: &[],
 };
