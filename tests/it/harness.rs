@@ -3,6 +3,7 @@
 pub mod api;
 pub mod audit;
 pub mod canary;
+pub mod certificates;
 pub mod client;
 pub mod fault_proxy;
 pub mod gateway;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod process;
 pub mod reader;
 pub mod setup;
+pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod wait;

@@ -40,6 +40,7 @@ mod shadow;
 mod shutdown;
 mod stampede;
 mod streaming;
+mod tls;
 mod tokens;
 mod unix_sockets;
 mod upgrade;
