@@ -133,7 +133,9 @@ pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// A stream's end that is no good one. Whether by a reset or with its connection, nothing is whole.
 pub(super) fn failed(error: h2::Error) -> io::Error {
-    if error.is_io() && let Some(error) = error.get_io() {
+    if error.is_io()
+        && let Some(error) = error.get_io()
+    {
         return error.kind().into();
     }
     io::ErrorKind::ConnectionReset.into()

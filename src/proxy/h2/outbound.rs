@@ -46,11 +46,7 @@ impl Outbound {
     }
 
     /// Takes some of `octets`: as much content as the stream's window and buffer have room for.
-    pub(super) fn poll_write(
-        &mut self,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let mut at = 0;
         while at < octets.len() && !self.ended {
             let rest = &octets[at..];

@@ -415,10 +415,14 @@ fn chunks(rest: &[u8], body: &mut Vec<u8>, trailers: &mut Vec<(String, String)>)
         if size == 0 {
             let section = rest.get(start - 2..)?;
             let end = section.windows(4).position(|four| four == b"\r\n\r\n")?;
-            let lines = std::str::from_utf8(section.get(2..end).unwrap_or_default()).expect("trailers are ASCII");
-            trailers.extend(lines.split("\r\n").filter_map(|line| line.split_once(':')).map(
-                |(name, value)| (name.to_owned(), value.trim().to_owned()),
-            ));
+            let lines =
+                std::str::from_utf8(section.get(2..end).unwrap_or_default()).expect("trailers are ASCII");
+            trailers.extend(
+                lines
+                    .split("\r\n")
+                    .filter_map(|line| line.split_once(':'))
+                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned())),
+            );
             return Some(start - 2 + end + 4);
         }
         let available = rest.len().min(start + size);

@@ -89,7 +89,8 @@ fn cookie_crumbs_are_put_together() {
 #[test]
 fn s1_s2_identity_headers_are_stripped() {
     let api = Api::with(|setup| {
-        setup.route("/me", "{require: authenticated, forward: {headers: {X-User-Id: sub}}}")
+        setup
+            .route("/me", "{require: authenticated, forward: {headers: {X-User-Id: sub}}}")
             .route("/any/{*rest}", "public")
     });
     let client = connect(&api);
@@ -114,7 +115,8 @@ fn bodies_arrive_octet_for_octet() {
     api.upstream.on("/any/large", move |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &sent));
     // Without a length, and with one.
     let length = up.len().to_string();
-    for request in [Request::post("/any/large", &up), Request::post("/any/large", &up).header("content-length", &length)]
+    for request in
+        [Request::post("/any/large", &up), Request::post("/any/large", &up).header("content-length", &length)]
     {
         let response = client.send(&request);
         assert!(response.body == down, "an answer differs");
@@ -158,7 +160,11 @@ fn answers_without_a_body_have_none() {
     api.upstream.on_raw("/any/head", format!("HTTP/1.1 200 OK\r\n{length}"), Then::Keep);
     api.upstream.on_raw("/any/204", "HTTP/1.1 204 No Content\r\nX-Upstream: yes\r\n\r\n", Then::Keep);
     api.upstream.on_raw("/any/304", format!("HTTP/1.1 304 Not Modified\r\n{length}"), Then::Keep);
-    api.upstream.on_raw("/any/0", "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 0\r\n\r\n", Then::Keep);
+    api.upstream.on_raw(
+        "/any/0",
+        "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 0\r\n\r\n",
+        Then::Keep,
+    );
     for (method, path, status, length) in [
         ("HEAD", "/any/head", 200, Some("42")),
         ("GET", "/any/204", 204, None),
@@ -180,8 +186,14 @@ fn continue_is_said_after_the_decision() {
     wait_until("the request is there before its body", || api.upstream.count() == 1);
     stream.send_all(b"body").expect("room");
     assert_allowed(&stream.answer().expect("an answer"));
-    assert_eq!((api.upstream.last().body, api.upstream.last().head.header("expect")), (b"body".to_vec(), None));
-    assert_refused(&client.send(&Request::post("/orders", "x").header("expect", "100-continue")), Reason::NoCredentials);
+    assert_eq!(
+        (api.upstream.last().body, api.upstream.last().head.header("expect")),
+        (b"body".to_vec(), None)
+    );
+    assert_refused(
+        &client.send(&Request::post("/orders", "x").header("expect", "100-continue")),
+        Reason::NoCredentials,
+    );
 }
 
 #[test]

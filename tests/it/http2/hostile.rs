@@ -8,8 +8,8 @@ use crate::harness::api::{Api, assert_allowed, assert_refused};
 use crate::harness::client::Request;
 use crate::harness::h2::client::Client;
 use crate::harness::h2::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE,
-    fields, frame, request,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
+    WINDOW_UPDATE, fields, frame, request,
 };
 use crate::harness::upstream::Then;
 use crate::harness::wait::wait_until;
@@ -100,7 +100,10 @@ fn d5_a_body_of_another_length_than_declared_is_reset() {
     assert_eq!(raw.reset(), Some(PROTOCOL_ERROR));
     // What reached the upstream of these was never whole, nor is its connection used for the next.
     let before = api.upstream.requests();
-    assert!(before.iter().all(|seen| !seen.whole || seen.head.header("content-length") == Some("0")), "{before:?}");
+    assert!(
+        before.iter().all(|seen| !seen.whole || seen.head.header("content-length") == Some("0")),
+        "{before:?}"
+    );
     assert_allowed(&api.gateway.send(&Request::get("/any/next")));
     assert_eq!(api.upstream.count_of("/admin"), 0);
 }
@@ -119,7 +122,12 @@ fn d5_host_and_authority_have_to_agree() {
     assert_refused(&client.send(&several), Reason::MalformedRequest);
     let mut raw = raw(&api);
     let without = [(":method", "GET"), (":scheme", "http"), (":path", "/any/x")];
-    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &fields(&[&without[..], &[("host", "own.test")]].concat()));
+    raw.send(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        1,
+        &fields(&[&without[..], &[("host", "own.test")]].concat()),
+    );
     assert_eq!(status(&mut raw), 200);
     assert_eq!(api.upstream.last().head.header("host"), Some("own.test"));
     raw.send(HEADERS, END_HEADERS | END_STREAM, 3, &fields(&without));
@@ -130,7 +138,8 @@ fn d5_host_and_authority_have_to_agree() {
 fn connect_is_never_served() {
     let api = api();
     let client = Client::connect(api.gateway.ports.public);
-    let head = http::Request::builder().method("CONNECT").uri("db.internal:5432").body(()).expect("a request");
+    let head =
+        http::Request::builder().method("CONNECT").uri("db.internal:5432").body(()).expect("a request");
     let mut stream = client.open_head(head, true).expect("a stream");
     assert_refused(&stream.answer().expect("an answer"), Reason::MethodNotAllowed);
 }
@@ -241,7 +250,8 @@ fn d6_a_window_that_stays_closed_ends_the_stream() {
 #[test]
 fn d6_a_client_that_takes_nothing_at_all_is_closed() {
     let api = Api::with(|setup| setup.route("/any/{*rest}", "public").limits("write_stall: 500ms"));
-    api.upstream.on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &vec![b'a'; 16 << 20]));
+    api.upstream
+        .on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &vec![b'a'; 16 << 20]));
     let mut raw = Raw::connect(api.gateway.ports.public, &[(INITIAL_WINDOW_SIZE, 0x7fff_ffff)]);
     raw.shrink_receive_buffer();
     raw.send(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
@@ -271,7 +281,10 @@ fn h2_header_list_and_h2_streams_are_announced_and_kept() {
     let settings = raw.next_of(SETTINGS).expect("settings").payload;
     let said = |id: u16| {
         let pairs = settings.chunks(6).map(|pair| (u16::from_be_bytes([pair[0], pair[1]]), &pair[2..]));
-        pairs.filter(|(name, _)| *name == id).map(|(_, value)| u32::from_be_bytes(value.try_into().unwrap())).last()
+        pairs
+            .filter(|(name, _)| *name == id)
+            .map(|(_, value)| u32::from_be_bytes(value.try_into().unwrap()))
+            .last()
     };
     assert_eq!((said(3), said(6)), (Some(3), Some(4096)));
     let large = request("GET", "/health", &[("x-large", &"a".repeat(5000))]);

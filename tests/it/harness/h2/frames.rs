@@ -44,8 +44,10 @@ impl Raw {
         stream.set_nodelay(true).ok();
         stream.set_write_timeout(Some(PATIENCE)).ok();
         let mut raw = Self { stream, buffer: Vec::new() };
-        let payload: Vec<u8> =
-            settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+        let payload: Vec<u8> = settings
+            .iter()
+            .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect();
         raw.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         raw.send(SETTINGS, 0, 0, &payload);
         raw.send(SETTINGS, ACK, 0, &[]);
