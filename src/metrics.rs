@@ -14,7 +14,6 @@ pub mod label;
 pub mod route;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus::core::Collector;
@@ -23,6 +22,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::config::address::Address;
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
 use crate::revocation::Kind;
@@ -229,7 +229,7 @@ impl Metrics {
     }
 
     /// A handle for a listener, by its configured address.
-    pub fn connections(&self, listener: SocketAddr) -> ConnectionMetrics {
+    pub fn connections(&self, listener: &Address) -> ConnectionMetrics {
         ConnectionMetrics { open: self.connections.with_label_values(&[&listener.to_string()]) }
     }
 

@@ -101,6 +101,7 @@ fn decide_once(
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
         peer: downstream.address,
+        tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));

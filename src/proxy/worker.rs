@@ -3,22 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
-use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::Limits;
+use crate::config::address::Address;
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
@@ -26,7 +24,9 @@ use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, 
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::entrance;
+use crate::proxy::entrance::{self, Accepted};
+use crate::proxy::handshake::{Handshakes, Told};
+use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
@@ -51,6 +51,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) admission: Arc<Admission>,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    pub(in crate::proxy) handshakes: Handshakes,
 }
 
 /// Connections open now, in all and by address.
@@ -66,11 +67,19 @@ pub(in crate::proxy) struct Admission {
 #[derive(Debug)]
 pub(in crate::proxy) struct Place {
     admission: Arc<Admission>,
-    address: IpAddr,
+    address: Option<IpAddr>,
+}
+
+/// A socket that is accepted from.
+struct Open {
+    /// The listener, by its place in the configuration.
+    listener: usize,
+    address: Address,
+    socket: Accepting,
 }
 
 /// An open connection: whether it waits for a request, and how to end it.
-type Open = (Rc<Cell<bool>>, AbortHandle);
+type Served = (Rc<Cell<bool>>, AbortHandle);
 
 /// One worker's own.
 pub(in crate::proxy) struct Worker {
@@ -82,11 +91,12 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) told: Told,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
     verify: [VerifyMetrics; Algorithm::ALL.len()],
-    open: RefCell<HashMap<u64, Open>>,
+    open: RefCell<HashMap<u64, Served>>,
     next_connection: Cell<u64>,
 }
 
@@ -115,14 +125,17 @@ impl Admission {
         })
     }
 
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place for a connection from this address. One without an address is of this machine, and not counted
+    /// against any other.
+    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         // An address written as IPv4-mapped IPv6 is the IPv4 one.
-        let address = address.to_canonical();
+        let address = address.map(|address| address.to_canonical());
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         let place = Place { admission: Arc::clone(self), address };
+        let Some(address) = address else { return Some(place) };
         let mut held = self.by_address.entry(address).or_insert(0);
         *held += 1;
         let admitted = *held <= self.most_per_address;
@@ -134,7 +147,8 @@ impl Admission {
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(self.address) {
+        let Some(address) = self.address else { return };
+        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(address) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
                 held.remove();
@@ -147,17 +161,17 @@ impl Worker {
     /// Runs on the calling thread until draining is over or `stop` turns true.
     pub(in crate::proxy) fn run(
         shared: Arc<Shared>,
-        sockets: Vec<(SocketAddr, std::net::TcpListener)>,
+        sockets: Vec<Dealt>,
         drain: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(async move {
-            let listeners = sockets
-                .into_iter()
-                .map(|(address, socket)| Ok((address, TcpListener::from_std(socket)?)))
-                .collect::<io::Result<Vec<_>>>()?;
+            let on_runtime = |Dealt { listener, address, socket }| {
+                Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
+            };
+            let listeners = sockets.into_iter().map(on_runtime).collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, drain, stop).await;
             Ok(())
@@ -176,6 +190,7 @@ impl Worker {
             draining: Cell::new(false),
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
+            told: Told::default(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
             counted: Cell::default(),
@@ -188,26 +203,26 @@ impl Worker {
 
     async fn serve(
         self: &Rc<Self>,
-        listeners: Vec<(SocketAddr, TcpListener)>,
+        listeners: Vec<Open>,
         mut drain: watch::Receiver<bool>,
         mut stop: watch::Receiver<bool>,
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| {
-                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
-            })
+            .map(|open| tokio::task::spawn_local(Rc::clone(self).accept(open, drain.clone())))
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
-        tokio::select! {
-            _ = drain.wait_for(|drain| *drain) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+        let at_once = tokio::select! {
+            _ = drain.wait_for(|drain| *drain) => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
         self.draining.set(true);
         self.drain_begun.notify_waiters();
         for task in accepting {
-            task.abort();
-            // Its end is what is waited for, so that the listener is closed.
+            if at_once {
+                task.abort();
+            }
+            // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
         let grace = self.shared.parts.shutdown_grace;
@@ -218,13 +233,9 @@ impl Worker {
         sweeper.abort();
     }
 
-    async fn accept(
-        self: Rc<Self>,
-        address: SocketAddr,
-        listener: TcpListener,
-        mut drain: watch::Receiver<bool>,
-    ) {
-        let gauge = self.shared.parts.metrics.connections(address);
+    async fn accept(self: Rc<Self>, open: Open, mut drain: watch::Receiver<bool>) {
+        let Open { listener: index, address, socket: listener } = open;
+        let gauge = self.shared.parts.metrics.connections(&address);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -232,7 +243,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &gauge),
+                Ok((socket, peer)) => self.admit(socket, Accepted { peer, listener: index }, &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -240,20 +251,25 @@ impl Worker {
             }
         }
         // Whoever was let into the queue is served, not reset.
-        while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(Socket::Tcp(stream), peer.ip(), &gauge);
+        let Ok(queue) = listener.off_runtime() else { return };
+        while let Ok((socket, peer)) = queue.waiting() {
+            self.admit(socket, Accepted { peer, listener: index }, &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer) else {
+    fn admit(self: &Rc<Self>, socket: Socket, accepted: Accepted, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(accepted.peer) else {
+            // Who waits for a handshake is closed without a word: it could not be read.
+            if self.shared.parts.reader.load().speaks_tls(accepted.listener) {
+                return;
+            }
             refuse::turn_away(&socket, &self.ids.next());
             return;
         };
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer, Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, accepted, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
@@ -364,7 +380,7 @@ impl View {
             upstreams[at].get_or_insert_with(|| {
                 let upstream = &route.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream),
+                    balancer: balancers.get(upstream, route.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });
@@ -381,13 +397,6 @@ impl View {
     /// The upstream at this index of the configuration.
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
-    }
-}
-
-fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }
 

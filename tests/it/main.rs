@@ -41,4 +41,5 @@ mod shutdown;
 mod stampede;
 mod streaming;
 mod tokens;
+mod unix_sockets;
 mod upstream_faults;
