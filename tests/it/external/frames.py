@@ -306,6 +306,11 @@ def bomb(port, connections, streams, value, references):
     report.say(held=held)
 
 
+def honest_requests(port, connections):
+    """No bomb: as many requests as may be open at once, whose answers get no window either."""
+    bomb(port, connections, 32, "", 0)
+
+
 def bomb_of_the_advisory(port, connections):
     bomb(port, connections, 100, "", 4000)
 
