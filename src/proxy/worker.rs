@@ -297,12 +297,12 @@ impl Worker {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, accepted, Rc::clone(&idle));
-        let (worker, gauge) = (Rc::clone(self), gauge.clone());
+        let (worker, gauge, waits) = (Rc::clone(self), gauge.clone(), Rc::clone(&idle));
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
-            let _closed = Closed { worker, gauge, number, _place: place };
-            serving.await;
+            let _closed = Closed { worker: Rc::clone(&worker), gauge, number, _place: place };
+            // Made in here: a future that is moved in has its room twice, for as long as the connection lives.
+            entrance::enter(worker, socket, accepted, waits).await;
         });
         self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
     }
