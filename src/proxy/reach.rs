@@ -21,6 +21,9 @@ use crate::proxy::worker::UpstreamView;
 use crate::tls::HTTP2;
 use crate::tls::client::server_name;
 
+/// What `https` wants is not there. Never met without.
+const NO_AUTHORITY: &str = "no authority to verify the peer by";
+
 /// Peers that one request tries to reach.
 const REACHES: usize = 3;
 
@@ -55,6 +58,8 @@ pub(in crate::proxy) async fn reach(
             None => break,
         };
         let (scheme, secured) = met(grant, view, chosen.address)?;
+        // A WebSocket is opened in HTTP/1.1, whatever else the peer speaks.
+        let upgrades = connection.handshake.is_some();
         let Connection { worker, deadline, .. } = &mut *connection;
         if !fresh && let Some(stream) = worker.pool.take(chosen.address, secured.as_ref()) {
             return Ok(Link { stream, chosen, secured, reused: true });
@@ -64,6 +69,7 @@ pub(in crate::proxy) async fn reach(
                 Scheme::Http => connect(chosen.address).await.map(|socket| (Stream::Plain(socket), false)),
                 // Boxed: every connection would else carry the room for these.
                 Scheme::H2c => Box::pin(share(&worker.pool, chosen.address)).await,
+                Scheme::Https if upgrades => Box::pin(secure_http1(chosen.address, secured.as_ref())).await,
                 Scheme::Https => Box::pin(secure(&worker.pool, chosen.address, secured.as_ref())).await,
             }
         };
@@ -87,7 +93,7 @@ fn met(grant: &Grant, view: &UpstreamView, address: SocketAddr) -> Result<(Schem
     let secured = match scheme {
         Scheme::Http | Scheme::H2c => None,
         Scheme::Https => {
-            let tls = grant.upstream_tls().ok_or_else(|| unknown("no authority to verify the peer by"))?;
+            let tls = grant.upstream_tls().ok_or_else(|| unknown(NO_AUTHORITY))?;
             let name = view.balancer.peer_of(address, |peer| server_name(&peer.host)).flatten();
             let name = name.ok_or_else(|| unknown("a name that no certificate can have"))?;
             Some(Secured { tls: Arc::clone(tls), name })
@@ -124,9 +130,7 @@ async fn share(pool: &Pool, address: SocketAddr) -> Reached {
 
 /// A connection over TLS, or a stream of one where the peer chose HTTP/2.
 async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>) -> Reached {
-    let Some(Secured { tls, name }) = secured else {
-        return Err("no authority to verify the peer by".into());
-    };
+    let Some(Secured { tls, name }) = secured else { return Err(NO_AUTHORITY.into()) };
     // A peer that is known to share has one opened at a time; whether another does is known only afterwards.
     let known = pool.shared.known(address);
     let _turn = match &known {
@@ -151,6 +155,14 @@ async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>) -> 
     }
     let stream = pool.shared.of(address).open(stream, secured.cloned()).await?;
     Ok((Stream::Peer(Box::new(stream)), false))
+}
+
+/// A connection over TLS on which HTTP/1.1 is spoken.
+async fn secure_http1(address: SocketAddr, secured: Option<&Secured>) -> Reached {
+    let Some(Secured { tls, name }) = secured else { return Err(NO_AUTHORITY.into()) };
+    let shaken = handshake::connect(connect(address).await?, tls.http1(), name.clone()).await;
+    let stream = shaken.map_err(|why| format!("no TLS with the peer: {why}"))?;
+    Ok((Stream::Tls(Box::new(stream)), false))
 }
 
 /// Writes the peer's name over the `Host` line, which is the first.
