@@ -204,7 +204,13 @@ impl Connection {
         record.refused(&denial.clone().into());
         record.count(denial.reason.status());
         self.out.clear();
-        refuse::respond(&mut self.out, &denial, &record.id, &[], Manner { to_head: false, close: true, grpc: false });
+        refuse::respond(
+            &mut self.out,
+            &denial,
+            &record.id,
+            &[],
+            Manner { to_head: false, close: true, grpc: false },
+        );
         let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
         (denial.reason.status(), next)
     }

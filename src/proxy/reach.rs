@@ -81,11 +81,7 @@ pub(in crate::proxy) async fn reach(
 
 /// What the peer at this address speaks, and how it has to be verified if that is TLS. What is not known is never met
 /// without.
-fn met(
-    grant: &Grant,
-    view: &UpstreamView,
-    address: SocketAddr,
-) -> Result<(Scheme, Option<Secured>), Denial> {
+fn met(grant: &Grant, view: &UpstreamView, address: SocketAddr) -> Result<(Scheme, Option<Secured>), Denial> {
     let unknown = |what| Denial::new(Reason::UpstreamFailed, what);
     let scheme = view.balancer.scheme_of(address).ok_or_else(|| unknown("a peer that is gone"))?;
     let secured = match scheme {
@@ -128,7 +124,9 @@ async fn share(pool: &Pool, address: SocketAddr) -> Reached {
 
 /// A connection over TLS, or a stream of one where the peer chose HTTP/2.
 async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>) -> Reached {
-    let Some(Secured { tls, name }) = secured else { return Err("no authority to verify the peer by".into()) };
+    let Some(Secured { tls, name }) = secured else {
+        return Err("no authority to verify the peer by".into());
+    };
     // A peer that is known to share has one opened at a time; whether another does is known only afterwards.
     let known = pool.shared.known(address);
     let _turn = match &known {

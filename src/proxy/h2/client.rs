@@ -138,12 +138,8 @@ impl SharedPeer {
             // Whatever ends it, the requests on it hear of it.
             let _ = connection.await;
         });
-        let state = State {
-            busy: Cell::new(0),
-            used: Cell::new(Instant::now()),
-            heard,
-            doubtful: Cell::new(false),
-        };
+        let state =
+            State { busy: Cell::new(0), used: Cell::new(Instant::now()), heard, doubtful: Cell::new(false) };
         let shared = Shared { secured, sender, state: Rc::new(state) };
         let stream = shared.lend();
         let mut open = self.open.borrow_mut();

@@ -143,7 +143,8 @@ impl PeerStream {
     fn failed(&mut self, error: h2::Error) -> io::Error {
         self.lease.answered();
         // A GOAWAY reaches those streams only that the peer has not begun with.
-        self.unprocessed = error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
+        self.unprocessed = error.is_remote()
+            && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
             || matches!(self.answer, Answer::None);
         failed(error)
     }
@@ -188,7 +189,8 @@ fn begun(answer: Response<h2::RecvStream>, method: &Method) -> Inbound {
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || head.status.is_informational();
     let declared = head.headers.contains_key(header::CONTENT_LENGTH);
-    let framed = if bodiless || declared || body.is_end_stream() { Framed::Plain } else { Framed::ChunksAndTrailers };
+    let framed =
+        if bodiless || declared || body.is_end_stream() { Framed::Plain } else { Framed::ChunksAndTrailers };
     let mut out = Vec::with_capacity(512);
     let reason = head.status.canonical_reason().unwrap_or_default();
     for part in ["HTTP/1.1 ", head.status.as_str(), " ", reason, "\r\nconnection: close\r\n"] {

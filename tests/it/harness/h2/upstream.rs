@@ -188,7 +188,12 @@ impl Exchange {
     }
 
     /// Reads the body and answers with a body.
-    pub async fn answer(&mut self, status: u16, lines: &[(&str, &str)], body: &[u8]) -> Result<(), h2::Error> {
+    pub async fn answer(
+        &mut self,
+        status: u16,
+        lines: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), h2::Error> {
         self.body().await?;
         let ends = body.is_empty() || self.request.method == "HEAD";
         self.head(status, lines, ends)?;
@@ -251,9 +256,11 @@ async fn answer(
     let (head, body) = request.into_parts();
     let mut headers: Vec<(String, String)> =
         head.uri.authority().map(|host| (":authority".to_owned(), host.to_string())).into_iter().collect();
-    headers.extend(head.headers.iter().map(|(name, value)| {
-        (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    }));
+    headers.extend(
+        head.headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())),
+    );
     let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let head = Head { method: head.method.to_string(), target, version: "HTTP/2".to_owned(), headers };
     let place = {
