@@ -18,12 +18,14 @@ mod handshake;
 mod health;
 mod judge;
 pub mod listening;
+mod parting;
 mod pool;
 mod reach;
 mod refuse;
 mod relay;
 mod request_id;
 mod stream;
+mod tunnel;
 mod worker;
 
 use std::sync::Arc;

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
-    CertificateFiles, Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, ListenerTls, Require,
-    Requirement, Route, Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, UpstreamTls, pattern,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
+    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 

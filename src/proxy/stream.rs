@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -64,6 +65,16 @@ impl Socket {
         }
     }
 
+    /// Whether nothing has come, neither octets nor an end, by the kernel's own word.
+    fn is_silent(&self) -> bool {
+        let mut octet = [MaybeUninit::uninit(); 1];
+        let peeked = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut octet),
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut octet),
+        };
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
     fn abort(&self) {
         match self {
@@ -110,6 +121,17 @@ impl Stream {
         match self {
             Self::Plain(_) | Self::Tls(_) | Self::Http2(_) => false,
             Self::Peer(stream) => stream.is_unprocessed(),
+        }
+    }
+
+    /// Whether nothing has been heard up to this very moment. [`Stream::is_quiet`] knows what the runtime knew when it
+    /// last looked at all its sockets; this asks, which is a system call.
+    pub(in crate::proxy) fn is_silent(&mut self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_silent(),
+            Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
+            Self::Http2(_) => self.is_quiet(),
+            Self::Peer(_) => true,
         }
     }
 
@@ -268,6 +290,13 @@ impl<'s> Halves<'s> {
     /// Never held across a wait: a poll borrows and gives back.
     fn with<T>(&self, poll: impl FnOnce(Pin<&mut Stream>) -> T) -> T {
         poll(Pin::new(&mut **self.0.borrow_mut()))
+    }
+}
+
+impl ReadHalf<'_, '_> {
+    /// Resolves when a read would not wait.
+    pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.with(|stream| stream.get_mut().poll_readable(context))
     }
 }
 

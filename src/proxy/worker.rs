@@ -18,8 +18,10 @@ use tokio::time::Instant;
 use crate::config::Limits;
 use crate::config::address::Address;
 use crate::gate::memo::{Memo, MemoCounts};
+use crate::http1::websocket::Close;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
+use crate::metrics::stream::StreamMetrics;
 use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
@@ -27,6 +29,7 @@ use crate::proxy::buffer::Spares;
 use crate::proxy::entrance::{self, Accepted};
 use crate::proxy::handshake::{Handshakes, Told};
 use crate::proxy::listening::{Accepting, Dealt};
+use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
@@ -43,6 +46,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long idle connections are kept once draining has begun.
 pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How often a drain looks whether it is over.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -92,6 +98,8 @@ pub(in crate::proxy) struct Worker {
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
     pub(in crate::proxy) told: Told,
+    pub(in crate::proxy) parting: Parting,
+    pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
@@ -191,6 +199,8 @@ impl Worker {
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
             told: Told::default(),
+            parting: Parting::default(),
+            streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
             counted: Cell::default(),
@@ -225,12 +235,34 @@ impl Worker {
             // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
-        let grace = self.shared.parts.shutdown_grace;
         tokio::select! {
-            _ = tokio::time::timeout(grace, self.all_closed()) => {}
+            () = self.part() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+        if self.parting.said().is_none() {
+            // No time is left, and long streams hear it all the same.
+            self.parting.say(Close::GoingAway);
+            let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
+        }
         sweeper.abort();
+    }
+
+    /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
+    async fn part(&self) {
+        let grace = self.shared.parts.shutdown_grace;
+        let end = Instant::now() + grace;
+        let goodbye = end - GOODBYE.min(grace / 2);
+        if !grace.is_zero() && tokio::time::timeout_at(goodbye, self.all_closed()).await.is_err() {
+            self.parting.say(Close::GoingAway);
+            let _closed_or_cut = tokio::time::timeout_at(end, self.all_closed()).await;
+        }
+    }
+
+    async fn streams_left(&self) {
+        let mut look = tokio::time::interval(LOOK);
+        while self.parting.is_awaited() {
+            look.tick().await;
+        }
     }
 
     async fn accept(self: Rc<Self>, open: Open, mut drain: watch::Receiver<bool>) {
@@ -289,7 +321,7 @@ impl Worker {
     }
 
     async fn all_closed(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let mut look = tokio::time::interval(LOOK);
         // A client that has not heard yet may be sending its next request: it is served, and told to go.
         let farewell = Instant::now() + FAREWELL;
         while !self.open.borrow().is_empty() {
@@ -406,7 +438,8 @@ pub(in crate::proxy) fn now() -> NumericDate {
     NumericDate(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn random<const N: usize>() -> io::Result<[u8; N]> {
+/// Octets that nobody can foretell.
+pub(in crate::proxy) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut octets = [0; N];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| io::Error::other("no randomness"))?;
     Ok(octets)

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::decode::fields::{self, Fields};
 use crate::config::defaults::KEY_MIRROR;
+use crate::config::log::Log;
 use crate::config::shape::table;
-use crate::config::{Limits, Log, Revocation};
+use crate::config::{Limits, Revocation};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {

@@ -8,11 +8,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::config::address::Address;
+use crate::config::log::LogFormat;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{
-    Admin, CertificateFiles, ClientCertificate, Config, KeySource, Listener, ListenerTls, Located, LogFormat,
-    Secret, SecretSource,
-};
+use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
+use crate::config::{Admin, Config, KeySource, Listener, Located, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;

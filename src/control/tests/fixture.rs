@@ -9,10 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::config::address::Address;
+use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
-use crate::config::{
-    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, TokenPlace, TokenType,
-};
+use crate::config::{ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, TokenPlace, TokenType};
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
 

@@ -6,7 +6,7 @@ use crate::harness::canary;
 use crate::harness::client::Response;
 
 /// Headers that may leave on any answer.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 24] = [
     "grpc-status",
     "grpc-message",
     "date",
@@ -21,6 +21,10 @@ const KNOWN: [&str; 20] = [
     "cache-control",
     "www-authenticate",
     "x-request-id",
+    "upgrade",
+    "sec-websocket-accept",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
     "access-control-allow-origin",
     "access-control-allow-credentials",
     "access-control-allow-headers",
