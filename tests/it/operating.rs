@@ -122,9 +122,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
 ];
 
 /// Keys of features that this version does not have.
-const NOT_YET: [(&str, &str); 8] = [
-    ("workers: 2", "workers: 2\nlimits: {h2_streams: 32}"),
-    ("workers: 2", "workers: 2\nlimits: {h2_header_list: 16KiB}"),
+const NOT_YET: [(&str, &str); 6] = [
     ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
     ("workers: 2", "workers: 2\nupgrade_socket: /run/portcullis.sock"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
