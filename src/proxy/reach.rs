@@ -67,7 +67,9 @@ pub(in crate::proxy) async fn reach(
                 // Boxed: every connection would else carry the room for these.
                 Scheme::H2c if alone => Err("no WebSocket over HTTP/2 to a peer".into()),
                 Scheme::H2c => Box::pin(share(&worker.pool, chosen.address)).await,
-                Scheme::Https => Box::pin(secure(&worker.pool, chosen.address, secured.as_ref(), alone)).await,
+                Scheme::Https => {
+                    Box::pin(secure(&worker.pool, chosen.address, secured.as_ref(), alone)).await
+                }
             }
         };
         match deadline.within(from_now(wait), connecting).await {

@@ -8,8 +8,8 @@ use crate::harness::api::{Api, assert_allowed, assert_refused};
 use crate::harness::client::Request;
 use crate::harness::h2::client::Client;
 use crate::harness::h2::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
-    WINDOW_UPDATE, fields, frame, integer, request,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE,
+    fields, frame, integer, request,
 };
 use crate::harness::upstream::Then;
 use crate::harness::wait::wait_until;
@@ -313,9 +313,8 @@ fn h2_header_list_and_h2_streams_are_announced_and_kept() {
 #[test]
 fn d3_the_bomb_stays_within_3_mib_a_connection_and_is_released() {
     const CONNECTIONS: u64 = 8;
-    let api = Api::with(|setup| {
-        setup.workers(1).route("/any/{*rest}", "public").limits("write_stall: 3s").quiet()
-    });
+    let api =
+        Api::with(|setup| setup.workers(1).route("/any/{*rest}", "public").limits("write_stall: 3s").quiet());
     api.upstream.on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &[b'a'; 200_000]));
     // What a worker keeps for lending, and what serving a first connection takes.
     let warm = Client::connect(api.gateway.ports.public);
