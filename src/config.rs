@@ -6,6 +6,7 @@
 pub mod defaults;
 pub mod expression;
 pub mod net;
+pub mod network;
 pub mod pattern;
 pub mod problems;
 pub mod raw;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::expression::Expression;
+use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
 use crate::token::Algorithm;
@@ -73,6 +75,20 @@ pub struct Config {
 pub struct Listener {
     /// Where.
     pub address: SocketAddr,
+    /// Whether its connections begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// Whether connections begin with a PROXY header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    None,
+    /// They must.
+    Required,
 }
 
 /// `admin`.
@@ -134,13 +150,25 @@ pub struct Upstream {
     pub response_timeout: Duration,
 }
 
-/// One peer: a host (name or address) and a port.
+/// One peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
-    /// Host name, IPv4 or IPv6 address without brackets.
-    pub host: Box<str>,
-    /// Port; 80 unless given.
-    pub port: u16,
+    /// Where it is.
+    pub place: PeerPlace,
+}
+
+/// Where a peer is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PeerPlace {
+    /// A host and a port.
+    Host {
+        /// Host name, IPv4 or IPv6 address without brackets.
+        host: Box<str>,
+        /// Port; 80 unless given.
+        port: u16,
+    },
+    /// A Unix socket. Absolute, or resolved against the configuration's directory already.
+    Unix(Arc<Path>),
 }
 
 /// How a peer is chosen.

@@ -4,6 +4,7 @@
 //! on a request's path is shared but the snapshot and the counters. A connection never leaves its worker.
 
 mod access_log;
+mod address;
 mod balance;
 mod buffer;
 mod connection;

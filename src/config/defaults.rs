@@ -54,6 +54,8 @@ pub const NAME: usize = 256;
 
 /// Listeners: each is a socket a worker.
 pub const LISTENERS: usize = 256;
+/// Networks of `trusted_proxies`: each is compared with every entry of `X-Forwarded-For`.
+pub const TRUSTED_PROXIES: usize = 256;
 /// Peers of one upstream.
 pub const PEERS: usize = 1_000;
 

@@ -2,12 +2,14 @@
 //! to.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Authority;
 
-use crate::config::Peer;
 use crate::config::problems::Wrong;
+use crate::config::{Peer, PeerPlace};
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +38,12 @@ pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
         && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
 }
 
-/// Reads a peer's URL: `http://HOST[:PORT]`.
-pub fn peer(text: &str) -> Result<Peer, Wrong> {
-    let example = "write it as `http://10.0.0.5:8080`";
+/// Reads a peer: `http://HOST[:PORT]`, or `unix:PATH`, where a relative path begins at `directory`.
+pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Peer { place: PeerPlace::Unix(unix(path, directory)?) });
+    }
+    let example = "write it as `http://10.0.0.5:8080` or `unix:/run/app.sock`";
     let (scheme, uri) = split_url(text, example)?;
     match scheme {
         "http" => {}
@@ -56,8 +61,32 @@ pub fn peer(text: &str) -> Result<Peer, Wrong> {
         return Err(Wrong::is("has the port 0").hint(example));
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Peer { host: bare.to_ascii_lowercase().into(), port })
+    Ok(Peer { place: PeerPlace::Host { host: bare.to_ascii_lowercase().into(), port } })
 }
+
+/// Reads the path of a Unix socket.
+fn unix(path: &str, directory: &Path) -> Result<Arc<Path>, Wrong> {
+    let wrong = |why: &str| Wrong::is(why.to_owned()).hint("write it as `unix:/run/app.sock`");
+    if path.is_empty() {
+        return Err(wrong("names no Unix socket"));
+    }
+    if path.starts_with("//") {
+        return Err(wrong("is written as a URL, which could mean two paths"));
+    }
+    if path.contains('\0') {
+        return Err(wrong("is no path"));
+    }
+    let path = directory.join(path);
+    if path.as_os_str().len() > UNIX_PATH {
+        return Err(Wrong::is(format!(
+            "is longer than the {UNIX_PATH} octets that a Unix socket's path may have"
+        )));
+    }
+    Ok(path.into())
+}
+
+/// Octets of a Unix socket's path on Linux: `sun_path` has 108, the last of them 0 (unix(7)).
+const UNIX_PATH: usize = 107;
 
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.
 pub fn fetched(text: &str, plain: bool) -> Result<(), Wrong> {

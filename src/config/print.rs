@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::decode::fields::Word;
+use crate::config::network::Network;
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
-    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, PeerPlace, Require, Requirement, Route,
+    Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -24,7 +25,12 @@ pub(crate) fn print(config: &Config) -> String {
     }
     out.line("listeners:");
     for listener in &config.listeners {
-        out.line(&format!("  - {{address: {}, proxy_protocol: none}}", quote(&listener.address.to_string())));
+        out.line(&format!("  - address: {}", quote(&listener.address.to_string())));
+        out.line(&format!("    proxy_protocol: {}", listener.proxy_protocol.word()));
+        if !listener.trusted_proxies.is_empty() {
+            let networks: Vec<String> = listener.trusted_proxies.iter().map(Network::to_string).collect();
+            out.line(&format!("    trusted_proxies: {}", words(&networks)));
+        }
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {
@@ -65,8 +71,12 @@ pub(crate) fn print(config: &Config) -> String {
 fn print_upstream(out: &mut Out, upstream: &Upstream) {
     out.line("peers:");
     for peer in &upstream.peers {
-        let host = if peer.host.contains(':') { format!("[{}]", peer.host) } else { peer.host.to_string() };
-        out.line(&format!("  - {}", quote(&format!("http://{host}:{}", peer.port))));
+        let written = match &peer.place {
+            PeerPlace::Host { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
+            PeerPlace::Host { host, port } => format!("http://{host}:{port}"),
+            PeerPlace::Unix(path) => format!("unix:{}", path.display()),
+        };
+        out.line(&format!("  - {}", quote(&written)));
     }
     out.entry("balance", upstream.balance.word());
     match &upstream.health {

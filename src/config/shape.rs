@@ -104,6 +104,7 @@ pub enum Text {
     Path,
     Url,
     Peer,
+    Network,
     Address,
     Host,
     Origin,
@@ -164,7 +165,8 @@ impl Text {
         match self {
             Self::Free | Self::Expression | Self::Path => None,
             Self::Url => Some("^https?://[^/?#]+"),
-            Self::Peer => Some("^http://[^/?#]+/?$"),
+            Self::Peer => Some("^(http://[^/?#]+/?|unix:/?[^/].*)$"),
+            Self::Network => Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
             Self::Address => Some("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$"),
             Self::Host => Some("^[A-Za-z0-9._:\\[\\]-]+$"),
             Self::Origin => Some("^(\\*|[a-z][a-z0-9+.-]*://[^/?#]+)$"),

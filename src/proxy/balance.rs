@@ -4,13 +4,14 @@
 //! An upstream of one address without health checks needs no choice and gets none.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use http::Extensions;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::health_check::HttpHealthCheck;
@@ -21,7 +22,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::config::{Balance, Peer, Upstream};
+use crate::config::{Balance, Peer, PeerPlace, Upstream};
+use crate::proxy::address::PeerAddress;
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
@@ -40,15 +42,15 @@ pub(in crate::proxy) struct Balancers {
 pub(in crate::proxy) struct Balancer {
     upstream: Arc<Upstream>,
     choice: Choice,
-    in_flight: DashMap<SocketAddr, Arc<AtomicUsize>>,
+    in_flight: DashMap<PeerAddress, Arc<AtomicUsize>>,
     /// What the addresses are called in the configuration.
-    names: Arc<DashMap<SocketAddr, Peer>>,
+    names: Arc<DashMap<PeerAddress, Peer>>,
     resolved: watch::Receiver<bool>,
     task: Option<AbortHandle>,
 }
 
 enum Choice {
-    Only(SocketAddr),
+    Only(PeerAddress),
     RoundRobin(Arc<LoadBalancer<RoundRobin>>),
     ConsistentHash(Arc<LoadBalancer<KetamaHashing>>),
 }
@@ -56,7 +58,7 @@ enum Choice {
 /// A chosen peer; counted as busy until dropped.
 #[derive(Debug)]
 pub(in crate::proxy) struct Chosen {
-    pub(in crate::proxy) address: SocketAddr,
+    pub(in crate::proxy) address: PeerAddress,
     busy: Option<Arc<AtomicUsize>>,
 }
 
@@ -110,32 +112,34 @@ impl Balancer {
     }
 
     /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
-    pub(in crate::proxy) fn choose(&self, key: &[u8], tried: &[SocketAddr]) -> Option<Chosen> {
+    pub(in crate::proxy) fn choose(&self, key: &[u8], tried: &[PeerAddress]) -> Option<Chosen> {
         let fresh = |backend: &Backend, healthy: bool| {
-            healthy && inet(backend).is_some_and(|address| !tried.contains(&address))
+            healthy && address_of(backend).is_some_and(|address| !tried.contains(&address))
         };
         let address = match &self.choice {
-            Choice::Only(address) => {
-                return (!tried.contains(address)).then_some(Chosen { address: *address, busy: None });
+            Choice::Only(only) => {
+                return (!tried.contains(only)).then(|| Chosen { address: only.clone(), busy: None });
             }
             Choice::RoundRobin(balancer) if self.upstream.balance == Balance::LeastRequests => {
                 let backends = balancer.backends();
                 let all = backends.get_backend();
-                let open =
-                    all.iter().filter(|backend| fresh(backend, backends.ready(backend))).filter_map(inet);
-                open.min_by_key(|address| self.busy(*address).load(Ordering::Relaxed))?
+                let open = all
+                    .iter()
+                    .filter(|backend| fresh(backend, backends.ready(backend)))
+                    .filter_map(address_of);
+                open.min_by_key(|address| self.busy(address).load(Ordering::Relaxed))?
             }
-            Choice::RoundRobin(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
-            Choice::ConsistentHash(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
+            Choice::RoundRobin(balancer) => address_of(&balancer.select_with(key, LOOKS, fresh)?)?,
+            Choice::ConsistentHash(balancer) => address_of(&balancer.select_with(key, LOOKS, fresh)?)?,
         };
-        let busy = self.busy(address);
+        let busy = self.busy(&address);
         busy.fetch_add(1, Ordering::Relaxed);
         Some(Chosen { address, busy: Some(busy) })
     }
 
     /// What the peer at this address is called in the configuration, as a `Host` value.
-    pub(in crate::proxy) fn name_of(&self, address: SocketAddr) -> String {
-        let named = self.names.get(&address).map(|peer| peer.to_string());
+    pub(in crate::proxy) fn name_of(&self, address: &PeerAddress) -> String {
+        let named = self.names.get(address).map(|peer| peer.to_string());
         let only =
             || self.upstream.peers.first().filter(|_| self.upstream.peers.len() == 1).map(Peer::to_string);
         named.or_else(only).unwrap_or_else(|| address.to_string())
@@ -154,8 +158,11 @@ impl Balancer {
             && matches!(tokio::time::timeout(at_most, resolved.wait_for(|done| *done)).await, Ok(Ok(_)))
     }
 
-    fn busy(&self, address: SocketAddr) -> Arc<AtomicUsize> {
-        Arc::clone(&self.in_flight.entry(address).or_default())
+    fn busy(&self, address: &PeerAddress) -> Arc<AtomicUsize> {
+        if let Some(busy) = self.in_flight.get(address) {
+            return Arc::clone(&busy);
+        }
+        Arc::clone(&self.in_flight.entry(address.clone()).or_default())
     }
 }
 
@@ -180,7 +187,7 @@ fn start<S>(
     upstream: &Arc<Upstream>,
     runtime: &Handle,
     found: watch::Sender<bool>,
-    names: &Arc<DashMap<SocketAddr, Peer>>,
+    names: &Arc<DashMap<PeerAddress, Peer>>,
 ) -> (Arc<LoadBalancer<S>>, AbortHandle)
 where
     S: BackendSelection + Send + Sync + 'static,
@@ -250,7 +257,7 @@ fn health_check(upstream: &Upstream, path: &str) -> HttpHealthCheck {
 /// Peers by name or address.
 struct Names {
     peers: Vec<Peer>,
-    names: Arc<DashMap<SocketAddr, Peer>>,
+    names: Arc<DashMap<PeerAddress, Peer>>,
 }
 
 #[async_trait]
@@ -258,51 +265,58 @@ impl ServiceDiscovery for Names {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut backends = BTreeSet::new();
         for peer in &self.peers {
-            let addresses = match literal(Some(peer)) {
-                Some(address) => vec![address],
-                None => {
-                    let found = tokio::net::lookup_host((&*peer.host, peer.port)).await;
+            let addresses = match (literal(Some(peer)), &peer.place) {
+                (Some(address), _) => vec![address],
+                (None, PeerPlace::Unix(_)) => Vec::new(),
+                (None, PeerPlace::Host { host, port }) => {
+                    let found = tokio::net::lookup_host((&**host, *port)).await;
                     let found = found.map_err(|error| {
                         let kind = pingora_core::ErrorType::ConnectError;
                         pingora_core::Error::because(kind, "name look-up", error)
                     })?;
-                    found.collect()
+                    found.map(PeerAddress::Inet).collect()
                 }
             };
             for address in addresses {
+                backends.extend(backend(&address));
                 self.names.insert(address, peer.clone());
-                backends.extend(backend(address));
             }
         }
-        self.names.retain(|address, _| backends.iter().any(|backend| inet(backend) == Some(*address)));
+        self.names
+            .retain(|found, _| backends.iter().any(|backend| address_of(backend).as_ref() == Some(found)));
         Ok((backends, HashMap::new()))
     }
 }
 
-fn backend(address: SocketAddr) -> Option<Backend> {
-    Backend::new(&address.to_string()).ok()
+fn backend(address: &PeerAddress) -> Option<Backend> {
+    let addr = match address {
+        PeerAddress::Inet(address) => PeerAddr::Inet(*address),
+        PeerAddress::Unix(path) => PeerAddr::Unix(UnixAddr::from_pathname(path).ok()?),
+    };
+    Some(Backend { addr, weight: 1, ext: Extensions::new() })
 }
 
-fn inet(backend: &Backend) -> Option<SocketAddr> {
+fn address_of(backend: &Backend) -> Option<PeerAddress> {
     match &backend.addr {
-        PeerAddr::Inet(address) => Some(*address),
-        PeerAddr::Unix(_) => None,
+        PeerAddr::Inet(address) => Some(PeerAddress::Inet(*address)),
+        PeerAddr::Unix(address) => address.as_pathname().map(|path| PeerAddress::Unix(path.into())),
     }
 }
 
-fn literal(peer: Option<&Peer>) -> Option<SocketAddr> {
-    let peer = peer?;
-    Some(SocketAddr::new(peer.host.parse().ok()?, peer.port))
+fn literal(peer: Option<&Peer>) -> Option<PeerAddress> {
+    peer.and_then(PeerAddress::literal)
 }
 
 impl std::fmt::Display for Peer {
-    /// As a `Host` value: an IPv6 address in brackets, the port unless it is 80.
+    /// As a `Host` value: an IPv6 address in brackets, the port unless it is 80. What listens on a Unix socket is on
+    /// this host.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.host.contains(':'), self.port) {
-            (true, 80) => write!(f, "[{}]", self.host),
-            (true, port) => write!(f, "[{}]:{port}", self.host),
-            (false, 80) => f.write_str(&self.host),
-            (false, port) => write!(f, "{}:{port}", self.host),
+        match &self.place {
+            PeerPlace::Host { host, port: 80 } if host.contains(':') => write!(f, "[{host}]"),
+            PeerPlace::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            PeerPlace::Host { host, port: 80 } => f.write_str(host),
+            PeerPlace::Host { host, port } => write!(f, "{host}:{port}"),
+            PeerPlace::Unix(_) => f.write_str("localhost"),
         }
     }
 }

@@ -63,7 +63,7 @@ pub(in crate::proxy) async fn forward(
             Err(denial) => return fail(denial),
         };
         if grant.upstream().host == UpstreamHost::Upstream {
-            name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
+            name_host(&mut connection.out, &view.balancer.name_of(&link.chosen.address));
         }
         if !whole {
             // Boxed: every connection would else carry the room for this, idle ones too.

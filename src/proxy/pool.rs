@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::proxy::address::PeerAddress;
 use crate::proxy::stream::Stream;
 
 /// Connections kept to one peer, a worker.
@@ -19,7 +19,7 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 /// Waiting connections by peer, the latest last.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Pool {
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    idle: RefCell<HashMap<PeerAddress, Vec<Idle>>>,
 }
 
 #[derive(Debug)]
@@ -30,9 +30,9 @@ struct Idle {
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: SocketAddr) -> Option<Stream> {
+    pub(in crate::proxy) fn take(&self, peer: &PeerAddress) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.get_mut(&peer)?;
+        let waiting = idle.get_mut(peer)?;
         while let Some(Idle { mut stream, since }) = waiting.pop() {
             if stream.is_quiet() && since.elapsed() < KEPT_FOR {
                 return Some(stream);
@@ -42,11 +42,13 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, stream: Stream) {
+    pub(in crate::proxy) fn keep(&self, peer: &PeerAddress, stream: Stream) {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.entry(peer).or_default();
-        if waiting.len() < KEPT {
-            waiting.push(Idle { stream, since: Instant::now() });
+        let new = Idle { stream, since: Instant::now() };
+        match idle.get_mut(peer) {
+            Some(waiting) if waiting.len() < KEPT => waiting.push(new),
+            Some(_) => {}
+            None => drop(idle.insert(peer.clone(), vec![new])),
         }
     }
 

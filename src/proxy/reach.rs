@@ -1,24 +1,22 @@
 //! Getting hold of a peer: a waiting connection, else a new one.
 
-use std::net::SocketAddr;
-
 use smallvec::SmallVec;
-use tokio::net::TcpStream;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
+use crate::proxy::address::PeerAddress;
 use crate::proxy::balance::Chosen;
 use crate::proxy::connection::Connection;
 use crate::proxy::deadline::Elapsed;
 use crate::proxy::judge::from_now;
-use crate::proxy::stream::{Socket, Stream};
+use crate::proxy::stream::Stream;
 use crate::proxy::worker::UpstreamView;
 
 /// Peers that one request tries to reach.
 const REACHES: usize = 3;
 
 /// Peers that were tried, so that each is tried once.
-pub(in crate::proxy) type Tried = SmallVec<[SocketAddr; REACHES]>;
+pub(in crate::proxy) type Tried = SmallVec<[PeerAddress; REACHES]>;
 
 /// A connection to a peer.
 pub(in crate::proxy) struct Link {
@@ -45,21 +43,17 @@ pub(in crate::proxy) async fn reach(
             None if tried.is_empty() && view.balancer.resolved(wait).await => continue,
             None => break,
         };
-        if !fresh && let Some(stream) = connection.worker.pool.take(chosen.address) {
+        if !fresh && let Some(stream) = connection.worker.pool.take(&chosen.address) {
             return Ok(Link { stream, chosen, reused: true });
         }
-        match connection.deadline.within(from_now(wait), TcpStream::connect(chosen.address)).await {
-            Ok(Ok(stream)) => {
-                let socket = Socket::Tcp(stream);
-                socket.prepare();
-                return Ok(Link { stream: Stream::Plain(socket), chosen, reused: false });
-            }
+        match connection.deadline.within(from_now(wait), chosen.address.connect()).await {
+            Ok(Ok(socket)) => return Ok(Link { stream: Stream::Plain(socket), chosen, reused: false }),
             Ok(Err(_)) => denial = Denial::new(Reason::UpstreamFailed, "the peer refused the connection"),
             Err(Elapsed) => {
                 denial = Denial::new(Reason::UpstreamTimeout, "no connection within connect_timeout")
             }
         }
-        tried.push(chosen.address);
+        tried.push(chosen.address.clone());
     }
     Err(denial)
 }

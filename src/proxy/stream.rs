@@ -17,7 +17,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(in crate::proxy) enum Socket {
     Tcp(TcpStream),
-    #[expect(dead_code, reason = "constructed as soon as listeners and peers may be Unix sockets")]
     Unix(UnixStream),
 }
 

@@ -27,6 +27,7 @@ mod harness;
 mod identity_headers;
 mod keys;
 mod limits;
+mod listeners;
 mod logs;
 mod metrics;
 mod operating;

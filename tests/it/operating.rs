@@ -169,16 +169,6 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         })
     });
     check(listener.path()).code(78).says(&["not in this version"]);
-    let proxied = directory(|setup| {
-        setup.yaml(|text| {
-            text.replacen(
-                "listeners: [",
-                "listeners: [{address: '127.0.0.1:1', proxy_protocol: required}, ",
-                1,
-            )
-        })
-    });
-    check(proxied.path()).code(78).says(&["not in this version"]);
     let secure =
         directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": https://", 1)));
     check(secure.path()).code(78).says(&["not in this version"]);

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
-use crate::config::defaults::LISTENERS;
+use crate::config::defaults::{LISTENERS, TRUSTED_PROXIES};
+use crate::config::network::Network;
+use crate::config::problems::Problem;
 use crate::config::shape::{Mapping, table};
-use crate::config::{Admin, Listener, net};
+use crate::config::{Admin, Listener, ProxyProtocol, net};
 
 /// Reads `listeners`. No two share an address.
 pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
@@ -18,16 +20,32 @@ pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
     }
     for value in values.into_iter().take(LISTENERS) {
         let Some((address, fields)) = address(value, &table::LISTENER) else { continue };
-        if let Some(fields) = fields {
-            fields.word_of("proxy_protocol");
-        }
+        let (proxy_protocol, trusted_proxies) = fields.as_ref().map(proxies).unwrap_or_default();
         if let Some(other) = listeners.iter().find(|other| net::collide(other.address, address)) {
             value.problem(format!("{address} collides with the listener {}", other.address));
             continue;
         }
-        listeners.push(Listener { address });
+        listeners.push(Listener { address, proxy_protocol, trusted_proxies });
     }
     listeners
+}
+
+/// What stands before a listener: whether it says so itself, and whose word is taken for whom.
+fn proxies(fields: &Fields<'_>) -> (ProxyProtocol, Vec<Network>) {
+    let values = fields.value("trusted_proxies").map(Value::list).unwrap_or_default();
+    if let Some(value) = values.get(TRUSTED_PROXIES) {
+        value.problem(format!("more than {TRUSTED_PROXIES} networks"));
+    }
+    let networks = values.into_iter().take(TRUSTED_PROXIES).filter_map(|value| {
+        let network = value.read(Network::read)?;
+        if network.is_everything() {
+            let problem = Problem::new(value.node.at, "`trusted_proxies` names every address there is");
+            fields.report.warning(problem.hint("any client can then say that it is another one"));
+        }
+        Some(network)
+    });
+    let networks = networks.collect();
+    (fields.choice("proxy_protocol"), networks)
 }
 
 /// Reads `admin`, which shares no address with a listener.

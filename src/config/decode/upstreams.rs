@@ -32,7 +32,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         response_timeout: defaults::RESPONSE_TIMEOUT,
     };
     if value.is_scalar() {
-        return Some(plain(vec![value.read(net::peer)?]));
+        return Some(plain(vec![peer(value)?]));
     }
     let fields = Fields::open(value, &table::UPSTREAM)?;
     let upstream = Upstream {
@@ -53,15 +53,19 @@ fn peers(fields: &Fields<'_>) -> Vec<Peer> {
         value.problem(format!("more than {} peers", defaults::PEERS));
     }
     for value in values.into_iter().take(defaults::PEERS) {
-        let Some(peer) = value.read(net::peer) else { continue };
+        let Some(peer) = peer(value) else { continue };
         if peers.contains(&peer) {
             // The balancer keeps a set of peers: a second one would be accepted and ignored.
-            value.problem(format!("the peer {}:{} is there twice", peer.host, peer.port));
+            value.problem("a peer is there twice");
         } else {
             peers.push(peer);
         }
     }
     peers
+}
+
+fn peer(value: Value<'_>) -> Option<Peer> {
+    value.read(|text| net::peer(text, value.report.context.directory))
 }
 
 fn health(value: Value<'_>) -> Option<Health> {

@@ -1,7 +1,7 @@
 //! The words of the file for our enumerations.
 
 use crate::config::decode::fields::Word;
-use crate::config::{ArrayForm, Balance, Enforce, LogFormat, TokenType};
+use crate::config::{ArrayForm, Balance, Enforce, LogFormat, ProxyProtocol, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {
@@ -10,6 +10,10 @@ impl Word for Balance {
         ("least_requests", Self::LeastRequests),
         ("consistent_hash", Self::ConsistentHash),
     ];
+}
+
+impl Word for ProxyProtocol {
+    const WORDS: &'static [(&'static str, Self)] = &[("none", Self::None), ("required", Self::Required)];
 }
 
 impl Word for TokenType {

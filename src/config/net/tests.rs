@@ -1,4 +1,11 @@
-use super::{address, collide, fetched, folded, header_name, host, host_and_port, origin, peer};
+use std::path::Path;
+
+use super::{address, collide, fetched, folded, header_name, host, host_and_port, origin};
+use crate::config::{Peer, PeerPlace};
+
+fn peer(text: &str) -> Result<Peer, crate::config::problems::Wrong> {
+    super::peer(text, Path::new("/etc/portcullis"))
+}
 
 fn refused<T>(read: impl Fn(&str) -> Result<T, crate::config::problems::Wrong>, texts: &[&str]) {
     for text in texts {
@@ -61,12 +68,21 @@ fn peers() {
             "http://a..b",
             "http:///x",
             "http://*",
+            "unix:",
+            "unix:///run/app.sock",
+            "unix:/a\0b",
+            "UNIX:/run/app.sock",
         ],
     );
-    let read = |text: &str| peer(text).map(|peer| (peer.host.to_string(), peer.port)).ok();
+    let read = |text: &str| match peer(text).ok()?.place {
+        PeerPlace::Host { host, port } => Some((host.to_string(), port)),
+        PeerPlace::Unix(path) => Some((path.display().to_string(), 0)),
+    };
     assert_eq!(read("http://10.0.0.5:8080"), Some(("10.0.0.5".into(), 8080)));
     assert_eq!(read("http://Orders.Internal/"), Some(("orders.internal".into(), 80)));
     assert_eq!(read("http://[::1]:3000"), Some(("::1".into(), 3000)));
+    assert_eq!(read("unix:/run/app.sock"), Some(("/run/app.sock".into(), 0)));
+    assert_eq!(read("unix:app.sock"), Some(("/etc/portcullis/app.sock".into(), 0)));
 }
 
 #[test]

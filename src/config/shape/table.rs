@@ -64,12 +64,18 @@ pub static LISTENER: Mapping = Mapping {
         Key::required("address", ADDRESS, "Where, as IP:PORT."),
         Key::or(
             "proxy_protocol",
-            Takes::Word { now: &["none"], later: &["required"] },
+            words(&["none", "required"]),
             Given::Word("none"),
             "Whether connections begin with a PROXY header.",
         ),
+        Key::optional(
+            "trusted_proxies",
+            Takes::Any(&Takes::Text(Text::Network)),
+            "nobody's are",
+            "Whose `X-Forwarded-*` are believed.",
+        ),
     ],
-    later: &["tls", "trusted_proxies"],
+    later: &["tls"],
 };
 
 /// `admin`.

@@ -1,6 +1,5 @@
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{Admin, Config, KeySource, Listener, LogFormat, Secret, SecretSource};
+use crate::config::{Admin, Config, KeySource, LogFormat, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -23,14 +22,13 @@ fn report(result: Result<u64, ReloadError>) -> Report {
 #[test]
 fn what_cannot_change_live_needs_a_restart() {
     let token = || Some(Secret { source: SecretSource::Env("T".into()), at: Position::default() });
-    let address: SocketAddr = ([127, 0, 0, 1], 9_900).into();
     let admin = |config: &mut Config, token| {
         config.admin = Some(Admin { address: ([127, 0, 0, 1], 1).into(), token })
     };
     type Edit<'e> = Box<dyn Fn(&mut Config) + 'e>;
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
-        (Box::new(|config| config.listeners.push(Listener { address })), "`listeners`"),
+        (Box::new(|config| config.listeners.push(config.listeners[0].clone())), "`listeners`"),
         (Box::new(|config| admin(config, None)), "`admin.address`"),
         (Box::new(|config| config.store = Some(PathBuf::from("p.db"))), "`store`"),
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),

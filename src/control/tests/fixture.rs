@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 
 use crate::config::problems::Position;
 use crate::config::{
-    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, TokenPlace, TokenType,
+    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, ProxyProtocol,
+    TokenPlace, TokenType,
 };
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -49,7 +50,11 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
 pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
     Config {
         workers: Some(1),
-        listeners: vec![Listener { address: ([127, 0, 0, 1], 0).into() }],
+        listeners: vec![Listener {
+            address: ([127, 0, 0, 1], 0).into(),
+            proxy_protocol: ProxyProtocol::None,
+            trusted_proxies: Vec::new(),
+        }],
         admin: None,
         upstreams: Vec::new(),
         issuers: issuers.into_iter().map(Arc::new).collect(),
