@@ -8,6 +8,7 @@
 //! Why the parts meet here and not in each other: the admin listener asks for a reload through a function, the
 //! data plane asks for a key through a function, and both functions are control's. No edge imports another.
 
+mod descriptors;
 mod logging;
 mod part;
 mod shutdown;
@@ -87,7 +88,9 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
         reader,
         ask_keys: handle.ask_keys(),
         metrics: Arc::clone(&metrics),
+        listeners: config.listeners.clone(),
         limits: config.limits.clone(),
+        descriptors: descriptors::raise(),
         workers: config.workers.unwrap_or_else(cores),
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod address;
+mod admission;
 mod balance;
 mod buffer;
 mod connection;
@@ -16,10 +17,12 @@ mod exchange;
 mod forward;
 mod judge;
 mod pool;
+mod proxy_header;
 mod reach;
 mod refuse;
 mod relay;
 mod request_id;
+mod sparse;
 mod stream;
 mod worker;
 
@@ -34,8 +37,10 @@ use tokio::sync::watch;
 use crate::config::{Limits, Listener};
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
+use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
-use crate::proxy::worker::{Admission, Shared, Worker};
+use crate::proxy::sparse::Sparse;
+use crate::proxy::worker::{Shared, Worker};
 use crate::snapshot::Reader;
 
 /// Connections that wait in a listener's queue, each worker's own.
@@ -49,8 +54,12 @@ pub struct Parts {
     pub ask_keys: AskKeys,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
     /// Every bound.
     pub limits: Limits,
+    /// Descriptors that the process may have open.
+    pub descriptors: usize,
     /// Worker threads.
     pub workers: usize,
     /// Whether each request is one line in the log.
@@ -116,7 +125,9 @@ impl Proxy {
     pub async fn run(self, bound: Bound, drain: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
         let workers = bound.workers.len();
         let shared = Arc::new(Shared {
-            admission: Admission::new(&self.parts.limits),
+            admission: Admission::new(&self.parts.limits, self.parts.descriptors),
+            starved: Sparse::default(),
+            unannounced: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,

@@ -6,17 +6,106 @@
 //! ```
 
 use std::cell::Cell;
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use crate::config::{Listener, ProxyProtocol};
+use crate::metrics::connection::{ConnectionMetrics, Unserved};
+use crate::proxy::admission::Place;
 use crate::proxy::connection::Connection;
 use crate::proxy::downstream::Downstream;
+use crate::proxy::proxy_header::{self, Origin, Progress};
+use crate::proxy::refuse;
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::Worker;
 
-/// Serves an accepted socket to its end. `idle` says that it can be closed without loss.
-pub(in crate::proxy) async fn enter(worker: Rc<Worker>, socket: Socket, peer: IpAddr, idle: Rc<Cell<bool>>) {
+/// A listener, as its connections know it.
+#[derive(Debug)]
+pub(in crate::proxy) struct Door {
+    /// What is configured.
+    pub(in crate::proxy) listener: Listener,
+    /// Where its connections are counted.
+    pub(in crate::proxy) metrics: ConnectionMetrics,
+}
+
+/// An accepted connection.
+pub(in crate::proxy) struct Arrived {
+    pub(in crate::proxy) socket: Socket,
+    /// The socket's other end.
+    pub(in crate::proxy) peer: IpAddr,
+    pub(in crate::proxy) door: Rc<Door>,
+    /// Its place, which it gives back at its end.
+    pub(in crate::proxy) place: Place,
+    /// It can be closed without loss.
+    pub(in crate::proxy) idle: Rc<Cell<bool>>,
+}
+
+impl Door {
+    /// Whether connections say themselves where they come from.
+    pub(in crate::proxy) fn is_proxied(&self) -> bool {
+        self.listener.proxy_protocol == ProxyProtocol::Required
+    }
+}
+
+/// Serves an accepted socket to its end.
+pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
+    let Arrived { mut socket, peer, door, mut place, idle } = arrived;
     socket.prepare();
-    let downstream = Downstream { address: peer };
+    let mut address = peer;
+    if door.is_proxied() {
+        let origin = match announced(&worker, &mut socket, &idle).await {
+            Ok(origin) => origin,
+            Err(what) => return unannounced(&worker, &door, peer, &what),
+        };
+        if let Origin::Client(client) = origin {
+            address = client.to_canonical();
+            // What the balancer asks for itself is not bounded by address: it is everybody's.
+            if !place.count(address) {
+                door.metrics.unserved(Unserved::ConnectionsPerAddress);
+                return refuse::turn_away(&socket, &worker.ids.next());
+            }
+        }
+    }
+    let downstream = Downstream::new(address, door);
     Connection::new(worker, Stream::Plain(socket), downstream, idle).serve().await;
+}
+
+/// Reads the PROXY header, and not an octet of what follows it.
+async fn announced(worker: &Worker, socket: &mut Socket, idle: &Cell<bool>) -> io::Result<Origin> {
+    let reading = async {
+        let mut octets = Vec::new();
+        idle.set(!worker.draining.get());
+        loop {
+            match proxy_header::read(&octets).map_err(io::Error::other)? {
+                Progress::Whole(origin) => return Ok(origin),
+                Progress::Missing(missing) => {
+                    let have = octets.len();
+                    octets.resize(have + missing, 0);
+                    let read = socket.read(&mut octets[have..]).await?;
+                    idle.set(false);
+                    if read == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    octets.truncate(have + read);
+                }
+            }
+        }
+    };
+    timeout(worker.limits().header_time, reading)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// A connection without a PROXY header ends without an answer: who it is from is not known, and an answer would tell
+/// a scanner what listens here.
+fn unannounced(worker: &Worker, door: &Door, peer: IpAddr, what: &io::Error) {
+    door.metrics.unserved(Unserved::ProxyHeader);
+    if let Some(left_out) = worker.shared.unannounced.due() {
+        let listener = door.listener.address;
+        tracing::debug!(%peer, %listener, left_out, "a connection without a PROXY header: {what}");
+    }
 }

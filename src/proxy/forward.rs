@@ -53,7 +53,7 @@ pub(in crate::proxy) async fn forward(
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
     let key = match grant.upstream().balance {
-        Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
+        Balance::ConsistentHash => balance_key(grant, record.client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
     let (mut tried, mut again) = (Tried::new(), false);

@@ -7,11 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use dashmap::DashMap;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
@@ -20,15 +18,18 @@ use tokio::time::Instant;
 
 use crate::config::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
+use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
-use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
+use crate::metrics::{CacheMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
 use crate::policy::route::Routes;
+use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::entrance;
+use crate::proxy::entrance::{self, Arrived, Door};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
+use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
 use crate::proxy::{Parts, refuse};
 use crate::snapshot::Snapshot;
@@ -49,24 +50,12 @@ pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
 pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) parts: Parts,
     pub(in crate::proxy) admission: Arc<Admission>,
+    /// The log of connections that could not be accepted.
+    pub(in crate::proxy) starved: Sparse,
+    /// The log of connections without the PROXY header that they must have.
+    pub(in crate::proxy) unannounced: Sparse,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
-}
-
-/// Connections open now, in all and by address.
-#[derive(Debug)]
-pub(in crate::proxy) struct Admission {
-    most: usize,
-    most_per_address: usize,
-    open: AtomicUsize,
-    by_address: DashMap<IpAddr, usize>,
-}
-
-/// One connection's place, given back when dropped.
-#[derive(Debug)]
-pub(in crate::proxy) struct Place {
-    admission: Arc<Admission>,
-    address: IpAddr,
 }
 
 /// An open connection: whether it waits for a request, and how to end it.
@@ -102,44 +91,6 @@ pub(in crate::proxy) struct View {
 pub(in crate::proxy) struct UpstreamView {
     pub(in crate::proxy) balancer: Arc<Balancer>,
     pub(in crate::proxy) metrics: UpstreamMetrics,
-}
-
-impl Admission {
-    pub(in crate::proxy) fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self {
-            most: limits.connections,
-            most_per_address: limits.connections_per_address,
-            open: AtomicUsize::new(0),
-            by_address: DashMap::new(),
-        })
-    }
-
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        // An address written as IPv4-mapped IPv6 is the IPv4 one.
-        let address = address.to_canonical();
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let place = Place { admission: Arc::clone(self), address };
-        let mut held = self.by_address.entry(address).or_insert(0);
-        *held += 1;
-        let admitted = *held <= self.most_per_address;
-        drop(held);
-        admitted.then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let dashmap::Entry::Occupied(mut held) = self.admission.by_address.entry(self.address) {
-            *held.get_mut() -= 1;
-            if *held.get() == 0 {
-                held.remove();
-            }
-        }
-    }
 }
 
 impl Worker {
@@ -192,8 +143,11 @@ impl Worker {
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| {
-                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
+            .zip(&self.shared.parts.listeners)
+            .map(|((address, listener), configured)| {
+                let metrics = self.shared.parts.metrics.connections(address);
+                let door = Rc::new(Door { listener: configured.clone(), metrics });
+                tokio::task::spawn_local(Rc::clone(self).accept(door, listener, drain.clone()))
             })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
@@ -215,13 +169,7 @@ impl Worker {
         sweeper.abort();
     }
 
-    async fn accept(
-        self: Rc<Self>,
-        address: SocketAddr,
-        listener: TcpListener,
-        mut drain: watch::Receiver<bool>,
-    ) {
-        let gauge = self.shared.parts.metrics.connections(address);
+    async fn accept(self: Rc<Self>, door: Rc<Door>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -229,35 +177,46 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &gauge),
+                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &door),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if let Some(left_out) = self.shared.starved.due() {
+                        tracing::warn!(%error, left_out, "a connection could not be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
             }
         }
         // Whoever was let into the queue is served, not reset.
         while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(Socket::Tcp(stream), peer.ip(), &gauge);
+            self.admit(Socket::Tcp(stream), peer.ip(), &door);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer) else {
-            refuse::turn_away(&socket, &self.ids.next());
-            return;
+    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, door: &Rc<Door>) {
+        let Some(mut place) = self.shared.admission.admit(socket.as_raw_fd()) else {
+            return self.turn_away(&socket, door, Unserved::Connections);
         };
+        // Behind a balancer, the client's own address is known only later.
+        if !door.is_proxied() && !place.count(peer) {
+            return self.turn_away(&socket, door, Unserved::ConnectionsPerAddress);
+        }
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer, Rc::clone(&idle));
-        let (worker, gauge) = (Rc::clone(self), gauge.clone());
-        gauge.opened();
+        let arrived = Arrived { socket, peer, door: Rc::clone(door), place, idle: Rc::clone(&idle) };
+        let serving = entrance::enter(Rc::clone(self), arrived);
+        let (worker, door) = (Rc::clone(self), Rc::clone(door));
+        door.metrics.opened();
         let task = tokio::task::spawn_local(async move {
-            let _closed = Closed { worker, gauge, number, _place: place };
+            let _closed = Closed { worker, door, number };
             serving.await;
         });
         self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
+    }
+
+    fn turn_away(&self, socket: &Socket, door: &Door, why: Unserved) {
+        door.metrics.unserved(why);
+        refuse::turn_away(socket, &self.ids.next());
     }
 
     /// Ends the connections that wait for a request: nothing of theirs is lost.
@@ -329,15 +288,14 @@ impl Worker {
 /// A connection's end, however it ends.
 struct Closed {
     worker: Rc<Worker>,
-    gauge: ConnectionMetrics,
+    door: Rc<Door>,
     number: u64,
-    _place: Place,
 }
 
 impl Drop for Closed {
     fn drop(&mut self) {
         self.worker.open.borrow_mut().remove(&self.number);
-        self.gauge.closed();
+        self.door.metrics.closed();
     }
 }
 
