@@ -30,12 +30,19 @@ pub fn address(text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
-/// Whether binding both would put two servers on one address and port. Port 0 is a port of its own each time.
+/// Whether binding both would put two listeners on one address and port. Port 0 is a port of its own each time, and
+/// `[::]` is every IPv6 address and no IPv4 one: `0.0.0.0` stands beside it.
 pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && one.is_ipv6() == other.is_ipv6();
     a.port() == b.port()
         && a.port() != 0
         && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
+}
+
+/// The same where the first is the admin listener, whose `[::]` is every IPv4 address too.
+pub fn collides_with_admin(admin: SocketAddr, listener: SocketAddr) -> bool {
+    let both = admin.ip().is_unspecified() && admin.is_ipv6() && listener.port() == admin.port();
+    collide(admin, listener) || (both && admin.port() != 0)
 }
 
 /// Reads a peer: `http://HOST[:PORT]`, or `unix:PATH`, where a relative path begins at `directory`.

@@ -1,6 +1,7 @@
 //! Where connections come from and go to: PROXY headers, proxies in front that are believed, IPv6, Unix sockets, and
 //! as many connections as there may be.
 
+mod descriptors;
 mod inet6;
 mod proxy_protocol;
 mod trusted;

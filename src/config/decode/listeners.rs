@@ -52,7 +52,7 @@ fn proxies(fields: &Fields<'_>) -> (ProxyProtocol, Vec<Network>) {
 pub(crate) fn admin(file: &Fields<'_>, listeners: &[Listener]) -> Option<Admin> {
     let value = file.value("admin")?;
     let (address, fields) = address(value, &table::ADMIN)?;
-    if let Some(other) = listeners.iter().find(|other| net::collide(other.address, address)) {
+    if let Some(other) = listeners.iter().find(|other| net::collides_with_admin(address, other.address)) {
         value.problem_with_hint(
             format!("{address} collides with the listener {}", other.address),
             "the admin listener has an address of its own, best on loopback",

@@ -36,11 +36,27 @@ fn addresses_collide_when_one_covers_the_other() {
     };
     check("127.0.0.1:80", "127.0.0.1:80", true);
     check("0.0.0.0:80", "127.0.0.1:80", true);
-    check("[::]:80", "127.0.0.1:80", true);
+    check("[::]:80", "[::1]:80", true);
+    check("[::]:80", "127.0.0.1:80", false);
+    check("[::]:80", "0.0.0.0:80", false);
     check("0.0.0.0:80", "[::1]:80", false);
     check("127.0.0.1:80", "127.0.0.1:81", false);
     check("127.0.0.1:80", "127.0.0.2:80", false);
     check("127.0.0.1:0", "127.0.0.1:0", false);
+}
+
+#[test]
+fn the_admin_listener_on_every_address_is_on_ipv4_too() {
+    let check = |admin: &str, listener: &str, expected: bool| {
+        let (admin, listener) = (admin.parse().expect("an address"), listener.parse().expect("an address"));
+        assert_eq!(super::collides_with_admin(admin, listener), expected, "{admin} {listener}");
+    };
+    check("[::]:80", "127.0.0.1:80", true);
+    check("[::]:80", "[::1]:80", true);
+    check("[::]:80", "127.0.0.1:81", false);
+    check("[::]:0", "127.0.0.1:0", false);
+    check("127.0.0.1:80", "[::]:80", false);
+    check("127.0.0.1:80", "0.0.0.0:80", true);
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<u64> {
 
 #[test]
 fn a_client_on_ipv6_is_told_of_in_the_forms_of_ipv6() {
+    // `[::]` is every IPv6 address, and stands beside IPv4 on the same port.
     for address in ["[::1]", "[::]"] {
         let api = Api::with(|setup| and_on(setup, address, ""));
         let mut connection = connect(&api, Ipv6Addr::LOCALHOST);
