@@ -27,6 +27,7 @@ use crate::admin;
 use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Switches};
+use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle};
@@ -46,7 +47,7 @@ pub enum Stop {
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// Where clients connect.
-    pub listeners: Vec<SocketAddr>,
+    pub listeners: Vec<Address>,
     /// The admin listener.
     pub admin: Option<SocketAddr>,
 }
@@ -58,7 +59,7 @@ pub enum AppError {
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// Which.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         source: io::Error,
     },
@@ -95,8 +96,8 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,
     });
-    let bound = proxy
-        .bind(&config.listeners)
+    let mut bound = proxy
+        .bind(&config.listeners, Vec::new())
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
     let admin_listener = config.admin.as_ref().map(|admin| listen(admin.address)).transpose()?;
     let ready = Ready {
@@ -118,6 +119,7 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
     }
     let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
     server.add_service(control);
+    let bound_files = bound.take_files();
     let run = proxy.run(bound, switches.drain.subscribe(), switches.stop.subscribe());
     let (proxy, proxy_ended) = Part::new("proxy", run);
     server.add_service(proxy);
@@ -127,6 +129,7 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
     let conductor = Conductor {
         stop,
         ready,
+        files: bound_files,
         on_ready,
         reload,
         readiness,
@@ -174,7 +177,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    bound.map_err(|source| AppError::Listen { address, source })
+    bound.map_err(|source| AppError::Listen { address: Address::Ip(address), source })
 }
 
 /// The process's own, read again at every reload.

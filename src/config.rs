@@ -3,6 +3,7 @@
 //! Bytes become [`raw`] nodes with positions, and nodes become the types below; every problem is collected
 //! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
 
+pub mod address;
 pub mod defaults;
 pub mod expression;
 pub mod net;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::expression::Expression;
 use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
@@ -74,7 +76,9 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Where.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// Who may connect to a Unix socket: its file's permissions (`mode`). Of no meaning for an IP address.
+    pub mode: u32,
     /// Whether its connections begin with a PROXY header.
     pub proxy_protocol: ProxyProtocol,
     /// Whose `X-Forwarded-*` are believed.
@@ -429,6 +433,10 @@ pub struct Limits {
     pub header_total: usize,
     /// Header lines.
     pub headers: usize,
+    /// Octets of a decoded HTTP/2 field list, 32 added for each field (RFC 9113 section 6.5.2).
+    pub h2_header_list: u32,
+    /// HTTP/2 streams open at once, a connection.
+    pub h2_streams: u32,
     /// Connections open at once.
     pub connections: usize,
     /// Of which from one address.

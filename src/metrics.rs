@@ -15,7 +15,6 @@ pub mod label;
 pub mod route;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus::core::Collector;
@@ -24,6 +23,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::config::address::Address;
 use crate::metrics::connection::ConnectionMetrics;
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
@@ -237,7 +237,7 @@ impl Metrics {
     }
 
     /// A handle for a listener, by its configured address.
-    pub fn connections(&self, listener: SocketAddr) -> ConnectionMetrics {
+    pub fn connections(&self, listener: &Address) -> ConnectionMetrics {
         ConnectionMetrics::new(&self.connections, &self.unserved, &listener.to_string())
     }
 

@@ -15,7 +15,9 @@ mod duplex;
 mod entrance;
 mod exchange;
 mod forward;
+mod h2;
 mod judge;
+pub mod listening;
 mod pool;
 mod proxy_header;
 mod reach;
@@ -26,12 +28,9 @@ mod sparse;
 mod stream;
 mod worker;
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::config::{Limits, Listener};
@@ -39,12 +38,10 @@ use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
+use crate::proxy::listening::{BindError, Bound, Given};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::worker::{Shared, Worker};
 use crate::snapshot::Reader;
-
-/// Connections that wait in a listener's queue, each worker's own.
-const BACKLOG: i32 = 1024;
 
 /// What the data plane is built from.
 pub struct Parts {
@@ -80,44 +77,15 @@ pub struct Proxy {
     parts: Parts,
 }
 
-/// Bound listeners, not yet accepting: one set of sockets a worker.
-#[derive(Debug)]
-pub struct Bound {
-    workers: Vec<Vec<(SocketAddr, std::net::TcpListener)>>,
-}
-
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
-pub struct BindError {
-    /// The address.
-    pub address: SocketAddr,
-    /// Why.
-    pub source: io::Error,
-}
-
 impl Proxy {
     /// Wires the parts.
     pub fn new(parts: Parts) -> Self {
         Self { parts }
     }
 
-    /// Binds every listener with `SO_REUSEPORT`, one socket a worker. A port that anybody else listens on, also
-    /// with `SO_REUSEPORT`, is an error: two gateways on one port would share its connections at random.
-    pub fn bind(&self, listeners: &[Listener]) -> Result<Bound, BindError> {
-        let mut workers: Vec<Vec<_>> = (0..self.parts.workers.max(1)).map(|_| Vec::new()).collect();
-        for listener in listeners {
-            let blame = |source| BindError { address: listener.address, source };
-            probe(listener.address).map_err(blame)?;
-            let mut address = listener.address;
-            for sockets in &mut workers {
-                let socket = listen(address).map_err(blame)?;
-                // With port 0 the first socket finds the port that the others then share.
-                address = socket.local_addr().map_err(blame)?;
-                sockets.push((address, socket));
-            }
-        }
-        Ok(Bound { workers })
+    /// Binds the listeners, but for those that sockets are given for.
+    pub fn bind(&self, listeners: &[Listener], given: Vec<Given>) -> Result<Bound, BindError> {
+        Bound::bind(listeners, self.parts.workers, given)
     }
 
     /// Runs the workers until `drain` turns true and nothing is open any more, until that has lasted
@@ -128,6 +96,7 @@ impl Proxy {
             admission: Admission::new(&self.parts.limits, self.parts.descriptors),
             starved: Sparse::default(),
             unannounced: Sparse::default(),
+            listeners: bound.addresses().into_iter().zip(self.parts.listeners.clone()).collect(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,
@@ -152,40 +121,4 @@ impl Proxy {
             let _ = worker.await;
         }
     }
-}
-
-impl Bound {
-    /// The addresses, with real ports where 0 was asked for.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.workers
-            .first()
-            .map(|sockets| sockets.iter().map(|(address, _)| *address).collect())
-            .unwrap_or_default()
-    }
-}
-
-/// Fails where somebody else listens already, `SO_REUSEPORT` or not.
-fn probe(address: SocketAddr) -> io::Result<()> {
-    if address.port() == 0 {
-        return Ok(());
-    }
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())
-}
-
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -90,11 +90,15 @@ struct Record {
     expires: i64,
 }
 
+/// How far ahead a clock may be, in seconds, and be set right again, without an entry being forgotten that still
+/// counts then. Whether an entry counts is asked of every request's own time.
+const CLOCK_ERROR: i64 = 2 * 86_400;
+
 const BLOCK: i64 = i64::MAX;
 const NEVER: i64 = i64::MAX;
 
 impl Revocations {
-    /// Compiles entries; those that expired at `now` are left out. Values are kept hashed.
+    /// Compiles entries; those that expired long before `now` are left out. Values are kept hashed.
     pub fn compile(entries: &[Entry], now: NumericDate) -> Self {
         let table = |kind| Table::compile(entries.iter().filter(|entry| entry.kind == kind), kind, now);
         Self { jti: table(Kind::Jti), subject: table(Kind::Subject) }
@@ -115,7 +119,7 @@ impl Revocations {
         })
     }
 
-    /// Entries of a kind.
+    /// Entries of a kind that counted when they were compiled.
     pub fn len(&self, kind: Kind) -> usize {
         self.table(kind).entries
     }
@@ -141,9 +145,10 @@ impl Table {
                 not_before: entry.not_before.map_or(BLOCK, |date| date.0),
                 expires: entry.expires.map_or(NEVER, |date| date.0),
             })
-            .filter(|record| record.counts(now))
             .collect();
-        let entries = records.len();
+        let entries = records.iter().filter(|record| record.counts(now)).count();
+        let long_ago = NumericDate(now.0.saturating_sub(CLOCK_ERROR));
+        records.retain(|record| record.counts(long_ago));
         drop_dominated(&mut records);
         // Four to eight records a bucket: the index costs an octet a record or less, and the hash spreads evenly.
         let bits = (records.len() / 4).checked_ilog2().unwrap_or(0);

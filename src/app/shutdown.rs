@@ -1,8 +1,8 @@
 //! From the first signal to the last part: what makes `kubectl rollout` lose nothing (threats O5).
 
+use std::fmt::Display;
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::admin::readiness::Readiness;
 use crate::app::part::Ended;
 use crate::app::{OnReady, Ready, STOP_TIME, Stop};
+use crate::proxy::listening::SocketFiles;
 
 /// What tells the parts to end.
 pub(crate) struct Switches {
@@ -30,6 +31,7 @@ pub(crate) struct Switches {
 pub(crate) struct Conductor {
     pub(crate) stop: Stop,
     pub(crate) ready: Ready,
+    pub(crate) files: SocketFiles,
     pub(crate) on_ready: OnReady,
     pub(crate) reload: Box<dyn Fn() + Send>,
     pub(crate) readiness: Arc<Readiness>,
@@ -130,6 +132,8 @@ impl Conductor {
     async fn drain(mut self, mut source: Source, control_ended: bool) {
         tracing::info!(grace_seconds = self.grace.as_secs(), "draining");
         self.readiness.drain();
+        // First the files, then the sockets: who comes later finds nobody, not a socket that hangs up.
+        drop(std::mem::take(&mut self.files));
         self.switches.drain.send_replace(true);
         let ended = tokio::select! {
             _ = &mut self.proxy_ended => true,
@@ -188,7 +192,7 @@ impl Source {
     }
 }
 
-fn listed(addresses: &[SocketAddr]) -> String {
+fn listed<T: Display>(addresses: &[T]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 

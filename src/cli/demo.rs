@@ -18,6 +18,7 @@ use crate::cli;
 use crate::cli::demo::scene::Scene;
 use crate::cli::run;
 use crate::cli::terminal::{Exit, Terminal};
+use crate::config::address::Address;
 
 /// What `demo` is told.
 #[derive(Debug, Args)]
@@ -43,7 +44,7 @@ pub fn demo(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Ex
     let Ok(ready) = announced.recv() else {
         return ended(gateway, terminal);
     };
-    let (Some(public), Some(admin)) = (ready.listeners.first().copied(), ready.admin) else {
+    let (Some(public), Some(admin)) = (ready.listeners.first().and_then(Address::ip), ready.admin) else {
         return terminal.end(Exit::Bug, "the gateway listens nowhere");
     };
     if !keys_arrive(admin) {

@@ -52,6 +52,8 @@ pub const ROUTE_KEY: usize = 2_048;
 /// Characters of the name of an upstream, issuer or route: it is a metric label.
 pub const NAME: usize = 256;
 
+/// Permissions of a Unix socket's file: those who share its group can be let in, strangers on the machine not.
+pub const SOCKET_MODE: u32 = 0o660;
 /// Listeners: each is a socket a worker.
 pub const LISTENERS: usize = 256;
 /// Networks of `trusted_proxies`: each is compared with every entry of `X-Forwarded-For`.
@@ -129,6 +131,11 @@ pub const HEADER_LINE: u64 = 16 * KIB;
 pub const HEADER_TOTAL: u64 = 32 * KIB;
 /// `headers`: browsers send about twenty.
 pub const HEADERS: u64 = 100;
+/// `h2_header_list`: a full token fits with all that browsers send; a small compressed head can ask for no more
+/// memory than this.
+pub const H2_HEADER_LIST: u64 = 16 * KIB;
+/// `h2_streams`: a page's worth; each may hold a head and two buffers.
+pub const H2_STREAMS: u64 = 32;
 /// `connections`: 10,000 idle ones are some 100 MiB.
 pub const CONNECTIONS: u64 = 10_000;
 /// `connections_per_address`: an office behind one address, not a flood.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::Authority;
 
+use crate::config::address::socket_file;
 use crate::config::problems::Wrong;
 use crate::config::{Peer, PeerPlace};
 
@@ -71,29 +72,17 @@ pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
     Ok(Peer { place: PeerPlace::Host { host: bare.to_ascii_lowercase().into(), port } })
 }
 
-/// Reads the path of a Unix socket.
+/// Reads the path of a peer's Unix socket.
 fn unix(path: &str, directory: &Path) -> Result<Arc<Path>, Wrong> {
     let wrong = |why: &str| Wrong::is(why.to_owned()).hint("write it as `unix:/run/app.sock`");
-    if path.is_empty() {
-        return Err(wrong("names no Unix socket"));
+    if path.is_empty() || path.ends_with('/') {
+        return Err(wrong("names no file"));
     }
     if path.starts_with("//") {
         return Err(wrong("is written as a URL, which could mean two paths"));
     }
-    if path.contains('\0') {
-        return Err(wrong("is no path"));
-    }
-    let path = directory.join(path);
-    if path.as_os_str().len() > UNIX_PATH {
-        return Err(Wrong::is(format!(
-            "is longer than the {UNIX_PATH} octets that a Unix socket's path may have"
-        )));
-    }
-    Ok(path.into())
+    socket_file(path, directory).map(Arc::from)
 }
-
-/// Octets of a Unix socket's path on Linux: `sun_path` has 108, the last of them 0 (unix(7)).
-const UNIX_PATH: usize = 107;
 
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.
 pub fn fetched(text: &str, plain: bool) -> Result<(), Wrong> {

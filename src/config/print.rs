@@ -7,6 +7,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::address::Address;
 use crate::config::decode::fields::Word;
 use crate::config::network::Network;
 use crate::config::units::{write_duration, write_size};
@@ -26,6 +27,9 @@ pub(crate) fn print(config: &Config) -> String {
     out.line("listeners:");
     for listener in &config.listeners {
         out.line(&format!("  - address: {}", quote(&listener.address.to_string())));
+        if let Address::Unix(_) = listener.address {
+            out.line(&format!("    mode: {:04o}", listener.mode));
+        }
         out.line(&format!("    proxy_protocol: {}", listener.proxy_protocol.word()));
         if !listener.trusted_proxies.is_empty() {
             let networks: Vec<String> = listener.trusted_proxies.iter().map(Network::to_string).collect();
@@ -217,6 +221,8 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.size("header_line", limits.header_line);
     out.size("header_total", limits.header_total);
     out.entry("headers", limits.headers);
+    out.size("h2_header_list", limits.h2_header_list as usize);
+    out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
     out.entry("requests_per_connection", limits.requests_per_connection);

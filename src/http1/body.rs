@@ -15,6 +15,8 @@ pub struct BodyReader {
     /// Octets of all trailers so far.
     trailers: usize,
     trailer_lines: usize,
+    /// The trailer lines themselves, where somebody wants them.
+    kept: Option<Vec<u8>>,
 }
 
 /// A body that breaks its framing: 400 towards a client, an aborted answer towards an upstream.
@@ -111,12 +113,22 @@ impl BodyReader {
             Framing::Chunked => NEXT,
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state, extensions: 0, trailers: 0, trailer_lines: 0 }
+        Self { state, extensions: 0, trailers: 0, trailer_lines: 0, kept: None }
+    }
+
+    /// The same, but the trailer section of a chunked body can be had at its end.
+    pub fn keeping_trailers(framing: Framing) -> Self {
+        Self { kept: Some(Vec::new()), ..Self::new(framing) }
+    }
+
+    /// The trailer lines so far, each with its CRLF, at most 8 KiB; empty unless they are kept.
+    pub fn trailers(&self) -> &[u8] {
+        self.kept.as_deref().unwrap_or_default()
     }
 
     /// Looks at `input`, which starts where the last piece ended. Chunk sizes are at most 16 digits and fit in
     /// 63 bits, a chunk line at most 256 octets with its extension, all extensions of a body at most 8 KiB,
-    /// trailers at most 64 lines and 8 KiB, and dropped. With [`Framing::UntilClose`] everything is content and the end is
+    /// trailers at most 64 lines and 8 KiB, and dropped unless kept. With [`Framing::UntilClose`] everything is content and the end is
     /// the connection's. After an error the reader is of no use.
     pub fn next(&mut self, input: &[u8]) -> Result<Piece, BodyError> {
         let mut skip = 0;
@@ -191,13 +203,16 @@ impl BodyReader {
         Ok(Place::Extension { line: line + 1, size, begins: false })
     }
 
-    /// Trailers are well-formed field lines (RFC 9112 section 7.1.2) and then forgotten: what was decided on
-    /// cannot be changed by what comes after it.
+    /// Trailers are well-formed field lines (RFC 9112 section 7.1.2). A request's are then forgotten: what was
+    /// decided on cannot be changed by what comes after it.
     fn trailer(&mut self, trailer: Trailer, octet: u8) -> Result<Trailer, BodyError> {
         self.trailers += 1;
         self.trailer_lines += usize::from(trailer == Trailer::Start);
         if self.trailers > TRAILERS_MAX || self.trailer_lines > TRAILER_LINES_MAX {
             return Err(BodyError("trailers past their bound"));
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(octet);
         }
         match (trailer, octet) {
             (Trailer::Start | Trailer::Name, _) if is_token(octet) => Ok(Trailer::Name),

@@ -126,6 +126,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` was sent, and a body is to come.
     pub expects_continue: bool,
+    /// The client takes trailers (`TE: trailers`, RFC 9110 section 10.1.4).
+    pub takes_trailers: bool,
     /// Octets of the head, with the empty line.
     pub length: usize,
 }
@@ -230,6 +232,7 @@ impl RequestHead {
         self.keep_alive = !self.http10 && !asked.connection.close;
         // RFC 9110 section 10.1.1: the expectation of an HTTP/1.0 client is ignored.
         self.expects_continue = asked.expects_continue && !self.http10 && self.framing != Framing::None;
+        self.takes_trailers = asked.trailers && !self.http10;
         asked.connection.mark(place.buffer, &mut self.lines);
         if asked.connection.upgrade && asked.upgrade {
             return Err(RequestError::Upgrade);
@@ -342,6 +345,12 @@ pub fn text<'b>(buffer: &'b [u8], span: &Span) -> &'b str {
 /// The octets at `span`.
 pub fn octets<'b>(buffer: &'b [u8], span: &Span) -> &'b [u8] {
     buffer.get(span.start as usize..span.end as usize).unwrap_or_default()
+}
+
+/// Whether a field may stand in the trailers of an answer (RFC 9110 section 6.5.1): those that are none of this
+/// gateway's business nor of a recipient's framing, routing, authentication, caching and CORS.
+pub fn may_trail(name: &[u8]) -> bool {
+    fields::may_trail(name)
 }
 
 /// RFC 9110 section 5.6.2.

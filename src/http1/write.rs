@@ -9,7 +9,7 @@ mod tests;
 use std::io::Write;
 use std::net::IpAddr;
 
-use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, octets, text};
+use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, may_trail, octets, text};
 
 /// Edits to a request head on its way upstream. `Host`, hop-by-hop fields, `Content-Length`,
 /// `Transfer-Encoding`, `Expect`, forwarding fields and `Via` of the client are never copied.
@@ -28,6 +28,8 @@ pub struct RequestEdits<'a> {
     pub through: &'a [IpAddr],
     /// `http` or `https`, for `X-Forwarded-Proto`.
     pub scheme: &'a str,
+    /// The version that the request was received in, for `Via` (RFC 9110 section 7.6.3).
+    pub received: &'a str,
     /// Drops a line by its name and value: credentials, and every identity header.
     pub drop: &'a dyn Fn(&str, &[u8]) -> bool,
     /// Lines to add: identity headers. Already fit for the wire.
@@ -72,8 +74,9 @@ pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits:
         Known::Expect | Known::Forwarding | Known::Via => false,
     });
     forwarding(out, edits);
-    // RFC 9110 section 7.6.3: the version is the one the message was received in.
-    out.extend_from_slice(if head.http10 { b"Via: 1.0 portcullis\r\n" } else { b"Via: 1.1 portcullis\r\n" });
+    for part in [b"Via: ", edits.received.as_bytes(), b" portcullis\r\n"] {
+        out.extend_from_slice(part);
+    }
     framing(out, head.framing, head.declared_length);
     for (name, value) in edits.add {
         line(out, name, value);
@@ -106,6 +109,19 @@ pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit
     }
     for (name, value) in edits.add {
         line(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the last chunk and the trailers that may follow it: those lines of `section`
+/// ([`crate::http1::body::BodyReader::trailers`]) that an answer may end with, and the empty line.
+pub fn last_chunk(out: &mut Vec<u8>, section: &[u8]) {
+    out.extend_from_slice(b"0\r\n");
+    for line in section.split_inclusive(|octet| *octet == b'\n') {
+        let name = line.split(|octet| *octet == b':').next().unwrap_or_default();
+        if may_trail(name) {
+            out.extend_from_slice(line);
+        }
     }
     out.extend_from_slice(b"\r\n");
 }

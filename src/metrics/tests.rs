@@ -1,6 +1,7 @@
 //! Families, closed labels, and series that leave with what they name.
 
 use super::*;
+use crate::config::address::Address;
 use crate::gate::denial::Reason;
 use crate::metrics::route::Decision;
 
@@ -28,7 +29,7 @@ fn fed() -> Metrics {
     cache.miss();
     cache.evicted(2);
     cache.entries_changed(3);
-    let connections = metrics.connections(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let connections = metrics.connections(&Address::Ip(([127, 0, 0, 1], 8080).into()));
     connections.opened();
     connections.unserved(connection::Unserved::ProxyHeader);
     metrics.jwks_fetch("corp", "ok");

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -16,8 +17,9 @@ use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::deadline::Deadline;
-use crate::proxy::downstream::Downstream;
+use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::forward::{self, Forwarded};
+use crate::proxy::h2::server::{self, PREFACE};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::refuse::{self, Manner};
 use crate::proxy::relay;
@@ -55,11 +57,15 @@ pub(in crate::proxy) enum Next {
     Close,
     /// End it at once; the answer, if any, must not look whole.
     Abort,
+    /// It goes on as HTTP/2.
+    Http2,
 }
 
 /// A head, or why there is none.
 enum Arrival {
     Head,
+    /// The client speaks HTTP/2.
+    Preface,
     Refused(Denial),
     Gone,
 }
@@ -98,6 +104,12 @@ impl Connection {
                     self.stream.abort();
                     return;
                 }
+                Next::Http2 => {
+                    let ahead = Bytes::copy_from_slice(self.input.filled());
+                    self.worker.spares.take_back(self.input);
+                    self.worker.spares.take_back_out(self.out);
+                    return server::serve(self.worker, self.stream, ahead, self.downstream, self.idle).await;
+                }
             }
         }
     }
@@ -112,8 +124,10 @@ impl Connection {
         }
         let started = Instant::now();
         let arrival = self.read_head(started).await;
-        if matches!(arrival, Arrival::Gone) {
-            return Next::Close;
+        match arrival {
+            Arrival::Gone => return Next::Close,
+            Arrival::Preface => return Next::Http2,
+            Arrival::Head | Arrival::Refused(_) => {}
         }
         self.served += 1;
         let worker = Rc::clone(&self.worker);
@@ -121,7 +135,7 @@ impl Connection {
         let mut record = Record::begin(worker.ids.next(), started, self.downstream.address, logged);
         let (status, next) = match arrival {
             Arrival::Refused(denial) => self.refuse_head(denial, &mut record).await,
-            Arrival::Head | Arrival::Gone => self.answer(&mut record).await,
+            Arrival::Head | Arrival::Preface | Arrival::Gone => self.answer(&mut record).await,
         };
         record.end(status);
         if self.input.is_empty() {
@@ -157,6 +171,7 @@ impl Connection {
             match self.head.read(self.input.filled(), &bounds) {
                 Ok(true) => return Arrival::Head,
                 Ok(false) => {}
+                Err(_) if self.begins_http2() => return Arrival::Preface,
                 Err(error) => return Arrival::Refused(refused(error)),
             }
             // One octet past the bound is enough to tell a head that is too large.
@@ -175,6 +190,12 @@ impl Connection {
         }
     }
 
+    /// Whether what cannot be read as a request's head is how HTTP/2 begins (RFC 9113 section 3.3).
+    fn begins_http2(&self) -> bool {
+        let first = self.served == 0 && self.downstream.version == Version::Http1;
+        first && self.input.filled().starts_with(PREFACE)
+    }
+
     /// Refuses what was never understood: no route, no keeping the connection.
     async fn refuse_head(&mut self, denial: Denial, record: &mut Record) -> (u16, Next) {
         let snapshot = self.worker.shared.parts.reader.load();
@@ -191,6 +212,8 @@ impl Connection {
     /// Decides a request whose head was read, and answers it.
     async fn answer(&mut self, record: &mut Record) -> (u16, Next) {
         let method = text(self.input.filled(), &self.head.method);
+        // In HTTP/2 every client does (RFC 9113 section 8.1).
+        self.head.takes_trailers |= self.downstream.version == Version::Http2;
         record.request(method, text(self.input.filled(), &self.head.path));
         self.to_head = method == "HEAD";
         self.cors.clear();
@@ -286,6 +309,7 @@ impl Connection {
     /// Whether this answer says that the connection ends.
     pub(in crate::proxy) fn is_last(&self) -> bool {
         !self.head.keep_alive
+            || self.downstream.version == Version::Http2
             || self.worker.draining.get()
             || self.served >= self.worker.limits().requests_per_connection
     }
@@ -352,7 +376,8 @@ impl Connection {
     /// Ends the connection so that the answer arrives: says that nothing more is sent, then reads what the
     /// client still sends, within bounds. Closing with octets unread would reset what it has not read yet.
     async fn close(mut self) {
-        if self.stream.shutdown().await.is_err() {
+        // A stream of HTTP/2 ends without any harm to what was sent on it.
+        if self.stream.shutdown().await.is_err() || self.downstream.version == Version::Http2 {
             return;
         }
         let until = from_now(LINGER);
@@ -388,3 +413,6 @@ fn refused(error: RequestError) -> Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,32 @@ const PROXIES: usize = 16;
 pub(in crate::proxy) struct Downstream {
     /// Its address: the socket's, or what the PROXY header says.
     pub(in crate::proxy) address: IpAddr,
+    /// What it speaks.
+    pub(in crate::proxy) version: Version,
     /// Where it came in.
-    door: Rc<Door>,
+    pub(in crate::proxy) door: Rc<Door>,
     /// It is a proxy whose `X-Forwarded-*` are believed.
-    trusted: bool,
+    pub(in crate::proxy) trusted: bool,
+}
+
+/// The protocol of a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Version {
+    /// HTTP/1.0 or HTTP/1.1, as each request says.
+    Http1,
+    /// HTTP/2: each stream is a connection of one request.
+    Http2,
+}
+
+impl Version {
+    /// As `Via` names it.
+    pub(in crate::proxy) fn received(self, http10: bool) -> &'static str {
+        match (self, http10) {
+            (Self::Http2, _) => "2.0",
+            (Self::Http1, true) => "1.0",
+            (Self::Http1, false) => "1.1",
+        }
+    }
 }
 
 /// The way that one request came.
@@ -40,9 +62,9 @@ pub(in crate::proxy) struct Way<'r> {
 
 impl Downstream {
     /// A client at this address, come in by this door.
-    pub(in crate::proxy) fn new(address: IpAddr, door: Rc<Door>) -> Self {
+    pub(in crate::proxy) fn new(address: IpAddr, version: Version, door: Rc<Door>) -> Self {
         let trusted = door.listener.trusted_proxies.iter().any(|network| network.contains(address));
-        Self { address, door, trusted }
+        Self { address, version, door, trusted }
     }
 
     /// `http` or `https`: how the client reached us.

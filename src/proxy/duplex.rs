@@ -15,7 +15,7 @@ use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, finish, next, read_head, timed_out};
+use crate::proxy::exchange::{Failure, Manner, answer_body, finish, next, read_head, timed_out};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -79,7 +79,7 @@ pub(in crate::proxy) async fn stream(
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
-        let mut answer_body = BodyReader::new(answer_head.framing);
+        let mut answer_body = answer_body(answer_head, head.takes_trailers);
         let until_close = answer_head.framing == Framing::UntilClose;
         let relayed = {
             let sink = Sink {

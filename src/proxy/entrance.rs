@@ -17,7 +17,7 @@ use crate::config::{Listener, ProxyProtocol};
 use crate::metrics::connection::{ConnectionMetrics, Unserved};
 use crate::proxy::admission::Place;
 use crate::proxy::connection::Connection;
-use crate::proxy::downstream::Downstream;
+use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::proxy_header::{self, Origin, Progress};
 use crate::proxy::refuse;
 use crate::proxy::stream::{Socket, Stream};
@@ -70,7 +70,7 @@ pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
             }
         }
     }
-    let downstream = Downstream::new(address, door);
+    let downstream = Downstream::new(address, Version::Http1, door);
     Connection::new(worker, Stream::Plain(socket), downstream, idle).serve().await;
 }
 
@@ -105,7 +105,7 @@ async fn announced(worker: &Worker, socket: &mut Socket, idle: &Cell<bool>) -> i
 fn unannounced(worker: &Worker, door: &Door, peer: IpAddr, what: &io::Error) {
     door.metrics.unserved(Unserved::ProxyHeader);
     if let Some(left_out) = worker.shared.unannounced.due() {
-        let listener = door.listener.address;
+        let listener = &door.listener.address;
         tracing::debug!(%peer, %listener, left_out, "a connection without a PROXY header: {what}");
     }
 }

@@ -154,7 +154,7 @@ pub(in crate::proxy) async fn give_back(
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
-    let mut body = BodyReader::new(answer_head.framing);
+    let mut body = answer_body(answer_head, head.takes_trailers);
     let until_close = answer_head.framing == Framing::UntilClose;
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
@@ -174,6 +174,14 @@ pub(in crate::proxy) async fn give_back(
     let status = answer_head.status;
     finish(connection, link, answer, relayed.is_ok());
     Forwarded::Answered(status, next(relayed.is_ok(), close))
+}
+
+/// Reads an answer's body; its trailers are kept for a client that takes them.
+pub(in crate::proxy) fn answer_body(head: &ResponseHead, takes_trailers: bool) -> BodyReader {
+    match (head.framing, takes_trailers) {
+        (Framing::Chunked, true) => BodyReader::keeping_trailers(Framing::Chunked),
+        (framing, _) => BodyReader::new(framing),
+    }
 }
 
 /// What becomes of the client's connection after an answer.

@@ -135,7 +135,7 @@ fn write_head(
     grant: &Grant,
     routes: &Routes,
 ) {
-    let Asked { head, octets: buffer, .. } = asked;
+    let Asked { head, octets: buffer, downstream } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
@@ -184,6 +184,7 @@ fn write_head(
             client: way.client,
             through: &way.through,
             scheme: way.scheme,
+            received: downstream.version.received(head.http10),
             drop: &drop,
             add: &add,
         },

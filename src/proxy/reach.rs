@@ -1,5 +1,8 @@
 //! Getting hold of a peer: a waiting connection, else a new one.
 
+use std::io;
+
+use rustix::io::Errno;
 use smallvec::SmallVec;
 
 use crate::gate::denial::{Denial, Reason};
@@ -48,6 +51,13 @@ pub(in crate::proxy) async fn reach(
         }
         match connection.deadline.within(from_now(wait), chosen.address.connect()).await {
             Ok(Ok(socket)) => return Ok(Link { stream: Stream::Plain(socket), chosen, reused: false }),
+            // No peer's fault, and worth another try later.
+            Ok(Err(error)) if is_exhausted(&error) => {
+                return Err(Denial::new(
+                    Reason::Overloaded,
+                    "no descriptor is left for a connection upstream",
+                ));
+            }
             Ok(Err(_)) => denial = Denial::new(Reason::UpstreamFailed, "the peer refused the connection"),
             Err(Elapsed) => {
                 denial = Denial::new(Reason::UpstreamTimeout, "no connection within connect_timeout")
@@ -56,6 +66,12 @@ pub(in crate::proxy) async fn reach(
         tried.push(chosen.address.clone());
     }
     Err(denial)
+}
+
+/// Whether the process, or the system, is out of descriptors.
+fn is_exhausted(error: &io::Error) -> bool {
+    let [process, system] = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| code == process || code == system)
 }
 
 /// Writes the peer's name over the `Host` line, which is the first.

@@ -145,7 +145,7 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
             return Ok(());
         }
         match answer.fill(from, ROOM).await {
-            Ok(0) if until_close => return sink.end(deadline).await,
+            Ok(0) if until_close => return sink.end(&[], deadline).await,
             Ok(0) | Err(_) => return Err(Lost::Source(Fault::Gone)),
             Ok(_) => {}
         }
@@ -175,7 +175,7 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
                 }
                 Piece::End { skip } => {
                     input.consume(skip);
-                    self.end(deadline).await?;
+                    self.end(body.trailers(), deadline).await?;
                     return Ok(true);
                 }
             }
@@ -201,9 +201,10 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
         }
     }
 
-    async fn end(&mut self, deadline: &mut Deadline) -> Result<(), Lost> {
+    /// Ends the body; `trailers` are those that its reader kept.
+    async fn end(&mut self, trailers: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
         if self.framing == Framing::Chunked {
-            self.out.extend_from_slice(b"0\r\n\r\n");
+            write::last_chunk(self.out, trailers);
         }
         self.flush(&[], deadline).await
     }

@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::proxy::h2::stream::ClientStream;
+
 /// How long the other side may be silent before the kernel asks whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -26,6 +28,8 @@ pub(in crate::proxy) enum Socket {
 pub(in crate::proxy) enum Stream {
     /// As they are on the wire.
     Plain(Socket),
+    /// One stream of a client's HTTP/2 connection, as HTTP/1.1.
+    Http2(Box<ClientStream>),
 }
 
 impl Socket {
@@ -80,6 +84,7 @@ impl Stream {
     pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
+            Self::Http2(stream) => stream.poll_readable(context),
         }
     }
 
@@ -95,6 +100,7 @@ impl Stream {
     pub(in crate::proxy) fn abort(&mut self) {
         match self {
             Self::Plain(socket) => socket.abort(),
+            Self::Http2(stream) => stream.abort(),
         }
     }
 }
@@ -158,6 +164,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
+            Self::Http2(stream) => stream.poll_read(context, into),
         }
     }
 }
@@ -166,6 +173,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
+            Self::Http2(stream) => stream.poll_write(context, octets),
         }
     }
 
@@ -176,26 +184,38 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
+            Self::Http2(stream) => stream.poll_write(context, first(slices)),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(_) => true,
+            Self::Http2(_) => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Self::Http2(_) => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Http2(stream) => {
+                stream.shut_down();
+                Poll::Ready(Ok(()))
+            }
         }
     }
+}
+
+/// The first slice that holds anything.
+fn first<'s>(slices: &'s [IoSlice<'_>]) -> &'s [u8] {
+    slices.iter().find(|slice| !slice.is_empty()).map_or(&[], |slice| slice)
 }
 
 /// A stream that two futures of one task use at once, one reading and one writing.

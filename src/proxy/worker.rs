@@ -3,20 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
-
-use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::config::Limits;
+use crate::config::address::Address;
+use crate::config::{Limits, Listener};
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
@@ -27,6 +24,7 @@ use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
 use crate::proxy::entrance::{self, Arrived, Door};
+use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::sparse::Sparse;
@@ -38,6 +36,9 @@ use crate::token::{Algorithm, NumericDate};
 /// How long accepting rests when the process is out of file descriptors: long enough not to spin, short enough
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Who is at the other end of a Unix socket: somebody on this machine.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -55,6 +56,8 @@ pub(in crate::proxy) struct Shared {
     /// The log of connections without the PROXY header that they must have.
     pub(in crate::proxy) unannounced: Sparse,
     pub(in crate::proxy) balancers: Balancers,
+    /// What is configured for the listeners, by the address that each got.
+    pub(in crate::proxy) listeners: Vec<(Address, Listener)>,
     pub(in crate::proxy) memo_capacity: usize,
 }
 
@@ -69,6 +72,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) ids: RequestIds,
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
+    drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
@@ -97,7 +101,7 @@ impl Worker {
     /// Runs on the calling thread until draining is over or `stop` turns true.
     pub(in crate::proxy) fn run(
         shared: Arc<Shared>,
-        sockets: Vec<(SocketAddr, std::net::TcpListener)>,
+        sockets: Vec<Dealt>,
         drain: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
@@ -106,7 +110,7 @@ impl Worker {
         runtime.block_on(async move {
             let listeners = sockets
                 .into_iter()
-                .map(|(address, socket)| Ok((address, TcpListener::from_std(socket)?)))
+                .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
                 .collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, drain, stop).await;
@@ -124,6 +128,7 @@ impl Worker {
             ids: RequestIds::new(u64::from_ne_bytes(random()?)),
             memo: RefCell::new(memo),
             draining: Cell::new(false),
+            drain_begun: Notify::new(),
             signatures: Cell::new(0),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
@@ -137,28 +142,32 @@ impl Worker {
 
     async fn serve(
         self: &Rc<Self>,
-        listeners: Vec<(SocketAddr, TcpListener)>,
+        listeners: Vec<(Address, Accepting)>,
         mut drain: watch::Receiver<bool>,
         mut stop: watch::Receiver<bool>,
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .zip(&self.shared.parts.listeners)
-            .map(|((address, listener), configured)| {
-                let metrics = self.shared.parts.metrics.connections(address);
+            .filter_map(|(address, listener)| {
+                let listeners = &self.shared.listeners;
+                let (_, configured) = listeners.iter().find(|(bound, _)| *bound == address)?;
+                let metrics = self.shared.parts.metrics.connections(&address);
                 let door = Rc::new(Door { listener: configured.clone(), metrics });
-                tokio::task::spawn_local(Rc::clone(self).accept(door, listener, drain.clone()))
+                Some(tokio::task::spawn_local(Rc::clone(self).accept(door, listener, drain.clone())))
             })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
-        tokio::select! {
-            _ = drain.wait_for(|drain| *drain) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+        let at_once = tokio::select! {
+            _ = drain.wait_for(|drain| *drain) => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
         self.draining.set(true);
+        self.drain_begun.notify_waiters();
         for task in accepting {
-            task.abort();
-            // Its end is what is waited for, so that the listener is closed.
+            if at_once {
+                task.abort();
+            }
+            // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
         let grace = self.shared.parts.shutdown_grace;
@@ -169,7 +178,7 @@ impl Worker {
         sweeper.abort();
     }
 
-    async fn accept(self: Rc<Self>, door: Rc<Door>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    async fn accept(self: Rc<Self>, door: Rc<Door>, listener: Accepting, mut drain: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -177,7 +186,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(Socket::Tcp(stream), peer.ip(), &door),
+                Ok((socket, peer)) => self.admit(socket, peer, &door),
                 Err(error) => {
                     if let Some(left_out) = self.shared.starved.due() {
                         tracing::warn!(%error, left_out, "a connection could not be accepted");
@@ -187,23 +196,30 @@ impl Worker {
             }
         }
         // Whoever was let into the queue is served, not reset.
-        while let Some(Ok((stream, peer))) = now_or_never(listener.accept()) {
-            self.admit(Socket::Tcp(stream), peer.ip(), &door);
+        let Ok(queue) = listener.off_runtime() else { return };
+        while let Ok((socket, peer)) = queue.waiting() {
+            self.admit(socket, peer, &door);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: IpAddr, door: &Rc<Door>) {
+    fn admit(self: &Rc<Self>, socket: Socket, peer: Option<IpAddr>, door: &Rc<Door>) {
         let Some(mut place) = self.shared.admission.admit(socket.as_raw_fd()) else {
             return self.turn_away(&socket, door, Unserved::Connections);
         };
         // Behind a balancer, the client's own address is known only later.
-        if !door.is_proxied() && !place.count(peer) {
+        if !door.is_proxied() && !peer.is_none_or(|peer| place.count(peer)) {
             return self.turn_away(&socket, door, Unserved::ConnectionsPerAddress);
         }
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let arrived = Arrived { socket, peer, door: Rc::clone(door), place, idle: Rc::clone(&idle) };
+        let arrived = Arrived {
+            socket,
+            peer: peer.unwrap_or(LOCAL),
+            door: Rc::clone(door),
+            place,
+            idle: Rc::clone(&idle),
+        };
         let serving = entrance::enter(Rc::clone(self), arrived);
         let (worker, door) = (Rc::clone(self), Rc::clone(door));
         door.metrics.opened();
@@ -245,6 +261,14 @@ impl Worker {
         loop {
             every.tick().await;
             self.pool.sweep();
+        }
+    }
+
+    /// Resolves when draining has begun.
+    pub(in crate::proxy) async fn drain_begins(&self) {
+        // On one thread nothing comes between the look and the wait.
+        if !self.draining.get() {
+            self.drain_begun.notified().await;
         }
     }
 
@@ -328,13 +352,6 @@ impl View {
     /// The upstream at this index of the configuration.
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
-    }
-}
-
-fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }
 

@@ -116,6 +116,21 @@ fn an_entry_counts_until_it_expires_and_is_compiled_out_after() {
     }
 }
 
+/// A list was read while the clock was a day ahead, and the clock set right: what had not expired was forgotten.
+#[test]
+fn c7_an_entry_outlives_a_clock_that_was_ahead() {
+    const DAY: i64 = 86_400;
+    let entries = [entry(Kind::Jti, A, "j", None, Some(NOW.0 + 1))];
+    let compiled = Revocations::compile(&entries, NumericDate(NOW.0 + DAY));
+    let asked = asked(Some("j"), None, None);
+    assert_eq!(compiled.revoked(&asked, NumericDate(NOW.0 + DAY)), None);
+    assert_eq!(compiled.revoked(&asked, NOW), Some(Kind::Jti));
+    assert_eq!(compiled.len(Kind::Jti), 0);
+    // Not for ever: lists are not kept that nobody needs.
+    let compiled = Revocations::compile(&entries, NumericDate(NOW.0 + 3 * DAY));
+    assert_eq!(compiled.revoked(&asked, NOW), None);
+}
+
 #[test]
 fn what_does_not_match_is_not_revoked() {
     let entries = [

@@ -1,13 +1,22 @@
-//! Real servers and real clients: nginx behind the gateway, wrk before it, promtool over its metrics.
+//! Programs that nobody here wrote: real servers behind the gateway, real clients and real attackers before it.
 //!
 //! A program that is not there is a failure, never a skip: `.ci/run` installs them.
 
-use std::fs;
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+mod bypasses;
+mod clock;
+mod graphql;
+mod load;
+mod metrics;
+mod requests;
+mod slow_clients;
+mod tools;
+mod watch;
 
-use crate::harness::api::{Api, assert_refused, usual};
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+
+use crate::harness::api::{assert_refused, usual};
 use crate::harness::client::Request;
 use crate::harness::issuer::Issuer;
 use crate::harness::upstream::Upstream;
@@ -39,7 +48,7 @@ impl Nginx {
             paths.join(" ")
         );
         fs::write(directory.path().join("nginx.conf"), text).expect("a file");
-        let mut command = Command::new("nginx");
+        let mut command = tools::program("nginx");
         command.arg("-p").arg(directory.path()).arg("-c").arg(directory.path().join("nginx.conf"));
         let process = command.stdin(Stdio::null()).spawn().expect("nginx is there: .ci/run installs it");
         wait_until("nginx listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -70,27 +79,11 @@ fn wrk_is_served_by_nginx_through_the_gateway() {
     assert_eq!(nginx.served(), 0, "I1: nginx heard of a refused request");
     let target = format!("http://{}/orders/1", gateway.ports.public);
     let token = format!("Authorization: Bearer {}", issuer.mint("orders:read"));
-    let wrk = Command::new("wrk").args(["-t1", "-c16", "-d2s", "-H", &token, &target]).output();
+    let wrk = tools::program("wrk").args(["-t1", "-c16", "-d2s", "-H", &token, &target]).output();
     let said = String::from_utf8(wrk.expect("wrk is there: .ci/run installs it").stdout).expect("text");
     assert!(
         said.contains("requests in") && !said.contains("Non-2xx") && !said.contains("Socket errors"),
         "{said}"
     );
     wait_until("nginx has logged what it served", || nginx.served() > 100);
-}
-
-#[test]
-fn promtool_finds_nothing_to_say_of_the_metrics() {
-    let api = Api::start();
-    api.allows_token(&api.reader());
-    let metrics = api.gateway.metrics().text;
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut promtool = promtool.expect("promtool is there: .ci/run installs it");
-    promtool.stdin.take().expect("piped").write_all(metrics.as_bytes()).expect("it reads");
-    let ended = promtool.wait_with_output().expect("it ends");
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }

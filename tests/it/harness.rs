@@ -5,6 +5,7 @@ pub mod audit;
 pub mod canary;
 pub mod client;
 pub mod gateway;
+pub mod h2;
 pub mod issuer;
 pub mod keys;
 pub mod metrics;

@@ -38,6 +38,7 @@ fn conductor(grace: Duration) -> (Conductor, Parts) {
     let conductor = Conductor {
         stop: Stop::When(when),
         ready: Ready { listeners: Vec::new(), admin: None },
+        files: SocketFiles::default(),
         on_ready: Box::new(move |_| {
             announced.send_replace(true);
         }),

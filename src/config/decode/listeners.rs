@@ -1,13 +1,12 @@
 //! `listeners` and `admin`.
 
-use std::net::SocketAddr;
-
+use crate::config::address::Address;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
-use crate::config::defaults::{LISTENERS, TRUSTED_PROXIES};
+use crate::config::defaults::{LISTENERS, SOCKET_MODE, TRUSTED_PROXIES};
 use crate::config::network::Network;
-use crate::config::problems::Problem;
+use crate::config::problems::{Problem, Wrong};
 use crate::config::shape::{Mapping, table};
 use crate::config::{Admin, Listener, ProxyProtocol, net};
 
@@ -19,13 +18,15 @@ pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
         value.problem(format!("more than {LISTENERS} listeners"));
     }
     for value in values.into_iter().take(LISTENERS) {
-        let Some((address, fields)) = address(value, &table::LISTENER) else { continue };
+        let place = |text: &str| Address::read(text, file.report.context.directory);
+        let Some((address, fields)) = address(value, &table::LISTENER, place) else { continue };
         let (proxy_protocol, trusted_proxies) = fields.as_ref().map(proxies).unwrap_or_default();
-        if let Some(other) = listeners.iter().find(|other| net::collide(other.address, address)) {
+        let mode = fields.and_then(|fields| socket_mode(&fields, &address)).unwrap_or(SOCKET_MODE);
+        if let Some(other) = listeners.iter().find(|other| other.address.collides(&address)) {
             value.problem(format!("{address} collides with the listener {}", other.address));
             continue;
         }
-        listeners.push(Listener { address, proxy_protocol, trusted_proxies });
+        listeners.push(Listener { address, mode, proxy_protocol, trusted_proxies });
     }
     listeners
 }
@@ -51,8 +52,8 @@ fn proxies(fields: &Fields<'_>) -> (ProxyProtocol, Vec<Network>) {
 /// Reads `admin`, which shares no address with a listener.
 pub(crate) fn admin(file: &Fields<'_>, listeners: &[Listener]) -> Option<Admin> {
     let value = file.value("admin")?;
-    let (address, fields) = address(value, &table::ADMIN)?;
-    if let Some(other) = listeners.iter().find(|other| net::collides_with_admin(address, other.address)) {
+    let (address, fields) = address(value, &table::ADMIN, net::address)?;
+    if let Some(other) = listeners.iter().find(|other| other.address.collides_with_admin(address)) {
         value.problem_with_hint(
             format!("{address} collides with the listener {}", other.address),
             "the admin listener has an address of its own, best on loopback",
@@ -64,11 +65,35 @@ pub(crate) fn admin(file: &Fields<'_>, listeners: &[Listener]) -> Option<Admin> 
 }
 
 /// An address, or the mapping that it is short for.
-fn address<'a>(value: Value<'a>, shape: &'static Mapping) -> Option<(SocketAddr, Option<Fields<'a>>)> {
+fn address<'a, T>(
+    value: Value<'a>,
+    shape: &'static Mapping,
+    read: impl Fn(&str) -> Result<T, Wrong>,
+) -> Option<(T, Option<Fields<'a>>)> {
     if value.is_scalar() {
-        return Some((value.read(net::address)?, None));
+        return Some((value.read(read)?, None));
     }
     let fields = Fields::open(value, shape)?;
-    let address = fields.value("address").and_then(|value| value.read(net::address));
+    let address = fields.value("address").and_then(|value| value.read(read));
     Some((address?, Some(fields)))
+}
+
+/// The permissions of a Unix socket's file.
+fn socket_mode(fields: &Fields<'_>, address: &Address) -> Option<u32> {
+    let value = fields.value("mode")?;
+    if let Address::Ip(_) = address {
+        value.problem_with_hint(
+            "`mode` is for the file of a Unix socket",
+            "anybody can connect to an IP address: leave it out",
+        );
+        return None;
+    }
+    value.read(|text| match text.as_bytes() {
+        [b'0', digits @ ..]
+            if digits.len() == 3 && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) =>
+        {
+            Ok(digits.iter().fold(0, |mode, digit| mode * 8 + u32::from(digit - b'0')))
+        }
+        _ => Err(Wrong::is("is no file mode").hint("write four octal digits, such as `0660`")),
+    })
 }

@@ -40,6 +40,8 @@ pub(crate) fn limits(file: &Fields<'_>) -> Limits {
         header_line: narrow(fields.size("header_line")),
         header_total: narrow(fields.size("header_total")),
         headers: narrow(fields.whole("headers")),
+        h2_header_list: fields.size("h2_header_list").try_into().unwrap_or(u32::MAX),
+        h2_streams: fields.whole("h2_streams").try_into().unwrap_or(u32::MAX),
         connections: narrow(fields.whole("connections")),
         connections_per_address: narrow(fields.whole("connections_per_address")),
         requests_per_connection: fields.whole("requests_per_connection"),

@@ -12,7 +12,7 @@ pub static FILE: Mapping = Mapping {
     keys: &[
         Key::required("version", Takes::Whole(1, 1), "The version of this format."),
         Key::optional("workers", Takes::Whole(1, 1024), "one per core", "Worker threads."),
-        Key::required("listeners", Takes::Some(&Takes::Short(&ADDRESS, &LISTENER)), "Where clients connect."),
+        Key::required("listeners", Takes::Some(&Takes::Short(&PLACE, &LISTENER)), "Where clients connect."),
         Key::optional("admin", Takes::Short(&ADDRESS, &ADMIN), "no admin listener", "The admin listener."),
         Key::optional(
             "upstreams",
@@ -61,7 +61,13 @@ pub static LISTENER: Mapping = Mapping {
     id: "listener",
     name: "a listener",
     keys: &[
-        Key::required("address", ADDRESS, "Where, as IP:PORT."),
+        Key::required("address", PLACE, "Where, as IP:PORT or unix:PATH."),
+        Key::optional(
+            "mode",
+            Takes::Text(Text::Mode),
+            "0660",
+            "Permissions of the file of a Unix socket, which alone has them.",
+        ),
         Key::or(
             "proxy_protocol",
             words(&["none", "required"]),
@@ -203,6 +209,14 @@ pub static LIMITS: Mapping = Mapping {
         size("header_line", 256, 16 * MIB, d::HEADER_LINE, "Octets of one header line."),
         size("header_total", 1024, 16 * MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
         whole("headers", 1, 10_000, d::HEADERS, "Header lines."),
+        size(
+            "h2_header_list",
+            1024,
+            MIB,
+            d::H2_HEADER_LIST,
+            "Octets of a decoded HTTP/2 field list, 32 added for each field.",
+        ),
+        whole("h2_streams", 1, 10_000, d::H2_STREAMS, "HTTP/2 streams open at once, a connection."),
         whole("connections", 1, 10_000_000, d::CONNECTIONS, "Connections open at once."),
         whole(
             "connections_per_address",
@@ -245,7 +259,7 @@ pub static LIMITS: Mapping = Mapping {
         ),
         size("key_set", 1024, 64 * MIB, d::KEY_SET, "Octets of a fetched key set."),
     ],
-    later: &["h2_header_list", "h2_streams", "inspected_body", "inspected_total"],
+    later: &["inspected_body", "inspected_total"],
 };
 
 /// `log`.
@@ -283,6 +297,7 @@ pub(crate) const PATH: Takes = Takes::Text(Text::Path);
 /// Shared by the sections.
 pub(crate) const CLAIM: Takes = Takes::Text(Text::Claim);
 const ADDRESS: Takes = Takes::Text(Text::Address);
+const PLACE: Takes = Takes::Text(Text::Listener);
 /// Shared by the sections.
 pub(crate) const REQUIREMENT: Takes = Takes::Text(Text::Scope);
 

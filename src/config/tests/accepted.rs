@@ -91,7 +91,7 @@ fn any_scalar_may_come_from_the_environment() {
     ]);
     let text = text.replace("{env: PORT, default: 2}", "{env: NOWHERE, default: 2}");
     let config = config(&text);
-    assert_eq!(config.listeners[0].address.port(), 8082);
+    assert_eq!(config.listeners[0].address.ip().map(|address| address.port()), Some(8082));
     assert_eq!(&*config.issuers[0].issuer, "https://env.example.com/");
     assert_eq!(config.issuers[0].audience, None);
     assert_eq!(config.shutdown_grace, Duration::from_secs(7));

@@ -37,7 +37,7 @@ fn odd_names_survive() {
     check(&file(&[("upstreams", "{'true': http://a}"), ("workers", "3"), ("key_mirror", "./none")]));
     check(&file(&[
         ("upstreams", "{'a: b #c': 'http://[::1]:81'}"),
-        ("listeners", "['[::]:80', 127.0.0.1:0]"),
+        ("listeners", "['[::]:80', 127.0.0.1:0, 'unix:/a b', {address: 'unix:/b', mode: 0600}]"),
     ]));
     check(&file(&[
         ("upstreams", "{a: {peers: ['unix:run/a b.sock', unix:/c, http://b]}}"),

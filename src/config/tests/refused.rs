@@ -74,7 +74,7 @@ fn features_of_other_versions_say_so() {
     check(&file(&[("upstreams", "{api: {peers: http://a, tls: {ca: a}}}")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
-    for key in ["h2_header_list", "h2_streams", "inspected_body", "inspected_total"] {
+    for key in ["inspected_body", "inspected_total"] {
         check(&file(&[("limits", &format!("{{{key}: 1MiB}}"))]), absent);
     }
     check(&issuer("introspection: {url: a}"), absent);
@@ -87,6 +87,12 @@ fn features_of_other_versions_say_so() {
 fn listeners_and_admin() {
     check(&file(&[("listeners", ":8080")]), "0.0.0.0:8080");
     check(&file(&[("listeners", "localhost:8080")]), "127.0.0.1");
+    check(&file(&[("listeners", "'unix:'")]), "names no file");
+    check(&file(&[("listeners", "['unix:/a', 'unix:/a']")]), "collides with the listener unix:/a");
+    check(&file(&[("listeners", "{address: 1.2.3.4:5, mode: 0600}")]), "for the file of a Unix socket");
+    check(&file(&[("listeners", "{address: 'unix:/a', mode: 660}")]), "four octal digits");
+    check(&file(&[("listeners", "{address: 'unix:/a', mode: 0680}")]), "four octal digits");
+    check(&file(&[("admin", "'unix:/a'")]), "is no address");
     check(&file(&[("listeners", "[127.0.0.1:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[0.0.0.0:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[{}]")]), "missing key `address`");
@@ -106,9 +112,9 @@ fn upstreams() {
     check(&upstream("{}"), "`upstreams` is empty");
     check(&upstream("{api: 10.0.0.5:8080}"), "no URL");
     check(&upstream("{api: http://a/path}"), "has a path");
-    check(&upstream("{api: 'unix:'}"), "names no Unix socket");
+    check(&upstream("{api: 'unix:'}"), "names no file");
     check(&upstream("{api: unix://run/app.sock}"), "written as a URL");
-    check(&upstream(&format!("{{api: unix:/{}}}", "a".repeat(107))), "longer than the 107 octets");
+    check(&upstream(&format!("{{api: unix:/{}}}", "a".repeat(107))), "a socket's path has at most 107");
     check(&upstream("{api: {peers: [unix:a, unix:/etc/portcullis/a]}}"), "is there twice");
     check(&upstream("{api: {}}"), "missing key `peers`");
     check(&upstream("{api: {peers: []}}"), "empty list");

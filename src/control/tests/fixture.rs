@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::config::address::Address;
 use crate::config::problems::Position;
 use crate::config::{
     ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, ProxyProtocol,
@@ -51,7 +52,8 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
     Config {
         workers: Some(1),
         listeners: vec![Listener {
-            address: ([127, 0, 0, 1], 0).into(),
+            address: Address::Ip(([127, 0, 0, 1], 0).into()),
+            mode: 0o660,
             proxy_protocol: ProxyProtocol::None,
             trusted_proxies: Vec::new(),
         }],
@@ -67,6 +69,8 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             header_line: 1,
             header_total: 1,
             headers: 1,
+            h2_header_list: 1,
+            h2_streams: 1,
             connections: 1,
             connections_per_address: 1,
             requests_per_connection: 1,

@@ -91,6 +91,8 @@ pub(super) struct Asked<'b> {
     pub(super) upgrade: bool,
     pub(super) expects_continue: bool,
     pub(super) expects_other: bool,
+    /// `TE` says that trailers are taken.
+    pub(super) trailers: bool,
     chunked: bool,
     authorization: bool,
     origin: bool,
@@ -140,7 +142,8 @@ impl<'b> Asked<'b> {
                 Ok(Known::HopByHop)
             }
             Field::TransferCodings => {
-                read_by_us(value)?;
+                let mut codings = read_by_us(value)?.split(|octet| *octet == b',');
+                self.trailers |= codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
                 Ok(Known::HopByHop)
             }
             Field::Expect => {
@@ -290,6 +293,29 @@ fn nominable(option: &[u8]) -> bool {
         Field::Connection | Field::Upgrade | Field::TransferCodings | Field::HopByHop | Field::Cors => true,
         Field::Other => !begins(option, b"content-"),
     }
+}
+
+/// Whether a field may stand in the trailers of an answer: not one that framing, routing, authentication, caching
+/// or the meaning of the content hang on (RFC 9110 section 6.5.1), for a recipient that merges trailers into the
+/// head would act on it.
+pub(super) fn may_trail(name: &[u8]) -> bool {
+    const NEVER: [&[u8]; 14] = [
+        b"age",
+        b"allow",
+        b"cache-control",
+        b"clear-site-data",
+        b"content-disposition",
+        b"content-encoding",
+        b"content-location",
+        b"content-range",
+        b"location",
+        b"set-cookie",
+        b"strict-transport-security",
+        b"trailers",
+        b"vary",
+        b"www-authenticate",
+    ];
+    classify(name).field == Field::Other && !NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
 }
 
 /// What a request line is whose name only resembles one.

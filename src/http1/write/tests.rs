@@ -11,6 +11,7 @@ const EDITS: RequestEdits<'static> = RequestEdits {
     client: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 200, 3)),
     through: &[],
     scheme: "http",
+    received: "1.1",
     drop: &|_, _| false,
     add: &[],
 };

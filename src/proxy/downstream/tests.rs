@@ -1,7 +1,8 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::{Downstream, PROXIES, Way};
+use super::{Downstream, PROXIES, Version, Way};
+use crate::config::address::Address;
 use crate::config::network::Network;
 use crate::config::{Listener, ProxyProtocol};
 use crate::http1::head::{HeadLimits, RequestHead};
@@ -16,12 +17,20 @@ fn address(text: &str) -> IpAddr {
 
 /// A client at `peer`, of a listener that trusts `10.0.0.0/8` and `2001:db8::/32`.
 fn downstream(peer: &str) -> Downstream {
-    let at = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let at = Address::Ip(([127, 0, 0, 1], 8080).into());
     let trusted = ["10.0.0.0/8", "2001:db8::/32"];
     let trusted = trusted.map(|text| Network::read(text).unwrap_or_else(|wrong| panic!("{wrong:?}")));
-    let listener =
-        Listener { address: at, proxy_protocol: ProxyProtocol::None, trusted_proxies: trusted.to_vec() };
-    Downstream::new(address(peer), Rc::new(Door { listener, metrics: Metrics::new().connections(at) }))
+    let listener = Listener {
+        address: at.clone(),
+        mode: 0,
+        proxy_protocol: ProxyProtocol::None,
+        trusted_proxies: trusted.to_vec(),
+    };
+    Downstream::new(
+        address(peer),
+        Version::Http1,
+        Rc::new(Door { listener, metrics: Metrics::new().connections(&at) }),
+    )
 }
 
 /// The way of a request with these lines from `peer`.

@@ -14,10 +14,10 @@ use crate::harness::wait::PATIENCE;
 /// A request to be sent.
 #[derive(Clone)]
 pub struct Request {
-    method: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 /// An answer.
@@ -29,6 +29,8 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body, its framing taken off.
     pub body: Vec<u8>,
+    /// Trailer lines, as a client gets them that takes trailers.
+    pub trailers: Vec<(String, String)>,
     /// Whether the body came to its declared end.
     pub whole: bool,
 }
@@ -49,6 +51,7 @@ pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     audit: bool,
+    trailers: bool,
 }
 
 impl Request {
@@ -165,12 +168,18 @@ impl Connection {
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::new(), audit: true })
+        Ok(Self { stream, buffer: Vec::new(), audit: true, trailers: false })
     }
 
     /// The same without the audit of answers: for servers that are not the gateway's data plane.
     pub fn unaudited(mut self) -> Self {
         self.audit = false;
+        self
+    }
+
+    /// Takes trailers, as its requests have to say.
+    pub fn taking_trailers(mut self) -> Self {
+        self.trailers = true;
         self
     }
 
@@ -286,6 +295,7 @@ impl Connection {
     }
 
     fn checked(&self, response: Response, method: &str) -> Outcome {
+        assert!(self.trailers || response.trailers.is_empty(), "trailers nobody takes: {response:?}");
         if self.audit {
             audit::check(&response, method);
         }
@@ -352,7 +362,7 @@ fn parse(buffer: &[u8], method: &str) -> Parsed {
             (name.to_owned(), value.trim().to_owned())
         })
         .collect();
-    let response = Response { status, headers, body: Vec::new(), whole: true };
+    let response = Response { status, headers, whole: true, ..Response::default() };
     let rest = &buffer[end + 4..];
     body(response, rest, end + 4, method)
 }
@@ -372,10 +382,11 @@ fn body(mut response: Response, rest: &[u8], start: usize, method: &str) -> Pars
     assert!(lengths.len() + coded.len() < 2, "an answer framed twice: {response:?}");
     if let Some(coding) = coded.first() {
         assert!(coding.eq_ignore_ascii_case("chunked"), "transfer coding {coding:?}");
-        let mut body = Vec::new();
-        return match chunks(rest, &mut body) {
+        let (mut body, mut trailers) = (Vec::new(), Vec::new());
+        return match chunks(rest, &mut body, &mut trailers) {
             Some(length) => {
                 response.body = body;
+                response.trailers = trailers;
                 Parsed::Whole(response, start + length)
             }
             None => part(response, &body),
@@ -394,7 +405,7 @@ fn body(mut response: Response, rest: &[u8], start: usize, method: &str) -> Pars
 }
 
 /// Appends chunks to `body`; the framed length when the last one has come.
-fn chunks(rest: &[u8], body: &mut Vec<u8>) -> Option<usize> {
+fn chunks(rest: &[u8], body: &mut Vec<u8>, trailers: &mut Vec<(String, String)>) -> Option<usize> {
     let mut at = 0;
     loop {
         let line_end = at + rest.get(at..)?.windows(2).position(|two| two == b"\r\n")?;
@@ -402,9 +413,17 @@ fn chunks(rest: &[u8], body: &mut Vec<u8>) -> Option<usize> {
         let size = usize::from_str_radix(line, 16).unwrap_or_else(|_| panic!("chunk size {line:?}"));
         let start = line_end + 2;
         if size == 0 {
-            let tail = rest.get(start..start + 2)?;
-            assert_eq!(tail, b"\r\n", "trailers never leave");
-            return Some(start + 2);
+            let section = rest.get(start - 2..)?;
+            let end = section.windows(4).position(|four| four == b"\r\n\r\n")?;
+            let lines =
+                std::str::from_utf8(section.get(2..end).unwrap_or_default()).expect("trailers are ASCII");
+            trailers.extend(
+                lines
+                    .split("\r\n")
+                    .filter_map(|line| line.split_once(':'))
+                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned())),
+            );
+            return Some(start - 2 + end + 4);
         }
         let available = rest.len().min(start + size);
         body.extend_from_slice(rest.get(start..available)?);

@@ -71,15 +71,15 @@ fn d8_with_no_descriptor_left_accepting_rests() {
         connection.write(&health().octets());
     }
     gateway.wait_for_log(&["could not be accepted"]);
-    let spent = gateway.processor_time();
-    assert!(holds(Duration::from_secs(2), || healthy.send(&health()).status == 200), "the open one suffers");
     let lines = gateway.logs().matches("could not be accepted").count();
-    assert!(lines <= 5, "{lines} lines in two seconds");
-    drop(healthy);
-    let idle = gateway.processor_time();
-    assert!(holds(Duration::from_secs(1), || gateway.has_exited() || !gateway.has_exited()));
-    let busy = gateway.processor_time() - idle;
-    assert!(busy < Duration::from_millis(500), "it spins: {busy:?} in a second, {:?} before", idle - spent);
+    assert!(holds(Duration::from_secs(2), || healthy.send(&health()).status == 200), "the open one suffers");
+    let more = gateway.logs().matches("could not be accepted").count() - lines;
+    assert!(more <= 4, "{more} lines in two seconds");
+    // Left alone it waits, and does not spin.
+    let before = gateway.processor_time();
+    assert!(holds(Duration::from_secs(1), || !gateway.has_exited()));
+    let busy = gateway.processor_time() - before;
+    assert!(busy < Duration::from_millis(300), "{busy:?} of a second for nothing");
     gateway.limit_descriptors(1000);
     for connection in &mut waiting {
         assert_allowed(&connection.answer());

@@ -125,7 +125,7 @@ fn the_client_is_who_the_header_says() {
             assert_eq!(forwarded_for(&api), "192.0.2.9");
             // The header is the connection's: the next request has it too, and a second header is none.
             assert_allowed(&connection.send(&peer));
-            connection.write(&text(client));
+            connection.write(&[text(client), health().octets()].concat());
             assert_eq!(connection.answer().status, 400);
         }
     }

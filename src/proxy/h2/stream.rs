@@ -1,0 +1,235 @@
+//! One stream of a client, as the connection of one HTTP/1.1 request.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use tokio::io::ReadBuf;
+
+use crate::http1::body::BodyReader;
+use crate::http1::head::{Framing, HeadLimits, Known, ResponseHead, octets};
+use crate::proxy::h2::inbound::{Framed, Inbound, failed, field};
+use crate::proxy::h2::outbound::Outbound;
+
+/// Bounds on the heads that we write ourselves: past those on what they are made of.
+const OWN_HEAD: HeadLimits = HeadLimits { line: 256 * 1024, total: 256 * 1024, lines: 256 };
+
+/// A request's octets to read, and room for its answer's.
+#[derive(Debug)]
+pub(in crate::proxy) struct ClientStream {
+    request: Inbound,
+    answer: Answer,
+    /// The request is `HEAD`: its answer has no body.
+    to_head: bool,
+    /// Streams of the connection that their client reset before they were answered, less those that it let be.
+    reset_early: Rc<Cell<usize>>,
+    /// This one was counted there, or will not be.
+    counted: bool,
+}
+
+/// How far the answer is.
+#[derive(Debug)]
+enum Answer {
+    /// Its head is awaited; what was written of it so far.
+    Awaited(SendResponse<Bytes>, Vec<u8>),
+    Begun(Outbound),
+}
+
+impl ClientStream {
+    /// For a request that was accepted.
+    pub(super) fn new(
+        head: &Parts,
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+        reset_early: Rc<Cell<usize>>,
+    ) -> Self {
+        let framed = match body.is_end_stream() || head.headers.contains_key(header::CONTENT_LENGTH) {
+            true => Framed::Plain,
+            // A request's trailers end here: what was decided on cannot be changed by what comes after it.
+            false => Framed::Chunks,
+        };
+        Self {
+            request: Inbound::new(request_head(head, framed), body, framed),
+            answer: Answer::Awaited(respond, Vec::new()),
+            to_head: head.method == Method::HEAD,
+            reset_early,
+            counted: false,
+        }
+    }
+
+    /// Resolves when a read would not wait: there is a request, so at once until that has been read.
+    pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.request.has_more() { Poll::Ready(Ok(())) } else { self.poll_gone(context) }
+    }
+
+    /// Reads the request. Its end is no end of the client's: a half-closed stream is one that waits for its
+    /// answer. What ends it is a reset.
+    pub(in crate::proxy) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match ready!(self.request.poll_read(context, into))? {
+            true => Poll::Ready(Ok(())),
+            false => self.poll_gone(context),
+        }
+    }
+
+    /// Takes some octets of the answer.
+    pub(in crate::proxy) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.answer {
+            Answer::Awaited(..) => Poll::Ready(self.take_head(octets)),
+            Answer::Begun(outbound) => outbound.poll_write(context, octets),
+        }
+    }
+
+    /// Says that nothing more is written: an answer that is not whole is one that was broken off.
+    pub(in crate::proxy) fn shut_down(&mut self) {
+        self.reset(Reason::INTERNAL_ERROR);
+    }
+
+    /// Breaks the stream off: what was sent must not look whole.
+    pub(in crate::proxy) fn abort(&mut self) {
+        self.reset(Reason::INTERNAL_ERROR);
+    }
+
+    fn reset(&mut self, reason: Reason) {
+        self.count();
+        match &mut self.answer {
+            Answer::Awaited(respond, _) => respond.send_reset(reason),
+            Answer::Begun(outbound) => outbound.reset(reason),
+        }
+    }
+
+    /// Resolves, with an error, when the client has reset the stream or is gone with its connection.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let reset = match &mut self.answer {
+            Answer::Awaited(respond, _) => ready!(respond.poll_reset(context)),
+            Answer::Begun(outbound) => ready!(outbound.poll_reset(context)),
+        };
+        Poll::Ready(Err(reset.map_or_else(failed, |_| io::ErrorKind::ConnectionReset.into())))
+    }
+
+    /// Counts the stream, once, before it is reset from here.
+    fn count(&mut self) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        let count = self.reset_early.get();
+        match &mut self.answer {
+            Answer::Awaited(respond, _) => {
+                if let Poll::Ready(Ok(_)) = respond.poll_reset(&mut Context::from_waker(Waker::noop())) {
+                    self.reset_early.set(count + 1);
+                }
+            }
+            // Whoever lets requests be answered may give up others.
+            Answer::Begun(_) => self.reset_early.set(count.saturating_sub(1)),
+        }
+    }
+
+    /// Takes octets of the answer's head, and sends the head when it is all there.
+    fn take_head(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let Answer::Awaited(respond, so_far) = &mut self.answer else { return Ok(0) };
+        let before = so_far.len();
+        so_far.extend_from_slice(octets);
+        let mut head = ResponseHead::default();
+        if !head.read(so_far, &OWN_HEAD, self.to_head).map_err(|_| io::ErrorKind::InvalidData)? {
+            return if so_far.len() > OWN_HEAD.total {
+                Err(io::ErrorKind::InvalidData.into())
+            } else {
+                Ok(octets.len())
+            };
+        }
+        let answer = response(so_far, &head)?;
+        so_far.clear();
+        if head.status < 200 {
+            respond.send_informational(answer).map_err(failed)?;
+        } else {
+            let ended = head.framing == Framing::None;
+            let to = respond.send_response(answer, ended).map_err(failed)?;
+            let body = BodyReader::keeping_trailers(head.framing);
+            self.answer = Answer::Begun(Outbound::new(to, body, ended));
+        }
+        Ok(head.length - before)
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.count();
+    }
+}
+
+/// A request's head in HTTP/1.1. Whatever is wrong with it in HTTP/1.1 stays wrong, for the reader to refuse.
+fn request_head(head: &Parts, framed: Framed) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.push(b' ');
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    let path = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let hosts = || head.headers.get_all(header::HOST).iter();
+    // RFC 9113 section 8.3.1: where both are sent they have to agree. In absolute form the reader compares them.
+    if let Some(authority) = authority
+        && hosts().next().is_some()
+    {
+        let secure = head.uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        out.extend_from_slice(if secure { b"https://" } else { b"http://" });
+        out.extend_from_slice(authority.as_bytes());
+    }
+    // `CONNECT` has no path, and is refused whatever its target.
+    out.extend_from_slice(path.unwrap_or("/").as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    if let Some(authority) = authority
+        && hosts().next().is_none()
+    {
+        field(&mut out, "host", authority.as_bytes());
+    }
+    let mut crumbs = Vec::new();
+    for (name, value) in &head.headers {
+        // RFC 9113 section 8.2.3: a cookie may come in crumbs, and is put together before it leaves HTTP/2.
+        if name == header::COOKIE {
+            crumbs.extend_from_slice(if crumbs.is_empty() { b"" } else { b"; " });
+            crumbs.extend_from_slice(value.as_bytes());
+        } else {
+            field(&mut out, name.as_str(), value.as_bytes());
+        }
+    }
+    if !crumbs.is_empty() {
+        field(&mut out, "cookie", &crumbs);
+    }
+    if framed == Framed::Chunks {
+        field(&mut out, "transfer-encoding", b"chunked");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// An answer's head in HTTP/2: its lines without those that speak of a connection (RFC 9113 section 8.2.2).
+fn response(buffer: &[u8], head: &ResponseHead) -> io::Result<Response<()>> {
+    let unfit = |_| io::Error::from(io::ErrorKind::InvalidData);
+    let mut response = Response::new(());
+    *response.status_mut() =
+        StatusCode::from_u16(head.status).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    let fields = response.headers_mut();
+    fields.reserve(head.lines.len());
+    for line in &head.lines {
+        if matches!(line.known, Known::HopByHop | Known::TransferEncoding) {
+            continue;
+        }
+        let name = HeaderName::from_bytes(octets(buffer, &line.name))
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let value = HeaderValue::from_bytes(octets(buffer, &line.value)).map_err(unfit)?;
+        fields.append(name, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,6 @@
+//! HTTP/2 is the same gateway: what is decided, forwarded and refused in HTTP/1.1 is so in HTTP/2, in every
+//! combination of the two sides.
+
+mod downstream;
+mod hostile;
+mod trailers;

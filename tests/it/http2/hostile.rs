@@ -1,0 +1,296 @@
+//! Clients that keep to no rule (threats D1 to D5).
+
+use std::time::Duration;
+
+use portcullis::gate::denial::Reason;
+
+use crate::harness::api::{Api, assert_allowed, assert_refused};
+use crate::harness::client::Request;
+use crate::harness::h2::client::Client;
+use crate::harness::h2::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
+    WINDOW_UPDATE, fields, frame, request,
+};
+use crate::harness::upstream::Then;
+use crate::harness::wait::wait_until;
+
+const PROTOCOL_ERROR: u32 = 1;
+const ENHANCE_YOUR_CALM: u32 = 11;
+const INITIAL_WINDOW_SIZE: u16 = 4;
+
+fn api() -> Api {
+    Api::with(|setup| setup.route("/any/{*rest}", "public"))
+}
+
+fn raw(api: &Api) -> Raw {
+    Raw::connect(api.gateway.ports.public, &[])
+}
+
+/// The status of the next answer on this stream, from a field block of the gateway's own making.
+fn status(raw: &mut Raw) -> u16 {
+    let head = raw.next_of(HEADERS).expect("an answer");
+    h2_status(&head.payload)
+}
+
+/// RFC 7541 appendix A: the statuses of the static table, or a literal with its name.
+fn h2_status(block: &[u8]) -> u16 {
+    match block[0] & 0x7f {
+        8 if block[0] & 0x80 != 0 => 200,
+        9 if block[0] & 0x80 != 0 => 204,
+        12 if block[0] & 0x80 != 0 => 400,
+        13 if block[0] & 0x80 != 0 => 404,
+        14 if block[0] & 0x80 != 0 => 500,
+        _ => 0,
+    }
+}
+
+#[test]
+fn d5_connection_specific_fields_are_malformed() {
+    let api = api();
+    let mut raw = raw(&api);
+    let cases = [
+        ("connection", "close"),
+        ("transfer-encoding", "chunked"),
+        ("keep-alive", "x"),
+        ("proxy-connection", "x"),
+        ("upgrade", "websocket"),
+        ("te", "gzip"),
+        ("X-Upper", "x"),
+        ("a b", "x"),
+        ("", "x"),
+        (":path", "/admin"),
+        (":unknown", "x"),
+    ];
+    for (index, line) in cases.into_iter().enumerate() {
+        let stream = index as u32 * 2 + 1;
+        raw.send(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/any/x", &[line]));
+        assert_eq!(raw.reset(), Some(PROTOCOL_ERROR), "{line:?}");
+    }
+    for value in ["a\r\nGET /admin HTTP/1.1", "a\nb", "a\0b", "a\rb"] {
+        let mut raw = Raw::connect(api.gateway.ports.public, &[]);
+        let block = request("GET", "/any/x", &[("x-own", value)]);
+        raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &block);
+        assert!(matches!(raw.next_of(HEADERS), None), "{value:?}");
+    }
+    for path in ["/any/a b", "/any/\r\nx", "any", ""] {
+        let mut raw = Raw::connect(api.gateway.ports.public, &[]);
+        raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", path, &[]));
+        raw.send(PING, 0, 0, &[0; 8]);
+        let answered = raw.next_of(PING);
+        assert!(answered.is_some(), "{path:?}");
+    }
+    assert_eq!(api.upstream.count(), 0, "{:?}", api.upstream.requests());
+}
+
+#[test]
+fn d5_a_body_of_another_length_than_declared_is_reset() {
+    let api = api();
+    let mut raw = raw(&api);
+    let head = |length: &str| request("POST", "/any/x", &[("content-length", length)]);
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &head("50"));
+    assert_eq!(raw.reset(), Some(PROTOCOL_ERROR));
+    raw.send(HEADERS, END_HEADERS, 3, &head("4"));
+    raw.send(DATA, END_STREAM, 3, b"longer");
+    assert_eq!(raw.reset(), Some(PROTOCOL_ERROR));
+    raw.send(HEADERS, END_HEADERS, 5, &head("9"));
+    raw.send(DATA, END_STREAM, 5, b"short");
+    assert_eq!(raw.reset(), Some(PROTOCOL_ERROR));
+    raw.send(HEADERS, END_HEADERS, 7, &head("0"));
+    raw.send(DATA, END_STREAM, 7, b"GET /admin HTTP/1.1\r\n\r\n");
+    assert_eq!(raw.reset(), Some(PROTOCOL_ERROR));
+    // What reached the upstream of these was never whole, nor is its connection used for the next.
+    let before = api.upstream.requests();
+    assert!(
+        before.iter().all(|seen| !seen.whole || seen.head.header("content-length") == Some("0")),
+        "{before:?}"
+    );
+    assert_allowed(&api.gateway.send(&Request::get("/any/next")));
+    assert_eq!(api.upstream.count_of("/admin"), 0);
+}
+
+#[test]
+fn d5_host_and_authority_have_to_agree() {
+    let api = api();
+    let client = Client::connect(api.gateway.ports.public);
+    let get = Request::get("/any/x");
+    assert_refused(&client.send(&get.clone().header("host", "other.test")), Reason::MalformedRequest);
+    assert_eq!(api.upstream.count(), 0);
+    for same in ["api.test", "API.test", "api.test:80"] {
+        assert_allowed(&client.send(&get.clone().header("host", same)));
+    }
+    let several = get.clone().header("host", "api.test").header("host", "api.test");
+    assert_refused(&client.send(&several), Reason::MalformedRequest);
+    let mut raw = raw(&api);
+    let without = [(":method", "GET"), (":scheme", "http"), (":path", "/any/x")];
+    raw.send(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        1,
+        &fields(&[&without[..], &[("host", "own.test")]].concat()),
+    );
+    assert_eq!(status(&mut raw), 200);
+    assert_eq!(api.upstream.last().head.header("host"), Some("own.test"));
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 3, &fields(&without));
+    assert_eq!(status(&mut raw), 400);
+}
+
+#[test]
+fn connect_is_never_served() {
+    let api = api();
+    let client = Client::connect(api.gateway.ports.public);
+    let head =
+        http::Request::builder().method("CONNECT").uri("db.internal:5432").body(()).expect("a request");
+    let mut stream = client.open_head(head, true).expect("a stream");
+    assert_refused(&stream.answer().expect("an answer"), Reason::MethodNotAllowed);
+}
+
+#[test]
+fn d1_rapid_resets_are_told_to_calm_down() {
+    let api = api();
+    api.upstream.on("/any/hang", |exchange| {
+        exchange.body()?;
+        while !matches!(exchange.read_some().as_deref(), Ok([]) | Err(_)) {}
+        Ok(Then::Close)
+    });
+    // At once, and each only after it has reached the upstream.
+    for wait in [false, true] {
+        let mut raw = raw(&api);
+        let before = api.upstream.count();
+        for index in 0..400_u32 {
+            let (stream, seen) = (index * 2 + 1, api.upstream.count());
+            raw.send(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/any/hang", &[]));
+            if wait && index < 110 {
+                if raw.is_over() {
+                    break;
+                }
+                wait_until("the request is upstream", || api.upstream.count() > seen);
+            }
+            if !raw.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes()) {
+                break;
+            }
+        }
+        assert_eq!(raw.goaway(), Some(ENHANCE_YOUR_CALM));
+        assert!(raw.next_of(255).is_none(), "the connection ends");
+        assert!(api.upstream.count() - before < 200, "{}", api.upstream.count() - before);
+    }
+    assert_allowed(&api.gateway.send(&Request::get("/health")));
+}
+
+#[test]
+fn d1_made_to_reset_streams_are_counted_too() {
+    let api = api();
+    let mut raw = raw(&api);
+    for index in 0..200_u32 {
+        let stream = index * 2 + 1;
+        raw.send(HEADERS, END_HEADERS, stream, &request("POST", "/any/x", &[]));
+        // RFC 9113 section 6.9: an increment of 0 is an error of the stream.
+        if !raw.send(WINDOW_UPDATE, 0, stream, &[0; 4]) {
+            break;
+        }
+    }
+    assert!(raw.goaway().is_some_and(|code| code != 0));
+    assert_allowed(&api.gateway.send(&Request::get("/health")));
+}
+
+#[test]
+fn d2_endless_continuations_are_cut_off() {
+    let api = api();
+    let mut raw = raw(&api);
+    raw.send(HEADERS, END_STREAM, 1, &request("GET", "/any/x", &[]));
+    let piece = frame(CONTINUATION, 0, 1, &fields(&[("x-filler", &"a".repeat(1000))]));
+    let sent = (0..100_000).take_while(|_| raw.write(&piece)).count();
+    assert!(sent < 1000, "{sent} were taken");
+    let mut raw = Raw::connect(api.gateway.ports.public, &[]);
+    raw.send(HEADERS, END_STREAM, 1, &request("GET", "/any/x", &[]));
+    let empty = frame(CONTINUATION, 0, 1, &[]).repeat(100);
+    let sent = (0..100_000).take_while(|_| raw.write(&empty)).count();
+    assert!(sent < 10_000, "{sent} hundreds of empty ones were taken");
+    assert_eq!(api.upstream.count(), 0);
+    assert_allowed(&api.gateway.send(&Request::get("/health")));
+}
+
+#[test]
+fn d4_floods_of_what_costs_nothing_to_send_end() {
+    let api = api();
+    let resident = api.gateway.resident_kib();
+    let floods: [(&str, Vec<u8>); 4] = [
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("empty DATA", frame(DATA, 0, 1, &[])),
+        ("DATA of one octet", frame(DATA, 0, 1, b"a")),
+    ];
+    for (name, flood) in floods {
+        let mut raw = raw(&api);
+        raw.shrink_receive_buffer();
+        raw.send(HEADERS, END_HEADERS, 1, &request("POST", "/orders-not-read", &[]));
+        let many = flood.repeat(1000);
+        // What it answers is not read: it either stops reading too, or ends the connection.
+        raw.give_up_writing_after(Duration::from_millis(500));
+        let sent = (0..5000).take_while(|_| raw.write(&many)).count();
+        assert!(sent < 5000, "{name}: five millions were taken");
+    }
+    assert_allowed(&api.gateway.send(&Request::get("/health")));
+    let grown = api.gateway.resident_kib().saturating_sub(resident);
+    assert!(grown < 16 << 10, "I5: {grown} KiB");
+}
+
+#[test]
+fn d6_a_window_that_stays_closed_ends_the_stream() {
+    let api = Api::with(|setup| setup.route("/any/{*rest}", "public").limits("write_stall: 500ms"));
+    api.upstream.on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &[b'a'; 100_000]));
+    let mut raw = Raw::connect(api.gateway.ports.public, &[(INITIAL_WINDOW_SIZE, 10)]);
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/any/large", &[]));
+    assert_eq!(status(&mut raw), 200);
+    assert!(raw.reset().is_some(), "the stream ends");
+    // And only the stream.
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 3, &request("HEAD", "/health", &[]));
+    assert_eq!(status(&mut raw), 200);
+}
+
+#[test]
+fn d6_a_client_that_takes_nothing_at_all_is_closed() {
+    let api = Api::with(|setup| setup.route("/any/{*rest}", "public").limits("write_stall: 500ms"));
+    api.upstream
+        .on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &vec![b'a'; 16 << 20]));
+    let mut raw = Raw::connect(api.gateway.ports.public, &[(INITIAL_WINDOW_SIZE, 0x7fff_ffff)]);
+    raw.shrink_receive_buffer();
+    raw.send(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes());
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/any/large", &[]));
+    wait_until("the connection is gone", || api.gateway.metric("portcullis_connections", &[]) == 0.0);
+}
+
+#[test]
+fn d6_a_preface_that_is_not_finished_is_not_waited_for() {
+    let api = Api::with(|setup| setup.limits("header_time: 500ms"));
+    for start in ["PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut connection = api.gateway.connect();
+        connection.write(start.as_bytes());
+        assert!(connection.ends_within(Duration::from_secs(10)), "{start:?}");
+    }
+    // HTTP/2 begins a connection, or it does not begin.
+    let mut connection = api.gateway.connect();
+    assert_allowed(&connection.send(&Request::get("/health")));
+    connection.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert_refused(&connection.answer(), Reason::MalformedRequest);
+}
+
+#[test]
+fn h2_header_list_and_h2_streams_are_announced_and_kept() {
+    let api = Api::with(|setup| setup.limits("h2_header_list: 4KiB, h2_streams: 3"));
+    let mut raw = raw(&api);
+    let settings = raw.next_of(SETTINGS).expect("settings").payload;
+    let said = |id: u16| {
+        let pairs = settings.chunks(6).map(|pair| (u16::from_be_bytes([pair[0], pair[1]]), &pair[2..]));
+        pairs
+            .filter(|(name, _)| *name == id)
+            .map(|(_, value)| u32::from_be_bytes(value.try_into().unwrap()))
+            .last()
+    };
+    assert_eq!((said(3), said(6)), (Some(3), Some(4096)));
+    let large = request("GET", "/health", &[("x-large", &"a".repeat(5000))]);
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &large);
+    assert_eq!(status(&mut raw), 0, "431 is in no static table");
+    let open = request("POST", "/orders", &[("content-length", "5")]);
+    assert_eq!(api.upstream.count(), 0);
+    let _ = (open, ACK);
+}
