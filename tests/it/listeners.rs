@@ -2,6 +2,7 @@
 //! as many connections as there may be.
 
 mod descriptors;
+mod idle;
 mod inet6;
 mod proxy_protocol;
 mod trusted;
