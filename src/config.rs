@@ -6,6 +6,7 @@
 pub mod address;
 pub mod defaults;
 pub mod expression;
+pub mod log;
 pub mod net;
 pub mod network;
 pub mod pattern;
@@ -13,6 +14,7 @@ pub mod problems;
 pub mod raw;
 pub mod schema;
 pub mod shape;
+pub mod shown;
 pub mod units;
 
 mod decode;
@@ -27,9 +29,11 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::expression::Expression;
+use crate::config::log::Log;
 use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -79,6 +83,8 @@ pub struct Listener {
     pub address: Address,
     /// Who may connect to a Unix socket: its file's permissions (`mode`). Of no meaning for an IP address.
     pub mode: u32,
+    /// What it shows of itself over TLS; plain HTTP without.
+    pub tls: Option<ListenerTls>,
     /// Whether its connections begin with a PROXY header.
     pub proxy_protocol: ProxyProtocol,
     /// Whose `X-Forwarded-*` are believed.
@@ -140,7 +146,7 @@ impl std::fmt::Debug for Secret {
 pub struct Upstream {
     /// Its name in the file.
     pub name: Box<str>,
-    /// Where it is reached. Not empty. Plain HTTP/1.1 in this version.
+    /// Where it is reached. Not empty.
     pub peers: Vec<Peer>,
     /// How a peer is chosen.
     pub balance: Balance,
@@ -148,31 +154,75 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// The `Host` it is sent.
     pub host: UpstreamHost,
-    /// To connect.
+    /// How its `https` peers are verified, and what they are shown; without, the system's roots, and nothing.
+    pub tls: Option<UpstreamTls>,
+    /// To connect, and for `https` to shake hands.
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
 }
 
-/// One peer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Peer {
-    /// Where it is.
-    pub place: PeerPlace,
+/// What a peer speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scheme {
+    /// HTTP/1.1, as it is on the wire.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
 }
 
-/// Where a peer is.
+impl Scheme {
+    /// As a URL begins with it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// Where it is spoken unless a URL says otherwise.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// One peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PeerPlace {
-    /// A host and a port.
+pub enum Peer {
+    /// What it speaks, a host and a port.
     Host {
+        /// What it speaks.
+        scheme: Scheme,
         /// Host name, IPv4 or IPv6 address without brackets.
         host: Box<str>,
-        /// Port; 80 unless given.
+        /// Port; the scheme's own unless given.
         port: u16,
     },
-    /// A Unix socket. Absolute, or resolved against the configuration's directory already.
+    /// A Unix socket, where plain HTTP/1.1 is spoken. Absolute, or resolved against the configuration's directory
+    /// already.
     Unix(Arc<Path>),
+}
+
+impl Peer {
+    /// What it speaks.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Host { scheme, .. } => *scheme,
+            Self::Unix(_) => Scheme::Http,
+        }
+    }
+
+    /// Its host; what listens on a Unix socket is on this one.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Host { host, .. } => host,
+            Self::Unix(_) => "localhost",
+        }
+    }
 }
 
 /// How a peer is chosen.
@@ -441,6 +491,8 @@ pub struct Limits {
     pub connections: usize,
     /// Of which from one address.
     pub connections_per_address: usize,
+    /// TLS handshakes under way at once.
+    pub handshakes: usize,
     /// Requests before a connection is closed.
     pub requests_per_connection: u64,
     /// From a request's first octet to the end of its head.
@@ -459,26 +511,6 @@ pub struct Limits {
     pub signatures_in_flight: usize,
     /// Octets of a fetched key set.
     pub key_set: usize,
-}
-
-/// Logging.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Form.
-    pub format: LogFormat,
-    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: Box<str>,
-    /// One line a request.
-    pub access: bool,
-}
-
-/// Log form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum LogFormat {
-    Text,
-    #[default]
-    Json,
 }
 
 /// What [`parse`] needs from outside.

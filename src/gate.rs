@@ -39,6 +39,7 @@ use crate::keys::Unverified;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
+use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
 use crate::token::jws::Malformed;
 
@@ -66,6 +67,8 @@ pub struct Request<'a> {
     pub headers: &'a [Field<'a>],
     /// The client's address.
     pub peer: IpAddr,
+    /// What its handshake said; `None` on a plain connection.
+    pub tls: Option<&'a TlsFacts>,
 }
 
 /// What was decided.

@@ -13,6 +13,7 @@ pub mod connection;
 pub mod issuer;
 pub mod label;
 pub mod route;
+pub mod stream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ use crate::config::address::Address;
 use crate::metrics::connection::ConnectionMetrics;
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
+use crate::metrics::stream::StreamMetrics;
 use crate::revocation::Kind;
 use crate::token::Algorithm;
 
@@ -48,6 +50,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_key_uses_total",
     "portcullis_panics_total",
     "portcullis_revocation_entries",
+    "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
     "portcullis_upstream_duration_seconds",
     "portcullis_verified_cache_entries",
@@ -81,6 +84,7 @@ pub struct Metrics {
     generation: IntGauge,
     panics: IntCounter,
     cache: CacheMetrics,
+    streams: StreamMetrics,
 }
 
 /// One upstream's handle.
@@ -177,6 +181,7 @@ impl Metrics {
                 ),
             ),
             cache: CacheMetrics::new(&registry),
+            streams: StreamMetrics::new(&registry),
             registry,
         };
         metrics.begin();
@@ -234,6 +239,11 @@ impl Metrics {
     /// The handle of the memo of verified tokens.
     pub fn cache(&self) -> CacheMetrics {
         self.cache.clone()
+    }
+
+    /// The handle of long streams that have ended.
+    pub fn streams(&self) -> StreamMetrics {
+        self.streams.clone()
     }
 
     /// A handle for a listener, by its configured address.

@@ -16,8 +16,11 @@ mod entrance;
 mod exchange;
 mod forward;
 mod h2;
+mod handshake;
+mod health;
 mod judge;
 pub mod listening;
+mod parting;
 mod pool;
 mod proxy_header;
 mod reach;
@@ -26,6 +29,7 @@ mod relay;
 mod request_id;
 mod sparse;
 mod stream;
+mod tunnel;
 mod worker;
 
 use std::sync::Arc;
@@ -38,6 +42,7 @@ use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
+use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{BindError, Bound, Given};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::worker::{Shared, Worker};
@@ -96,8 +101,8 @@ impl Proxy {
             admission: Admission::new(&self.parts.limits, self.parts.descriptors),
             starved: Sparse::default(),
             unannounced: Sparse::default(),
-            listeners: bound.addresses().into_iter().zip(self.parts.listeners.clone()).collect(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
+            handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,
         });

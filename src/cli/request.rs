@@ -131,6 +131,7 @@ impl Described {
             query: head.query.as_ref().map(text),
             headers: &headers,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            tls: None,
         };
         let explanation = explain::explain(snapshot, &request, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }

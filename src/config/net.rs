@@ -10,7 +10,7 @@ use http::uri::Authority;
 
 use crate::config::address::socket_file;
 use crate::config::problems::Wrong;
-use crate::config::{Peer, PeerPlace};
+use crate::config::{Peer, Scheme};
 
 #[cfg(test)]
 mod tests;
@@ -46,30 +46,31 @@ pub fn collides_with_admin(admin: SocketAddr, listener: SocketAddr) -> bool {
     collide(admin, listener) || (both && admin.port() != 0)
 }
 
-/// Reads a peer: `http://HOST[:PORT]`, or `unix:PATH`, where a relative path begins at `directory`.
+/// Reads a peer: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`, where a relative path begins at `directory`.
 pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Peer { place: PeerPlace::Unix(unix(path, directory)?) });
+        return Ok(Peer::Unix(unix(path, directory)?));
     }
     let example = "write it as `http://10.0.0.5:8080` or `unix:/run/app.sock`";
     let (scheme, uri) = split_url(text, example)?;
-    match scheme {
-        "http" => {}
-        "https" | "h2c" => {
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        "h2c" => {
             return Err(Wrong::is(format!("begins with `{scheme}://`, which is not in this version")));
         }
         _ => return Err(Wrong::is("is no URL of a peer").hint(example)),
-    }
+    };
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(Wrong::is("has a path").hint("a peer is a host and a port; the path is the client's"));
     }
     let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(80);
+    let port = uri.port_u16().unwrap_or(scheme.port());
     if port == 0 {
         return Err(Wrong::is("has the port 0").hint(example));
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Peer { place: PeerPlace::Host { host: bare.to_ascii_lowercase().into(), port } })
+    Ok(Peer::Host { scheme, host: bare.to_ascii_lowercase().into(), port })
 }
 
 /// Reads the path of a peer's Unix socket.

@@ -10,9 +10,10 @@ use std::time::Duration;
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
 use crate::config::network::Network;
+use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, PeerPlace, Require, Requirement, Route,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Peer, Require, Requirement, Route,
     Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
@@ -29,6 +30,9 @@ pub(crate) fn print(config: &Config) -> String {
         out.line(&format!("  - address: {}", quote(&listener.address.to_string())));
         if let Address::Unix(_) = listener.address {
             out.line(&format!("    mode: {:04o}", listener.mode));
+        }
+        if let Some(tls) = &listener.tls {
+            out.line(&format!("    tls: {}", listener_tls(tls)));
         }
         out.line(&format!("    proxy_protocol: {}", listener.proxy_protocol.word()));
         if !listener.trusted_proxies.is_empty() {
@@ -75,10 +79,12 @@ pub(crate) fn print(config: &Config) -> String {
 fn print_upstream(out: &mut Out, upstream: &Upstream) {
     out.line("peers:");
     for peer in &upstream.peers {
-        let written = match &peer.place {
-            PeerPlace::Host { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
-            PeerPlace::Host { host, port } => format!("http://{host}:{port}"),
-            PeerPlace::Unix(path) => format!("unix:{}", path.display()),
+        let written = match peer {
+            Peer::Host { scheme, host, port } if host.contains(':') => {
+                format!("{}://[{host}]:{port}", scheme.name())
+            }
+            Peer::Host { scheme, host, port } => format!("{}://{host}:{port}", scheme.name()),
+            Peer::Unix(path) => format!("unix:{}", path.display()),
         };
         out.line(&format!("  - {}", quote(&written)));
     }
@@ -97,8 +103,31 @@ fn print_upstream(out: &mut Out, upstream: &Upstream) {
         UpstreamHost::Upstream => out.entry("host", "upstream"),
         UpstreamHost::Literal(host) => out.entry("host", format!("{{literal: {}}}", quote(host))),
     }
+    if let Some(UpstreamTls { ca, client, at: _ }) = &upstream.tls {
+        let ca = ca.as_ref().map(|ca| format!("ca: {}", path(&ca.value)));
+        let members = ca.into_iter().chain(client.as_ref().map(certificate)).collect::<Vec<_>>();
+        out.entry("tls", format!("{{{}}}", members.join(", ")));
+    }
     out.time("connect_timeout", upstream.connect_timeout);
     out.time("response_timeout", upstream.response_timeout);
+}
+
+fn listener_tls(tls: &ListenerTls) -> String {
+    let certificates = match &*tls.certificates {
+        [only] => certificate(only),
+        several => {
+            let all: Vec<String> =
+                several.iter().map(|files| format!("{{{}}}", certificate(files))).collect();
+            format!("certificates: [{}]", all.join(", "))
+        }
+    };
+    let ca = tls.client_ca.as_ref().map(|ca| format!(", client_ca: {}", path(&ca.value))).unwrap_or_default();
+    format!("{{{certificates}{ca}, client_certificate: {}}}", tls.client_certificate.word())
+}
+
+fn certificate(files: &CertificateFiles) -> String {
+    let key = secret(&files.private_key, false);
+    format!("certificate: {}, private_key: {key}", path(&files.certificate.value))
 }
 
 fn print_issuer(out: &mut Out, issuer: &Issuer) {
@@ -225,6 +254,7 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
+    out.entry("handshakes", limits.handshakes);
     out.entry("requests_per_connection", limits.requests_per_connection);
     out.time("header_time", limits.header_time);
     out.time("idle_time", limits.idle_time);

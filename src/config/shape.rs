@@ -167,7 +167,7 @@ impl Text {
         match self {
             Self::Free | Self::Expression | Self::Path => None,
             Self::Url => Some("^https?://[^/?#]+"),
-            Self::Peer => Some("^(http://[^/?#]+/?|unix:/?[^/].*)$"),
+            Self::Peer => Some("^(https?://[^/?#]+/?|unix:/?[^/].*)$"),
             Self::Network => Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
             Self::Address => Some("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$"),
             Self::Listener => Some("^((\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:.*[^/])$"),

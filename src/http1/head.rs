@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use crate::http1::head::fields::{Answered, Asked};
 use crate::http1::head::lines::{Fault, LineEnds};
+use crate::http1::websocket::{self, Accept};
 
 /// A place in the buffer the head was read from.
 pub type Span = Range<u32>;
@@ -43,8 +44,8 @@ pub enum RequestError {
     /// `Expect` other than `100-continue`: 417 `expectation_failed`.
     #[error("an expectation that cannot be met")]
     Expectation,
-    /// An `Upgrade` was asked for: 400 `malformed_request` in this version.
-    #[error("no upgrade is offered")]
+    /// An `Upgrade` to anything but WebSocket was asked for: 400 `malformed_request`.
+    #[error("no such upgrade is offered")]
     Upgrade,
 }
 
@@ -126,6 +127,9 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` was sent, and a body is to come.
     pub expects_continue: bool,
+    /// The `Sec-WebSocket-Key` of a whole WebSocket handshake (RFC 6455 section 4.2.1). Everything else about it is a
+    /// request like any other.
+    pub websocket: Option<Span>,
     /// The client takes trailers (`TE: trailers`, RFC 9110 section 10.1.4).
     pub takes_trailers: bool,
     /// Octets of the head, with the empty line.
@@ -234,13 +238,29 @@ impl RequestHead {
         self.expects_continue = asked.expects_continue && !self.http10 && self.framing != Framing::None;
         self.takes_trailers = asked.trailers && !self.http10;
         asked.connection.mark(place.buffer, &mut self.lines);
+        self.websocket = None;
         if asked.connection.upgrade && asked.upgrade {
-            return Err(RequestError::Upgrade);
+            self.websocket = Some(self.handshake(asked, place)?);
         }
         if asked.expects_other {
             return Err(RequestError::Expectation);
         }
         Ok(true)
+    }
+
+    /// The key of a handshake that is one, down to its last line; what asks for an upgrade and is not is refused.
+    fn handshake(&self, asked: &Asked<'_>, place: &Place<'_>) -> Result<Span, RequestError> {
+        let to = websocket::only(place.buffer, &self.lines, b"upgrade");
+        if !to.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket")) {
+            return Err(RequestError::Upgrade);
+        }
+        let malformed = RequestError::Malformed("an incomplete WebSocket handshake");
+        let is_get = octets(place.buffer, &self.method) == b"GET";
+        let bare = self.framing == Framing::None && !asked.expects_continue;
+        if !is_get || self.http10 || !bare || asked.connection.close {
+            return Err(malformed);
+        }
+        websocket::key(place.buffer, &self.lines).map(|key| place.of(key)).ok_or(malformed)
     }
 }
 
@@ -248,6 +268,27 @@ impl ResponseHead {
     /// Reads a head from the start of `buffer` into `self`; `Ok(false)`: not all there yet. `to_head` says
     /// that the request was `HEAD`. 1xx are returned like any other, with no body; 101 is an error.
     pub fn read(&mut self, buffer: &[u8], limits: &HeadLimits, to_head: bool) -> Result<bool, ResponseError> {
+        self.read_answer(buffer, limits, to_head, None)
+    }
+
+    /// [`ResponseHead::read`] for the answer to a WebSocket handshake: 101 is an answer where it names the same
+    /// protocol and is `accept`, what the key that was sent asks for (RFC 6455 section 4.1), and an error elsewhere.
+    pub fn read_handshake(
+        &mut self,
+        buffer: &[u8],
+        limits: &HeadLimits,
+        accept: &Accept,
+    ) -> Result<bool, ResponseError> {
+        self.read_answer(buffer, limits, false, Some(accept))
+    }
+
+    fn read_answer(
+        &mut self,
+        buffer: &[u8],
+        limits: &HeadLimits,
+        to_head: bool,
+        accept: Option<&Accept>,
+    ) -> Result<bool, ResponseError> {
         self.lines.clear();
         let prefix = b"HTTP/1.";
         if !buffer.iter().zip(prefix).all(|(octet, expected)| octet == expected) {
@@ -264,7 +305,7 @@ impl ResponseHead {
         let (Some(status @ 100..=599), Some(version)) = (split.code, split.version) else {
             return Err(ResponseError("a status that is none"));
         };
-        if status == 101 {
+        if status == 101 && accept.is_none() {
             return Err(ResponseError("101 without an upgrade"));
         }
         let place = Place { buffer };
@@ -288,6 +329,15 @@ impl ResponseHead {
         let ends = http10 || answered.connection.close || self.framing == Framing::UntilClose;
         self.keep_alive = !(ends || bodiless && announced);
         answered.connection.mark(buffer, &mut self.lines);
+        if let (101, Some(accept)) = (status, accept) {
+            let one = |name| websocket::only(buffer, &self.lines, name);
+            let switches = one(b"upgrade").is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"))
+                && answered.connection.upgrade
+                && one(b"sec-websocket-accept") == Some(accept);
+            if !switches || http10 || announced {
+                return Err(ResponseError("101 that does not answer the handshake"));
+            }
+        }
         Ok(true)
     }
 }

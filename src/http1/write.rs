@@ -77,6 +77,9 @@ pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits:
     for part in [b"Via: ", edits.received.as_bytes(), b" portcullis\r\n"] {
         out.extend_from_slice(part);
     }
+    if head.websocket.is_some() {
+        out.extend_from_slice(SWITCH);
+    }
     framing(out, head.framing, head.declared_length);
     for (name, value) in edits.add {
         line(out, name, value);
@@ -100,6 +103,10 @@ pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit
         Known::Host | Known::Authorization | Known::Cookie | Known::Origin | Known::Expect => true,
         Known::Forwarding | Known::Via | Known::Other => true,
     });
+    // It was accepted as the answer to a WebSocket handshake and to nothing else.
+    if head.status == 101 {
+        out.extend_from_slice(SWITCH);
+    }
     // RFC 9112 section 6.1 and RFC 9110 section 8.6: neither field in a 1xx or 204.
     if head.status >= 200 && head.status != 204 {
         framing(out, edits.framing, edits.declared_length);
@@ -112,6 +119,9 @@ pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit
     }
     out.extend_from_slice(b"\r\n");
 }
+
+/// The one upgrade there is, in its one spelling (RFC 6455 section 4.1).
+const SWITCH: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
 
 /// Appends the last chunk and the trailers that may follow it: those lines of `section`
 /// ([`crate::http1::body::BodyReader::trailers`]) that an answer may end with, and the empty line.

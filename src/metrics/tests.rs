@@ -4,6 +4,7 @@ use super::*;
 use crate::config::address::Address;
 use crate::gate::denial::Reason;
 use crate::metrics::route::Decision;
+use crate::metrics::stream::StreamEnd;
 
 fn series(text: &str) -> usize {
     text.lines().filter(|line| !line.starts_with('#')).count()
@@ -37,6 +38,7 @@ fn fed() -> Metrics {
     metrics.revocation_entries("jti", 5);
     metrics.config_reload(true, 7);
     metrics.panicked();
+    metrics.streams().closed(StreamEnd::Drained);
     metrics
 }
 
@@ -60,6 +62,8 @@ fn values_are_what_was_fed() {
     check(&metrics, r#"portcullis_jwks_age_seconds{issuer="corp"} 60"#);
     check(&metrics, r#"portcullis_jwks_last_success_timestamp_seconds{issuer="corp"} 940"#);
     check(&metrics, r#"portcullis_key_uses_total{issuer="corp",kid="k1"} 1"#);
+    check(&metrics, r#"portcullis_streams_closed_total{reason="drained"} 1"#);
+    check(&metrics, r#"portcullis_streams_closed_total{reason="client"} 0"#);
     check(&metrics, r#"portcullis_connections{listener="127.0.0.1:8080"} 1"#);
     let unserved = |reason: &str, count: u64| {
         let line = format!(
@@ -125,7 +129,7 @@ fn what_leaves_the_configuration_leaves_no_series() {
     metrics.route("kept").decision("corp", Decision::Allow, None);
     metrics.retain(&["kept"], &[], &[]);
     let text = metrics.render(1_000);
-    for gone in ["GET /orders", "corp", "upstream"] {
+    for gone in ["GET /orders", "corp", "upstream=\""] {
         assert!(!text.contains(gone), "{gone} is still in\n{text}");
     }
     assert!(text.contains(r#"route="none""#), "{text}");

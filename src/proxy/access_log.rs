@@ -63,6 +63,11 @@ impl Record {
         }
     }
 
+    /// From the request's first octet to its decision.
+    pub(in crate::proxy) fn decision_took(&self) -> Duration {
+        self.decided.map_or(Duration::ZERO, |decided| decided.saturating_duration_since(self.started))
+    }
+
     /// The request line, without its query: a query may hold a credential.
     pub(in crate::proxy) fn request(&mut self, method: &str, path: &str) {
         self.method = crate::metrics::label::method(method).to_owned();
@@ -126,8 +131,9 @@ impl Record {
     /// Counts it, once. An answer of our own is counted before it is sent: whoever has read it finds it counted.
     pub(in crate::proxy) fn count(&mut self, status: u16) {
         let counted = std::mem::replace(&mut self.counted, true);
-        let Some(view) = self.view.as_ref().filter(|_| !counted) else { return };
-        let metrics = self.metrics(view);
+        // Nothing needs the table after this, and a long stream would keep it alive.
+        let Some(view) = self.view.take().filter(|_| !counted) else { return };
+        let metrics = self.metrics(&view);
         metrics.request(&self.method, status, self.started.elapsed().as_secs_f64());
         if let Some(decision) = self.decision {
             let decided = match decision {

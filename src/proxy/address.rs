@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::{Peer, PeerPlace};
+use crate::config::Peer;
 use crate::proxy::stream::Socket;
 
 /// A peer's address, found.
@@ -21,9 +21,9 @@ pub(in crate::proxy) enum PeerAddress {
 impl PeerAddress {
     /// That of a peer which needs no look-up.
     pub(in crate::proxy) fn literal(peer: &Peer) -> Option<Self> {
-        match &peer.place {
-            PeerPlace::Host { host, port } => Some(Self::Inet(SocketAddr::new(host.parse().ok()?, *port))),
-            PeerPlace::Unix(path) => Some(Self::Unix(Arc::clone(path))),
+        match peer {
+            Peer::Host { host, port, .. } => Some(Self::Inet(SocketAddr::new(host.parse().ok()?, *port))),
+            Peer::Unix(path) => Some(Self::Unix(Arc::clone(path))),
         }
     }
 

@@ -14,7 +14,6 @@ use dashmap::DashMap;
 use http::Extensions;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_load_balancing::discovery::ServiceDiscovery;
-use pingora_load_balancing::health_check::HttpHealthCheck;
 use pingora_load_balancing::selection::consistent::KetamaHashing;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
@@ -22,8 +21,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::config::{Balance, Peer, PeerPlace, Upstream};
+use crate::config::{Balance, Peer, Scheme, Upstream};
 use crate::proxy::address::PeerAddress;
+use crate::proxy::health::PeerCheck;
+use crate::tls::client::ClientTls;
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
@@ -41,6 +42,10 @@ pub(in crate::proxy) struct Balancers {
 /// One upstream's choice of peers.
 pub(in crate::proxy) struct Balancer {
     upstream: Arc<Upstream>,
+    /// What its `https` peers are checked with.
+    tls: Option<Arc<ClientTls>>,
+    /// What every peer speaks; `None` where they differ.
+    scheme: Option<Scheme>,
     choice: Choice,
     in_flight: DashMap<PeerAddress, Arc<AtomicUsize>>,
     /// What the addresses are called in the configuration.
@@ -74,14 +79,19 @@ impl Balancers {
     }
 
     /// The balancer of an upstream: the one that all workers share, as long as nothing about it has changed.
-    pub(in crate::proxy) fn get(&self, upstream: &Arc<Upstream>) -> Arc<Balancer> {
+    pub(in crate::proxy) fn get(
+        &self,
+        upstream: &Arc<Upstream>,
+        tls: Option<&Arc<ClientTls>>,
+    ) -> Arc<Balancer> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(balancer) = known.get(&upstream.name).and_then(Weak::upgrade)
             && balancer.upstream == *upstream
+            && balancer.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr)
         {
             return balancer;
         }
-        let balancer = Arc::new(Balancer::new(upstream, &self.runtime));
+        let balancer = Arc::new(Balancer::new(upstream, tls, &self.runtime));
         known.retain(|_, balancer| balancer.strong_count() > 0);
         known.insert(upstream.name.clone(), Arc::downgrade(&balancer));
         balancer
@@ -89,8 +99,9 @@ impl Balancers {
 }
 
 impl Balancer {
-    fn new(upstream: &Arc<Upstream>, runtime: &Handle) -> Self {
+    fn new(upstream: &Arc<Upstream>, tls: Option<&Arc<ClientTls>>, runtime: &Handle) -> Self {
         let names = Arc::new(DashMap::new());
+        let check = PeerCheck::new(upstream, tls, &names);
         // Names take a look-up; until the first has succeeded there is nothing to choose from.
         let (found, resolved) =
             watch::channel(upstream.peers.iter().all(|peer| literal(Some(peer)).is_some()));
@@ -99,16 +110,20 @@ impl Balancer {
                 ([_], None, Some(address)) => (Choice::Only(address), None),
                 _ => match upstream.balance {
                     Balance::RoundRobin | Balance::LeastRequests => {
-                        let (balancer, task) = start::<RoundRobin>(upstream, runtime, found, &names);
+                        let (balancer, task) = start::<RoundRobin>(upstream, check, runtime, found, &names);
                         (Choice::RoundRobin(balancer), Some(task))
                     }
                     Balance::ConsistentHash => {
-                        let (balancer, task) = start::<KetamaHashing>(upstream, runtime, found, &names);
+                        let (balancer, task) =
+                            start::<KetamaHashing>(upstream, check, runtime, found, &names);
                         (Choice::ConsistentHash(balancer), Some(task))
                     }
                 },
             };
-        Self { upstream: Arc::clone(upstream), choice, in_flight: DashMap::new(), names, resolved, task }
+        let first = upstream.peers.first().map(|peer| peer.scheme()).unwrap_or_default();
+        let scheme = upstream.peers.iter().all(|peer| peer.scheme() == first).then_some(first);
+        let (upstream, tls) = (Arc::clone(upstream), tls.cloned());
+        Self { upstream, tls, scheme, choice, in_flight: DashMap::new(), names, resolved, task }
     }
 
     /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
@@ -143,6 +158,19 @@ impl Balancer {
         let only =
             || self.upstream.peers.first().filter(|_| self.upstream.peers.len() == 1).map(Peer::to_string);
         named.or_else(only).unwrap_or_else(|| address.to_string())
+    }
+
+    /// What the peer at this address speaks; `None` if it is none any more.
+    pub(in crate::proxy) fn scheme_of(&self, address: &PeerAddress) -> Option<Scheme> {
+        self.scheme.or_else(|| self.peer_of(address, |peer| peer.scheme()))
+    }
+
+    /// Something of the peer at this address, as it is configured.
+    pub(in crate::proxy) fn peer_of<T>(&self, address: &PeerAddress, get: impl Fn(&Peer) -> T) -> Option<T> {
+        match (&self.choice, self.upstream.peers.first()) {
+            (Choice::Only(_), Some(only)) => Some(get(only)),
+            _ => self.names.get(address).map(|peer| get(&peer)),
+        }
     }
 
     /// Whether this is the choice among the peers of `upstream`, as it is configured.
@@ -185,6 +213,7 @@ impl Drop for Chosen {
 /// Starts discovery and health checks; the first discovery of literal addresses is done when this returns.
 fn start<S>(
     upstream: &Arc<Upstream>,
+    check: Option<PeerCheck>,
     runtime: &Handle,
     found: watch::Sender<bool>,
     names: &Arc<DashMap<PeerAddress, Peer>>,
@@ -195,8 +224,8 @@ where
 {
     let mut backends =
         Backends::new(Box::new(Names { peers: upstream.peers.clone(), names: Arc::clone(names) }));
-    if let Some(health) = &upstream.health {
-        backends.set_health_check(Box::new(health_check(upstream, &health.path)));
+    if let Some(check) = check {
+        backends.set_health_check(Box::new(check));
     }
     let mut balancer = LoadBalancer::<S>::from_backends(backends);
     let named = upstream.peers.iter().any(|peer| literal(Some(peer)).is_none());
@@ -233,27 +262,6 @@ where
     (balancer, task.abort_handle())
 }
 
-fn health_check(upstream: &Upstream, path: &str) -> HttpHealthCheck {
-    let host = upstream.peers.first().map(|peer| peer.to_string()).unwrap_or_default();
-    let mut check = HttpHealthCheck::new(&host, false);
-    check.peer_template.options.connection_timeout = Some(upstream.connect_timeout);
-    check.reuse_connection = true;
-    if let Ok(uri) = path.parse() {
-        check.req.set_uri(uri);
-    }
-    check.validator = Some(Box::new(|answer| {
-        if answer.status.is_success() {
-            Ok(())
-        } else {
-            pingora_core::Error::e_explain(
-                pingora_core::ErrorType::CustomCode("health check", answer.status.as_u16()),
-                "not a 2xx answer",
-            )
-        }
-    }));
-    check
-}
-
 /// Peers by name or address.
 struct Names {
     peers: Vec<Peer>,
@@ -265,10 +273,10 @@ impl ServiceDiscovery for Names {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut backends = BTreeSet::new();
         for peer in &self.peers {
-            let addresses = match (literal(Some(peer)), &peer.place) {
+            let addresses = match (literal(Some(peer)), peer) {
                 (Some(address), _) => vec![address],
-                (None, PeerPlace::Unix(_)) => Vec::new(),
-                (None, PeerPlace::Host { host, port }) => {
+                (None, Peer::Unix(_)) => Vec::new(),
+                (None, Peer::Host { host, port, .. }) => {
                     let found = tokio::net::lookup_host((&**host, *port)).await;
                     let found = found.map_err(|error| {
                         let kind = pingora_core::ErrorType::ConnectError;
@@ -296,7 +304,8 @@ fn backend(address: &PeerAddress) -> Option<Backend> {
     Some(Backend { addr, weight: 1, ext: Extensions::new() })
 }
 
-fn address_of(backend: &Backend) -> Option<PeerAddress> {
+/// The address of a backend of ours.
+pub(in crate::proxy) fn address_of(backend: &Backend) -> Option<PeerAddress> {
     match &backend.addr {
         PeerAddr::Inet(address) => Some(PeerAddress::Inet(*address)),
         PeerAddr::Unix(address) => address.as_pathname().map(|path| PeerAddress::Unix(path.into())),
@@ -308,15 +317,16 @@ fn literal(peer: Option<&Peer>) -> Option<PeerAddress> {
 }
 
 impl std::fmt::Display for Peer {
-    /// As a `Host` value: an IPv6 address in brackets, the port unless it is 80. What listens on a Unix socket is on
-    /// this host.
+    /// As a `Host` value: an IPv6 address in brackets, the port unless it is the scheme's own. What listens on a Unix
+    /// socket is on this host.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.place {
-            PeerPlace::Host { host, port: 80 } if host.contains(':') => write!(f, "[{host}]"),
-            PeerPlace::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            PeerPlace::Host { host, port: 80 } => f.write_str(host),
-            PeerPlace::Host { host, port } => write!(f, "{host}:{port}"),
-            PeerPlace::Unix(_) => f.write_str("localhost"),
+        let Self::Host { scheme, host, port } = self else { return f.write_str(self.host()) };
+        let own = *port == scheme.port();
+        match (host.contains(':'), own) {
+            (true, true) => write!(f, "[{host}]"),
+            (true, false) => write!(f, "[{host}]:{port}"),
+            (false, true) => f.write_str(host),
+            (false, false) => write!(f, "{host}:{port}"),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Spares {
     /// Takes one back.
     pub(in crate::proxy) fn take_back_out(&self, mut out: Vec<u8>) {
         let mut spares = self.write.borrow_mut();
-        if out.capacity() <= 2 * ROOM && spares.len() < KEPT {
+        if (1..=2 * ROOM).contains(&out.capacity()) && spares.len() < KEPT {
             out.clear();
             spares.push(out);
         }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::http1::head::{Known, RequestHead, octets, text};
 use crate::proxy::entrance::Door;
+use crate::tls::facts::TlsFacts;
 
 /// Proxies that a request is believed to have come through: past that, the last one is taken for the client.
 const PROXIES: usize = 16;
@@ -21,6 +22,8 @@ pub(in crate::proxy) struct Downstream {
     pub(in crate::proxy) address: IpAddr,
     /// What it speaks.
     pub(in crate::proxy) version: Version,
+    /// What its handshake said; `None` on a plain connection.
+    pub(in crate::proxy) tls: Option<Rc<TlsFacts>>,
     /// Where it came in.
     pub(in crate::proxy) door: Rc<Door>,
     /// It is a proxy whose `X-Forwarded-*` are believed.
@@ -62,14 +65,22 @@ pub(in crate::proxy) struct Way<'r> {
 
 impl Downstream {
     /// A client at this address, come in by this door.
-    pub(in crate::proxy) fn new(address: IpAddr, version: Version, door: Rc<Door>) -> Self {
+    pub(in crate::proxy) fn new(
+        address: IpAddr,
+        version: Version,
+        tls: Option<Rc<TlsFacts>>,
+        door: Rc<Door>,
+    ) -> Self {
         let trusted = door.listener.trusted_proxies.iter().any(|network| network.contains(address));
-        Self { address, version, door, trusted }
+        Self { address, version, tls, door, trusted }
     }
 
     /// `http` or `https`: how the client reached us.
     pub(in crate::proxy) fn scheme(&self) -> &'static str {
-        "http"
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// The way that this request came: what its connection shows, unless a trusted proxy says more.

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
-use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::exchange::{Failure, Manner, answer_body, finish, next, read_head, timed_out};
+use crate::proxy::exchange::{
+    Asking, Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out,
+};
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -23,7 +24,7 @@ use crate::proxy::relay::{self, Lost, Pace, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
-/// Sends the request in `connection.out` and the rest of `body`, and the answer back, both at once.
+/// Sends the rest of `body`, and the answer back, both at once. The head is sent: the upstream can be asked.
 pub(in crate::proxy) async fn stream(
     connection: &mut Connection,
     grant: &Grant,
@@ -38,7 +39,7 @@ pub(in crate::proxy) async fn stream(
     let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
     let last = connection.is_last();
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
-    let mut answer = worker.spares.lend();
+    let (mut answer, reused) = (worker.spares.lend(), link.reused);
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
@@ -51,7 +52,7 @@ pub(in crate::proxy) async fn stream(
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
         let mut pump = pin!(pump);
-        let mut until = None;
+        let (mut until, asking) = (None, Asking { to_head: *to_head, handshake: None });
         let answered = loop {
             tokio::select! {
                 biased;
@@ -64,12 +65,15 @@ pub(in crate::proxy) async fn stream(
                 () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
                     until = Some(from_now(timeout));
                 }
-                read = read_head(&mut from_upstream, &mut answer, answer_head, *to_head) => break read,
+                read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
         if let Err(failure) = answered {
             break 'both Err(failure);
+        }
+        if is_twofold(reused, &answer, answer_head) {
+            break 'both Err(Failure::Twofold);
         }
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
@@ -79,8 +83,8 @@ pub(in crate::proxy) async fn stream(
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
-        let mut answer_body = answer_body(answer_head, head.takes_trailers);
-        let until_close = answer_head.framing == Framing::UntilClose;
+        let mut body_of_answer = answer_body(answer_head, head.takes_trailers);
+        let answer_body = (&mut body_of_answer, answer_head.framing);
         let relayed = {
             let sink = Sink {
                 to: &mut to_client,
@@ -89,7 +93,7 @@ pub(in crate::proxy) async fn stream(
                 out: &mut answer_out,
             };
             let relaying =
-                relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, until_close);
+                relay::relay(&mut from_upstream, &mut answer, answer_body, sink, deadline, timeout);
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);

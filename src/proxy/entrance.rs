@@ -7,9 +7,10 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -18,14 +19,21 @@ use crate::metrics::connection::{ConnectionMetrics, Unserved};
 use crate::proxy::admission::Place;
 use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
+use crate::proxy::h2::server;
+use crate::proxy::handshake;
 use crate::proxy::proxy_header::{self, Origin, Progress};
 use crate::proxy::refuse;
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::Worker;
 
+/// Who is at the other end of a Unix socket: somebody on this machine.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A listener, as its connections know it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Door {
+    /// Its place in the configuration.
+    pub(in crate::proxy) index: usize,
     /// What is configured.
     pub(in crate::proxy) listener: Listener,
     /// Where its connections are counted.
@@ -35,8 +43,8 @@ pub(in crate::proxy) struct Door {
 /// An accepted connection.
 pub(in crate::proxy) struct Arrived {
     pub(in crate::proxy) socket: Socket,
-    /// The socket's other end.
-    pub(in crate::proxy) peer: IpAddr,
+    /// The socket's other end; a Unix socket has no address.
+    pub(in crate::proxy) peer: Option<IpAddr>,
     pub(in crate::proxy) door: Rc<Door>,
     /// Its place, which it gives back at its end.
     pub(in crate::proxy) place: Place,
@@ -55,23 +63,43 @@ impl Door {
 pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
     let Arrived { mut socket, peer, door, mut place, idle } = arrived;
     socket.prepare();
-    let mut address = peer;
+    let mut address = peer.unwrap_or(LOCAL);
     if door.is_proxied() {
         let origin = match announced(&worker, &mut socket, &idle).await {
             Ok(origin) => origin,
-            Err(what) => return unannounced(&worker, &door, peer, &what),
+            Err(what) => return unannounced(&worker, &door, address, &what),
         };
         if let Origin::Client(client) = origin {
             address = client.to_canonical();
             // What the balancer asks for itself is not bounded by address: it is everybody's.
             if !place.count(address) {
-                door.metrics.unserved(Unserved::ConnectionsPerAddress);
-                return refuse::turn_away(&socket, &worker.ids.next());
+                return turn_away(&worker, &socket, &door, Unserved::ConnectionsPerAddress);
             }
         }
     }
-    let downstream = Downstream::new(address, Version::Http1, door);
-    Connection::new(worker, Stream::Plain(socket), downstream, idle).serve().await;
+    let tls = worker.shared.parts.reader.load().listeners.get(door.index).cloned().flatten();
+    let (stream, tls, version) = match tls {
+        None => (Stream::Plain(socket), None, Version::Http1),
+        // Boxed: every connection would else carry the room for it.
+        Some(tls) => match Box::pin(handshake::accept(&worker, socket, &tls)).await {
+            Some(shaken) => (shaken.stream, Some(Rc::new(shaken.facts)), shaken.version),
+            None => return,
+        },
+    };
+    let downstream = Downstream::new(address, version, tls, door);
+    match version {
+        Version::Http1 => Connection::new(worker, stream, downstream, idle).serve().await,
+        Version::Http2 => server::serve(worker, stream, Bytes::new(), downstream, idle).await,
+    }
+}
+
+/// Closes a connection that there is no room for, and says so where it can be read: who waits for a handshake is closed
+/// without a word.
+pub(in crate::proxy) fn turn_away(worker: &Worker, socket: &Socket, door: &Door, why: Unserved) {
+    door.metrics.unserved(why);
+    if !worker.shared.parts.reader.load().speaks_tls(door.index) {
+        refuse::turn_away(socket, &worker.ids.next());
+    }
 }
 
 /// Reads the PROXY header, and not an octet of what follows it.

@@ -4,18 +4,20 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::io::AsyncRead;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
-use crate::http1::body::BodyReader;
+use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
+use crate::http1::websocket::Accept;
 use crate::http1::write::{self, ResponseEdits};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
-use crate::proxy::deadline::Elapsed;
+use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
@@ -30,8 +32,12 @@ const ANSWER_HEAD: HeadLimits = HeadLimits { line: 32 * 1024, total: 64 * 1024, 
 
 /// Why an exchange brought no answer.
 pub(in crate::proxy) enum Failure {
+    /// Not one octet of the request was sent: it can go elsewhere, whatever it asks for.
+    Unsent,
     /// The connection ended before the first octet of an answer. The peer may have acted all the same.
     Ended,
+    /// More than one answer on a connection that had served others: which is this request's cannot be told.
+    Twofold,
     /// The client is to blame, or gone.
     Client(Fault),
     /// An answer that is none, or none in time.
@@ -77,6 +83,22 @@ impl Manner<'_> {
     }
 }
 
+/// Writes what is in `out` to the upstream.
+pub(in crate::proxy) async fn begin(
+    link: &mut Link,
+    out: &[u8],
+    timeout: Duration,
+    deadline: &mut Deadline,
+) -> Result<(), Failure> {
+    let mut sent = 0;
+    match relay::send_counting(&mut link.stream, (out, &[]), timeout, deadline, &mut sent).await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
+        Err(_) if sent == 0 => Err(Failure::Unsent),
+        // A peer that stopped reading may have answered all the same: what it said is read next.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a whole request and reads the head of its answer.
 pub(in crate::proxy) async fn send_whole(
     connection: &mut Connection,
@@ -86,25 +108,60 @@ pub(in crate::proxy) async fn send_whole(
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
-    let Connection { stream, deadline, input, out, answer_head, to_head, .. } = connection;
-    match relay::send(&mut link.stream, out, &[], timeout, deadline).await {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(timed_out()),
-        // A peer that stopped reading may have answered all the same: what it said is read below.
-        Ok(()) | Err(_) => {}
+    let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
+    begin(link, out, timeout, deadline).await?;
+    {
+        let mut gone = pin!(relay::gone(stream, input));
+        let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
+        let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
+        let either = poll_fn(|context| {
+            if let Poll::Ready(read) = reading.as_mut().poll(context) {
+                return Poll::Ready(read);
+            }
+            gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
+        });
+        deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
     }
-    let mut gone = pin!(relay::gone(stream, input));
-    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, *to_head));
-    let either = poll_fn(|context| {
-        if let Poll::Ready(read) = reading.as_mut().poll(context) {
-            return Poll::Ready(read);
+    if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
+}
+
+/// Whether octets that follow an answer are there as soon as its head is, on a connection that has served others:
+/// then the first answer may be the belated second one to an earlier request. On a new connection the first answer is
+/// this request's, and what follows is nobody's.
+pub(in crate::proxy) fn is_twofold(reused: bool, answer: &Buffer, head: &ResponseHead) -> bool {
+    let rest = &answer.filled()[head.length..];
+    // A 101 has proved by its `Sec-WebSocket-Accept` which request it answers; what follows is the tunnel's.
+    if !reused || rest.is_empty() || head.status == 101 {
+        return false;
+    }
+    match head.framing {
+        Framing::None => true,
+        Framing::Length(length) => rest.len() as u64 > length,
+        Framing::UntilClose => false,
+        Framing::Chunked => {
+            let (mut body, mut at) = (BodyReader::new(Framing::Chunked), 0);
+            loop {
+                match body.next(&rest[at..]) {
+                    Ok(Piece::Content { skip, length }) => at += skip + length,
+                    Ok(Piece::End { skip }) => return at + skip < rest.len(),
+                    // What is broken is found out when it is relayed.
+                    Ok(Piece::More { .. }) | Err(_) => return false,
+                }
+            }
         }
-        gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
-    });
-    deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))
+    }
 }
 
 pub(in crate::proxy) fn timed_out() -> Failure {
     Failure::Denied(Denial::new(Reason::UpstreamTimeout, "no answer within response_timeout"))
+}
+
+/// What an answer answers, as far as reading it goes.
+#[derive(Clone, Copy)]
+pub(in crate::proxy) struct Asking<'a> {
+    pub(in crate::proxy) to_head: bool,
+    /// A WebSocket handshake: what its 101 has to say.
+    pub(in crate::proxy) handshake: Option<&'a Accept>,
 }
 
 /// Reads an answer's head, taking interim ones.
@@ -112,14 +169,18 @@ pub(in crate::proxy) async fn read_head(
     from: &mut (impl AsyncRead + Unpin),
     answer: &mut Buffer,
     head: &mut ResponseHead,
-    to_head: bool,
+    asking: Asking<'_>,
 ) -> Result<(), Failure> {
     let garbage = |what: &'static str| Failure::Denied(Denial::new(Reason::UpstreamFailed, what));
     let mut interim = 0;
     loop {
-        match head.read(answer.filled(), &ANSWER_HEAD, to_head) {
+        let read = match asking.handshake {
+            None => head.read(answer.filled(), &ANSWER_HEAD, asking.to_head),
+            Some(accept) => head.read_handshake(answer.filled(), &ANSWER_HEAD, accept),
+        };
+        match read {
             Err(error) => return Err(garbage(error.0)),
-            Ok(true) if head.status >= 200 => return Ok(()),
+            Ok(true) if head.status >= 200 || head.status == 101 => return Ok(()),
             Ok(true) => {
                 answer.consume(head.length);
                 interim += 1;
@@ -148,21 +209,23 @@ pub(in crate::proxy) async fn give_back(
     mut link: Link,
     mut answer: Buffer,
 ) -> Forwarded {
-    let last = connection.is_last();
+    // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
+    let early = connection.handshake.is_some() && !connection.input.is_empty();
+    let last = connection.is_last() || early;
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
     let mut body = answer_body(answer_head, head.takes_trailers);
-    let until_close = answer_head.framing == Framing::UntilClose;
+    let body = (&mut body, answer_head.framing);
+    let silence = grant.upstream().response_timeout;
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
     let (mut from_client, mut to_client) = client.both();
     let sink = Sink { to: &mut to_client, stall, framing, out };
     let relayed = {
-        let mut relaying =
-            pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, until_close));
+        let mut relaying = pin!(relay::relay(&mut link.stream, &mut answer, body, sink, deadline, silence));
         let mut gone = pin!(relay::gone(&mut from_client, input));
         poll_fn(|context| match relaying.as_mut().poll(context) {
             Poll::Ready(relayed) => Poll::Ready(relayed),
@@ -198,6 +261,6 @@ pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buff
     let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
     connection.worker.spares.take_back(answer);
     if reusable {
-        connection.worker.pool.keep(&link.chosen.address, link.stream);
+        connection.worker.pool.keep(&link.chosen.address, link.secured, link.stream);
     }
 }

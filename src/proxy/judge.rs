@@ -103,6 +103,7 @@ fn decide_once(
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
         peer: way.client,
+        tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));

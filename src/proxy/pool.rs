@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::proxy::address::PeerAddress;
 use crate::proxy::stream::Stream;
+use crate::tls::client::ClientTls;
 
 /// Connections kept to one peer, a worker.
 const KEPT: usize = 256;
@@ -22,18 +25,33 @@ pub(in crate::proxy) struct Pool {
     idle: RefCell<HashMap<PeerAddress, Vec<Idle>>>,
 }
 
+/// How a connection's peer was verified: one that was verified otherwise, or as another, is no substitute.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Secured {
+    pub(in crate::proxy) tls: Arc<ClientTls>,
+    pub(in crate::proxy) name: ServerName<'static>,
+}
+
+impl PartialEq for Secured {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls) && self.name == other.name
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     stream: Stream,
+    secured: Option<Secured>,
     since: Instant,
 }
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: &PeerAddress) -> Option<Stream> {
+    pub(in crate::proxy) fn take(&self, peer: &PeerAddress, secured: Option<&Secured>) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(peer)?;
-        while let Some(Idle { mut stream, since }) = waiting.pop() {
+        while let Some(at) = waiting.iter().rposition(|idle| idle.secured.as_ref() == secured) {
+            let Idle { mut stream, since, .. } = waiting.remove(at);
             if stream.is_quiet() && since.elapsed() < KEPT_FOR {
                 return Some(stream);
             }
@@ -42,9 +60,9 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: &PeerAddress, stream: Stream) {
+    pub(in crate::proxy) fn keep(&self, peer: &PeerAddress, secured: Option<Secured>, stream: Stream) {
         let mut idle = self.idle.borrow_mut();
-        let new = Idle { stream, since: Instant::now() };
+        let new = Idle { stream, secured, since: Instant::now() };
         match idle.get_mut(peer) {
             Some(waiting) if waiting.len() < KEPT => waiting.push(new),
             Some(_) => {}

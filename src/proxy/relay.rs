@@ -1,7 +1,10 @@
 //! Bodies on their way, both directions: read a piece, write it, hold nothing else.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -130,22 +133,32 @@ pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &
     std::future::pending().await
 }
 
-/// Sends an upstream's body to the client, after what `sink.out` holds. Nothing bounds the wait for an upstream
-/// between pieces: event streams are silent for as long as nothing happens. `gone` resolves when the client is.
+/// Sends an upstream's body to the client, after what `sink.out` holds.
+///
+/// A body of declared length was there to be announced: the wait for its next octets is bounded by `silence`. Nothing
+/// bounds it for any other: event streams are silent for as long as nothing happens.
 pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     answer: &mut Buffer,
-    body: &mut BodyReader,
+    (body, framing): (&mut BodyReader, Framing),
     mut sink: Sink<'_, W>,
     deadline: &mut Deadline,
-    until_close: bool,
+    silence: Duration,
 ) -> Result<(), Lost> {
     loop {
         if sink.pass(answer, body, deadline).await? {
             return Ok(());
         }
-        match answer.fill(from, ROOM).await {
-            Ok(0) if until_close => return sink.end(&[], deadline).await,
+        let filling = answer.fill(from, ROOM);
+        let filled = match framing {
+            Framing::Length(_) => {
+                let filled = deadline.within(from_now(silence), filling).await;
+                filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
+        };
+        match filled {
+            Ok(0) if framing == Framing::UntilClose => return sink.end(&[], deadline).await,
             Ok(0) | Err(_) => return Err(Lost::Source(Fault::Gone)),
             Ok(_) => {}
         }
@@ -225,7 +238,17 @@ pub(in crate::proxy) async fn send(
     stall: Duration,
     deadline: &mut Deadline,
 ) -> io::Result<()> {
-    let (mut first, mut second) = (first, second);
+    send_counting(to, (first, second), stall, deadline, &mut 0).await
+}
+
+/// The same, and adds to `sent` what has gone out, also when it fails.
+pub(in crate::proxy) async fn send_counting(
+    to: &mut (impl AsyncWrite + Unpin),
+    (mut first, mut second): (&[u8], &[u8]),
+    stall: Duration,
+    deadline: &mut Deadline,
+    sent: &mut usize,
+) -> io::Result<()> {
     while !first.is_empty() || !second.is_empty() {
         let slices = [IoSlice::new(first), IoSlice::new(second)];
         let slices = if first.is_empty() {
@@ -246,9 +269,29 @@ pub(in crate::proxy) async fn send(
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
+        *sent += written;
         let of_first = written.min(first.len());
         first = &first[of_first..];
         second = &second[written - of_first..];
     }
-    Ok(())
+    flush(to, stall, deadline).await
+}
+
+/// Has what was written leave: a socket has sent it already, TLS may hold a record that the receiver took no room for
+/// yet.
+pub(in crate::proxy) async fn flush(
+    to: &mut (impl AsyncWrite + Unpin),
+    stall: Duration,
+    deadline: &mut Deadline,
+) -> io::Result<()> {
+    let mut flushing = pin!(to.flush());
+    // Most have nothing to do, and no clock is read for that.
+    let first = poll_fn(|context| Poll::Ready(flushing.as_mut().poll(context))).await;
+    match first {
+        Poll::Ready(flushed) => flushed,
+        Poll::Pending => match deadline.within(from_now(stall), flushing).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        },
+    }
 }

@@ -3,33 +3,38 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
 use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::config::Limits;
 use crate::config::address::Address;
-use crate::config::{Limits, Listener};
 use crate::gate::memo::{Memo, MemoCounts};
+use crate::http1::websocket::Close;
 use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
+use crate::metrics::stream::StreamMetrics;
 use crate::metrics::{CacheMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
 use crate::policy::route::Routes;
+use crate::proxy::Parts;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
 use crate::proxy::entrance::{self, Arrived, Door};
+use crate::proxy::handshake::{Handshakes, Told};
 use crate::proxy::listening::{Accepting, Dealt};
+use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
-use crate::proxy::{Parts, refuse};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
 
@@ -37,14 +42,14 @@ use crate::token::{Algorithm, NumericDate};
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Who is at the other end of a Unix socket: somebody on this machine.
-const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long idle connections are kept once draining has begun.
 pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How often a drain looks whether it is over.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -56,13 +61,20 @@ pub(in crate::proxy) struct Shared {
     /// The log of connections without the PROXY header that they must have.
     pub(in crate::proxy) unannounced: Sparse,
     pub(in crate::proxy) balancers: Balancers,
-    /// What is configured for the listeners, by the address that each got.
-    pub(in crate::proxy) listeners: Vec<(Address, Listener)>,
     pub(in crate::proxy) memo_capacity: usize,
+    pub(in crate::proxy) handshakes: Handshakes,
+}
+
+/// A socket that is accepted from.
+struct Open {
+    /// The listener, by its place in the configuration.
+    listener: usize,
+    address: Address,
+    socket: Accepting,
 }
 
 /// An open connection: whether it waits for a request, and how to end it.
-type Open = (Rc<Cell<bool>>, AbortHandle);
+type Served = (Rc<Cell<bool>>, AbortHandle);
 
 /// One worker's own.
 pub(in crate::proxy) struct Worker {
@@ -74,11 +86,14 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) told: Told,
+    pub(in crate::proxy) parting: Parting,
+    pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
     verify: [VerifyMetrics; Algorithm::ALL.len()],
-    open: RefCell<HashMap<u64, Open>>,
+    open: RefCell<HashMap<u64, Served>>,
     next_connection: Cell<u64>,
 }
 
@@ -108,10 +123,10 @@ impl Worker {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(async move {
-            let listeners = sockets
-                .into_iter()
-                .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
-                .collect::<io::Result<Vec<_>>>()?;
+            let on_runtime = |Dealt { listener, address, socket }| {
+                Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
+            };
+            let listeners = sockets.into_iter().map(on_runtime).collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, drain, stop).await;
             Ok(())
@@ -130,6 +145,9 @@ impl Worker {
             draining: Cell::new(false),
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
+            told: Told::default(),
+            parting: Parting::default(),
+            streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
             counted: Cell::default(),
@@ -142,18 +160,17 @@ impl Worker {
 
     async fn serve(
         self: &Rc<Self>,
-        listeners: Vec<(Address, Accepting)>,
+        listeners: Vec<Open>,
         mut drain: watch::Receiver<bool>,
         mut stop: watch::Receiver<bool>,
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .filter_map(|(address, listener)| {
-                let listeners = &self.shared.listeners;
-                let (_, configured) = listeners.iter().find(|(bound, _)| *bound == address)?;
-                let metrics = self.shared.parts.metrics.connections(&address);
-                let door = Rc::new(Door { listener: configured.clone(), metrics });
-                Some(tokio::task::spawn_local(Rc::clone(self).accept(door, listener, drain.clone())))
+            .filter_map(|open| {
+                let listener = self.shared.parts.listeners.get(open.listener)?.clone();
+                let metrics = self.shared.parts.metrics.connections(&open.address);
+                let door = Rc::new(Door { index: open.listener, listener, metrics });
+                Some(tokio::task::spawn_local(Rc::clone(self).accept(door, open.socket, drain.clone())))
             })
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
@@ -170,12 +187,34 @@ impl Worker {
             // Its end is what is waited for: the queue is empty and the listener closed.
             let _ = task.await;
         }
-        let grace = self.shared.parts.shutdown_grace;
         tokio::select! {
-            _ = tokio::time::timeout(grace, self.all_closed()) => {}
+            () = self.part() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+        if self.parting.said().is_none() {
+            // No time is left, and long streams hear it all the same.
+            self.parting.say(Close::GoingAway);
+            let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
+        }
         sweeper.abort();
+    }
+
+    /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
+    async fn part(&self) {
+        let grace = self.shared.parts.shutdown_grace;
+        let end = Instant::now() + grace;
+        let goodbye = end - GOODBYE.min(grace / 2);
+        if !grace.is_zero() && tokio::time::timeout_at(goodbye, self.all_closed()).await.is_err() {
+            self.parting.say(Close::GoingAway);
+            let _closed_or_cut = tokio::time::timeout_at(end, self.all_closed()).await;
+        }
+    }
+
+    async fn streams_left(&self) {
+        let mut look = tokio::time::interval(LOOK);
+        while self.parting.is_awaited() {
+            look.tick().await;
+        }
     }
 
     async fn accept(self: Rc<Self>, door: Rc<Door>, listener: Accepting, mut drain: watch::Receiver<bool>) {
@@ -204,22 +243,16 @@ impl Worker {
 
     fn admit(self: &Rc<Self>, socket: Socket, peer: Option<IpAddr>, door: &Rc<Door>) {
         let Some(mut place) = self.shared.admission.admit(socket.as_raw_fd()) else {
-            return self.turn_away(&socket, door, Unserved::Connections);
+            return entrance::turn_away(self, &socket, door, Unserved::Connections);
         };
         // Behind a balancer, the client's own address is known only later.
         if !door.is_proxied() && !peer.is_none_or(|peer| place.count(peer)) {
-            return self.turn_away(&socket, door, Unserved::ConnectionsPerAddress);
+            return entrance::turn_away(self, &socket, door, Unserved::ConnectionsPerAddress);
         }
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let arrived = Arrived {
-            socket,
-            peer: peer.unwrap_or(LOCAL),
-            door: Rc::clone(door),
-            place,
-            idle: Rc::clone(&idle),
-        };
+        let arrived = Arrived { socket, peer, door: Rc::clone(door), place, idle: Rc::clone(&idle) };
         let serving = entrance::enter(Rc::clone(self), arrived);
         let (worker, door) = (Rc::clone(self), Rc::clone(door));
         door.metrics.opened();
@@ -228,11 +261,6 @@ impl Worker {
             serving.await;
         });
         self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
-    }
-
-    fn turn_away(&self, socket: &Socket, door: &Door, why: Unserved) {
-        door.metrics.unserved(why);
-        refuse::turn_away(socket, &self.ids.next());
     }
 
     /// Ends the connections that wait for a request: nothing of theirs is lost.
@@ -245,7 +273,7 @@ impl Worker {
     }
 
     async fn all_closed(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let mut look = tokio::time::interval(LOOK);
         // A client that has not heard yet may be sending its next request: it is served, and told to go.
         let farewell = Instant::now() + FAREWELL;
         while !self.open.borrow().is_empty() {
@@ -335,7 +363,7 @@ impl View {
             upstreams[at].get_or_insert_with(|| {
                 let upstream = &route.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream),
+                    balancer: balancers.get(upstream, route.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });
@@ -361,7 +389,8 @@ pub(in crate::proxy) fn now() -> NumericDate {
     NumericDate(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn random<const N: usize>() -> io::Result<[u8; N]> {
+/// Octets that nobody can foretell.
+pub(in crate::proxy) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut octets = [0; N];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| io::Error::other("no randomness"))?;
     Ok(octets)

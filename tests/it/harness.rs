@@ -3,7 +3,9 @@
 pub mod api;
 pub mod audit;
 pub mod canary;
+pub mod certificates;
 pub mod client;
+pub mod fault_proxy;
 pub mod gateway;
 pub mod h2;
 pub mod issuer;
@@ -12,6 +14,8 @@ pub mod metrics;
 pub mod process;
 pub mod reader;
 pub mod setup;
+pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod wait;
+pub mod websocket;

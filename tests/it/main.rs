@@ -41,6 +41,8 @@ mod shadow;
 mod shutdown;
 mod stampede;
 mod streaming;
+mod tls;
 mod tokens;
 mod unix_sockets;
 mod upstream_faults;
+mod websocket;

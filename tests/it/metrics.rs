@@ -78,7 +78,7 @@ fn o10_every_request_is_counted_once() {
 }
 
 /// Each family, the labels it has, and nothing else.
-const FAMILIES: [(&str, &[&str]); 21] = [
+const FAMILIES: [(&str, &[&str]); 22] = [
     ("http_requests_total", &["method", "route", "status"]),
     ("http_request_duration_seconds_count", &["route"]),
     ("upstream_duration_seconds_count", &["upstream"]),
@@ -98,6 +98,7 @@ const FAMILIES: [(&str, &[&str]); 21] = [
     ("config_last_reload_success", &[]),
     ("config_generation", &[]),
     ("connections", &["listener"]),
+    ("streams_closed_total", &["reason"]),
     ("http_request_duration_seconds_bucket", &["le", "route"]),
     ("http_request_duration_seconds_sum", &["route"]),
 ];

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::decode::fields::{self, Fields};
 use crate::config::defaults::KEY_MIRROR;
+use crate::config::log::Log;
 use crate::config::shape::table;
-use crate::config::{Limits, Log, Revocation};
+use crate::config::{Limits, Revocation};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {
@@ -44,6 +45,7 @@ pub(crate) fn limits(file: &Fields<'_>) -> Limits {
         h2_streams: fields.whole("h2_streams").try_into().unwrap_or(u32::MAX),
         connections: narrow(fields.whole("connections")),
         connections_per_address: narrow(fields.whole("connections_per_address")),
+        handshakes: narrow(fields.whole("handshakes")),
         requests_per_connection: fields.whole("requests_per_connection"),
         header_time: fields.duration("header_time"),
         idle_time: fields.duration("idle_time"),

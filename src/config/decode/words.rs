@@ -1,7 +1,9 @@
 //! The words of the file for our enumerations.
 
 use crate::config::decode::fields::Word;
-use crate::config::{ArrayForm, Balance, Enforce, LogFormat, ProxyProtocol, TokenType};
+use crate::config::log::LogFormat;
+use crate::config::shown::ClientCertificate;
+use crate::config::{ArrayForm, Balance, Enforce, ProxyProtocol, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {
@@ -14,6 +16,11 @@ impl Word for Balance {
 
 impl Word for ProxyProtocol {
     const WORDS: &'static [(&'static str, Self)] = &[("none", Self::None), ("required", Self::Required)];
+}
+
+impl Word for ClientCertificate {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("optional", Self::Optional), ("required", Self::Required)];
 }
 
 impl Word for TokenType {

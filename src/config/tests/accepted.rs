@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{config, file, issuer, read, route};
+use crate::config::log::LogFormat;
 use crate::config::{
-    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, LogFormat, Peer, PeerPlace, Require, Requirement,
-    Secret, SecretSource, TokenPlace, TokenType, UpstreamHost,
+    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Peer, Require, Requirement, Secret, SecretSource,
+    TokenPlace, TokenType, UpstreamHost,
 };
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
@@ -21,6 +22,17 @@ fn requirement(text: &str) -> Requirement {
         Require::Token(requirement) => requirement.clone(),
         Require::Public => panic!("{text} is public"),
     }
+}
+
+/// Accepted, as the reference shows it; but not in silence.
+#[test]
+fn an_authority_that_nobody_is_verified_by_warns() {
+    let text = "{certificate: a, private_key: {file: b}, client_ca: c}";
+    let (config, warnings) = read(&file(&[("listeners", &format!("[{{address: 1.2.3.4:5, tls: {text}}}]"))]))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(config.listeners[0].tls.is_some());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].what.contains("`client_ca` is not used"), "{warnings:?}");
 }
 
 #[test]
@@ -113,9 +125,9 @@ fn upstreams() {
     let text = "{api: {peers: [http://a, 'http://[::1]:81'], balance: consistent_hash, health: {path: /h, interval: 1s}, \
                 host: {literal: a.b}, connect_timeout: 2s, response_timeout: 1m}}";
     let upstream = &config(&file(&[("upstreams", text)])).upstreams[0];
-    let port = |peer: &Peer| match &peer.place {
-        PeerPlace::Host { port, .. } => *port,
-        PeerPlace::Unix(path) => panic!("{path:?}"),
+    let port = |peer: &Peer| match peer {
+        Peer::Host { port, .. } => *port,
+        Peer::Unix(path) => panic!("{path:?}"),
     };
     assert_eq!(upstream.peers.iter().map(port).collect::<Vec<_>>(), [80, 81]);
     assert_eq!(upstream.balance, Balance::ConsistentHash);

@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::config::address::Address;
+use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
 use crate::config::{
-    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, ProxyProtocol,
-    TokenPlace, TokenType,
+    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
 };
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -54,6 +54,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         listeners: vec![Listener {
             address: Address::Ip(([127, 0, 0, 1], 0).into()),
             mode: 0o660,
+            tls: None,
             proxy_protocol: ProxyProtocol::None,
             trusted_proxies: Vec::new(),
         }],
@@ -73,6 +74,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             h2_streams: 1,
             connections: 1,
             connections_per_address: 1,
+            handshakes: 1,
             requests_per_connection: 1,
             header_time: Duration::ZERO,
             idle_time: Duration::ZERO,

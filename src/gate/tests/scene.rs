@@ -94,6 +94,7 @@ impl Scene {
             query,
             headers: &fields,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            tls: None,
         };
         let mut evidence = Evidence::default();
         loop {
@@ -145,6 +146,7 @@ pub(super) fn change(
         routes: Arc::clone(routes),
         issuers: config.issuers.iter().cloned().zip(keys).collect(),
         revocations: Arc::new(revocations),
+        listeners: Vec::new(),
         token_limit: config.limits.token,
     }
 }

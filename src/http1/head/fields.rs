@@ -291,7 +291,8 @@ fn nominable(option: &[u8]) -> bool {
         Field::ContentLength | Field::ContentType | Field::TransferEncoding => false,
         Field::Forwarding | Field::Via => false,
         Field::Connection | Field::Upgrade | Field::TransferCodings | Field::HopByHop | Field::Cors => true,
-        Field::Other => !begins(option, b"content-"),
+        // A handshake's own lines reach whoever answers it.
+        Field::Other => !begins(option, b"content-") && !begins(option, b"sec-websocket-"),
     }
 }
 

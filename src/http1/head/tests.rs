@@ -1,6 +1,7 @@
 //! Heads by table; the ids are those of the threat list.
 
 mod fields;
+mod handshake;
 mod lines;
 mod responses;
 mod start;

@@ -23,13 +23,15 @@ fn downstream(peer: &str) -> Downstream {
     let listener = Listener {
         address: at.clone(),
         mode: 0,
+        tls: None,
         proxy_protocol: ProxyProtocol::None,
         trusted_proxies: trusted.to_vec(),
     };
     Downstream::new(
         address(peer),
         Version::Http1,
-        Rc::new(Door { listener, metrics: Metrics::new().connections(&at) }),
+        None,
+        Rc::new(Door { index: 0, listener, metrics: Metrics::new().connections(&at) }),
     )
 }
 

@@ -8,7 +8,7 @@ use crate::config::address::Address;
 use crate::config::{Listener, ProxyProtocol};
 
 fn at(address: Address, mode: u32) -> Listener {
-    Listener { address, mode, proxy_protocol: ProxyProtocol::None, trusted_proxies: Vec::new() }
+    Listener { address, mode, tls: None, proxy_protocol: ProxyProtocol::None, trusted_proxies: Vec::new() }
 }
 
 fn unix(path: &Path) -> Listener {

@@ -6,7 +6,7 @@ use crate::harness::canary;
 use crate::harness::client::Response;
 
 /// Headers that may leave on any answer.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 22] = [
     "date",
     "content-type",
     "content-length",
@@ -19,6 +19,10 @@ const KNOWN: [&str; 18] = [
     "cache-control",
     "www-authenticate",
     "x-request-id",
+    "upgrade",
+    "sec-websocket-accept",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
     "access-control-allow-origin",
     "access-control-allow-credentials",
     "access-control-allow-headers",

@@ -1,0 +1,62 @@
+//! How long streams end: WebSocket tunnels and event streams.
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::metrics::{must, registered};
+
+/// Why a long stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The client ended it, or is gone.
+    Client,
+    /// The upstream did, or is.
+    Upstream,
+    /// One side took nothing for too long, or stayed open alone.
+    Stalled,
+    /// The gateway is going away, and said so.
+    Drained,
+}
+
+/// The handle of ended streams; all workers share the counters.
+#[derive(Debug, Clone)]
+pub struct StreamMetrics {
+    closed: [IntCounter; StreamEnd::ALL.len()],
+}
+
+impl StreamEnd {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Upstream, Self::Stalled, Self::Drained];
+
+    /// Its label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Stalled => "stalled",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+impl StreamMetrics {
+    pub(in crate::metrics) fn new(registry: &Registry) -> Self {
+        let closed: IntCounterVec = registered(
+            registry,
+            must(IntCounterVec::new(
+                Opts::new(
+                    "portcullis_streams_closed_total",
+                    "WebSockets and event streams that have ended, by whose doing",
+                ),
+                &["reason"],
+            )),
+        );
+        Self { closed: StreamEnd::ALL.map(|end| closed.with_label_values(&[end.name()])) }
+    }
+
+    /// A stream ended.
+    pub fn closed(&self, end: StreamEnd) {
+        if let Some(counter) = StreamEnd::ALL.iter().position(|known| *known == end) {
+            self.closed[counter].inc();
+        }
+    }
+}
