@@ -208,6 +208,11 @@ impl RequestHead {
         self.settle(&asked, &target, &place)
     }
 
+    /// Whether this could stand in a `Host` line.
+    pub fn is_authority(value: &[u8]) -> bool {
+        authority::parse(value).is_some()
+    }
+
     /// Draws the conclusions from all lines together.
     fn settle(
         &mut self,
