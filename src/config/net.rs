@@ -46,7 +46,8 @@ pub fn collides_with_admin(admin: SocketAddr, listener: SocketAddr) -> bool {
     collide(admin, listener) || (both && admin.port() != 0)
 }
 
-/// Reads a peer: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`, where a relative path begins at `directory`.
+/// Reads a peer: `http://HOST[:PORT]`, `h2c://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:PATH`, where a relative
+/// path begins at `directory`.
 pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Peer::Unix(unix(path, directory)?));
@@ -55,10 +56,8 @@ pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
     let (scheme, uri) = split_url(text, example)?;
     let scheme = match scheme {
         "http" => Scheme::Http,
+        "h2c" => Scheme::H2c,
         "https" => Scheme::Https,
-        "h2c" => {
-            return Err(Wrong::is(format!("begins with `{scheme}://`, which is not in this version")));
-        }
         _ => return Err(Wrong::is("is no URL of a peer").hint(example)),
     };
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {

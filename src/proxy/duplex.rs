@@ -40,7 +40,9 @@ pub(in crate::proxy) async fn stream(
     let last = connection.is_last();
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
     let (mut answer, reused) = (worker.spares.lend(), link.reused);
-    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
+    // A gRPC stream may be idle both ways for as long as nobody has anything to say.
+    let free = Cell::new(head.grpc);
+    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &free), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
@@ -75,6 +77,7 @@ pub(in crate::proxy) async fn stream(
         if is_twofold(reused, &answer, answer_head) {
             break 'both Err(Failure::Twofold);
         }
+        free.set(true);
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
 

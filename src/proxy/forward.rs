@@ -110,6 +110,8 @@ pub(in crate::proxy) async fn forward(
             }
         };
         match failure {
+            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
             Failure::Unsent if !link.reused => tried.push(link.chosen.address.clone()),
             Failure::Unsent if !again => again = true,
             // The peer had closed a waiting connection, or was still answering on it: it may have acted on the

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use crate::proxy::h2::peer::PeerStream;
 use crate::proxy::h2::stream::ClientStream;
 
 /// How long the other side may be silent before the kernel asks whether it is still there.
@@ -32,6 +33,8 @@ pub(in crate::proxy) enum Stream {
     Plain(Socket),
     /// One stream of a client's HTTP/2 connection, as HTTP/1.1.
     Http2(Box<ClientStream>),
+    /// One stream of an HTTP/2 connection to a peer, as HTTP/1.1.
+    Peer(Box<PeerStream>),
     /// Over TLS, as its server or its client. Boxed: connections without it shall not carry the room for it.
     Tls(Box<TlsStream<Socket>>),
 }
@@ -99,6 +102,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
             Self::Http2(stream) => stream.poll_readable(context),
+            // Whoever asks reads next.
+            Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
     }
@@ -115,6 +120,16 @@ impl Stream {
             // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
             Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),
+            // A stream of its own: nothing can come on it that was not asked for.
+            Self::Peer(_) => true,
+        }
+    }
+
+    /// Whether the request that was sent on it has surely not been begun with by its peer.
+    pub(in crate::proxy) fn is_unprocessed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::Http2(_) => false,
+            Self::Peer(stream) => stream.is_unprocessed(),
         }
     }
 
@@ -124,7 +139,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
-            Self::Http2(_) => self.is_quiet(),
+            Self::Http2(_) | Self::Peer(_) => self.is_quiet(),
         }
     }
 
@@ -133,6 +148,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.abort(),
             Self::Http2(stream) => stream.abort(),
+            Self::Peer(stream) => stream.abort(),
             // Without a `close_notify`, which would say that all is told (RFC 8446 section 6.1).
             Self::Tls(stream) => stream.get_ref().0.abort(),
         }
@@ -199,6 +215,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
             Self::Http2(stream) => stream.poll_read(context, into),
+            Self::Peer(stream) => stream.poll_read(context, into),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, into),
         }
     }
@@ -209,6 +226,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
             Self::Http2(stream) => stream.poll_write(context, octets),
+            Self::Peer(stream) => stream.poll_write(context, octets),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
         }
     }
@@ -221,6 +239,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
             Self::Http2(stream) => stream.poll_write(context, first(slices)),
+            Self::Peer(stream) => stream.poll_write(context, first(slices)),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
         }
     }
@@ -228,14 +247,14 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(_) | Self::Tls(_) => true,
-            Self::Http2(_) => false,
+            Self::Http2(_) | Self::Peer(_) => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Self::Http2(_) => Poll::Ready(Ok(())),
+            Self::Http2(_) | Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
         }
     }
@@ -247,6 +266,7 @@ impl AsyncWrite for Stream {
                 stream.shut_down();
                 Poll::Ready(Ok(()))
             }
+            Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
     }

@@ -122,9 +122,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
 ];
 
 /// Keys of features that this version does not have.
-const NOT_YET: [(&str, &str); 8] = [
-    ("workers: 2", "workers: 2\nlimits: {h2_streams: 32}"),
-    ("workers: 2", "workers: 2\nlimits: {h2_header_list: 16KiB}"),
+const NOT_YET: [(&str, &str); 6] = [
     ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
     ("workers: 2", "workers: 2\nupgrade_socket: /run/portcullis.sock"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
@@ -159,9 +157,6 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         assert_eq!(run.code, 78, "{to}: {}", run.output());
         run.says(&["not in this version"]);
     }
-    let secure =
-        directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": h2c://", 1)));
-    check(secure.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));
     check(store.path()).code(0);

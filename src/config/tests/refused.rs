@@ -68,7 +68,6 @@ fn features_of_other_versions_say_so() {
     for key in ["upgrade_socket", "credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
-    check(&file(&[("upstreams", "{api: h2c://a}")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
     for key in ["inspected_body", "inspected_total"] {

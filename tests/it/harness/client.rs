@@ -326,7 +326,7 @@ impl Connection {
     /// How the connection ends: `true` in good order, `false` by a reset. What comes before is passed over.
     #[track_caller]
     pub fn ends_well(&mut self) -> bool {
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).expect("a time");
         let mut piece = [0; 16 << 10];
         loop {
             match self.stream.read(&mut piece) {
@@ -340,7 +340,7 @@ impl Connection {
 
     /// Closes at once, by a reset.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).ok();
+        socket2::SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO)).ok();
     }
 
     /// Fails unless the gateway ends the connection without another octet.
@@ -371,7 +371,7 @@ impl Connection {
     /// Whether the gateway ends the connection by a reset, whatever it sends before.
     pub fn ends_in_reset(&mut self) -> bool {
         let mut piece = [0; 4096];
-        self.stream.set_read_timeout(Some(PATIENCE)).ok();
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).ok();
         loop {
             match self.stream.read(&mut piece) {
                 Ok(0) => return false,
