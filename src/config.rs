@@ -13,6 +13,7 @@ pub mod raw;
 pub mod schema;
 pub mod shape;
 pub mod units;
+pub mod websocket;
 
 mod decode;
 mod print;
@@ -28,6 +29,7 @@ use crate::config::address::Address;
 use crate::config::expression::Expression;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::websocket::WebSocket;
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -297,6 +299,8 @@ pub struct Route {
     pub forward: Forward,
     /// CORS, if it takes part.
     pub cors: Option<Cors>,
+    /// Which pages may open a WebSocket.
+    pub websocket: WebSocket,
     /// Index into [`Config::upstreams`].
     pub upstream: usize,
     /// Whether a refusal counts.

@@ -320,6 +320,7 @@ fn explain_decides_as_production_does() {
         query: None,
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
@@ -375,6 +376,7 @@ fn c7_no_clock_makes_a_fault() {
         query: None,
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
     };
     for (now, expected) in [
         (i64::MIN, Reason::NotYetValid),
