@@ -65,6 +65,7 @@ impl Scene {
             query: None,
             headers: &headers,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            tls: None,
         };
         let mut evidence = Evidence::default();
         loop {

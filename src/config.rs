@@ -79,6 +79,52 @@ pub struct Listener {
     pub address: Address,
     /// Who may connect to a Unix socket: its file's permissions (`mode`). Of no meaning for an IP address.
     pub mode: u32,
+    /// What it shows of itself over TLS; plain HTTP without.
+    pub tls: Option<ListenerTls>,
+}
+
+/// `tls` of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// Not empty; the first is for clients that ask for no name, or for one that no certificate has.
+    pub certificates: Vec<CertificateFiles>,
+    /// Who signs the clients' certificates. There unless `client_certificate` is `none`; not read if it is.
+    pub client_ca: Option<Located<PathBuf>>,
+    /// Whether clients show a certificate.
+    pub client_certificate: ClientCertificate,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone)]
+pub struct CertificateFiles {
+    /// The certificate and those between it and its root, as PEM.
+    pub certificate: Located<PathBuf>,
+    /// The key, as PEM.
+    pub private_key: Secret,
+}
+
+/// Alike wherever in the configuration they stand.
+impl PartialEq for CertificateFiles {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificate.value == other.certificate.value
+            && self.private_key.source == other.private_key.source
+    }
+}
+
+impl Eq for CertificateFiles {}
+
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientCertificate {
+    /// They are not asked for one.
+    #[default]
+    None,
+    /// One that is shown has to verify.
+    Optional,
+    /// A client without one is refused.
+    Required,
 }
 
 /// `admin`.
@@ -126,7 +172,7 @@ impl std::fmt::Debug for Secret {
 pub struct Upstream {
     /// Its name in the file.
     pub name: Box<str>,
-    /// Where it is reached. Not empty. Plain HTTP/1.1 in this version.
+    /// Where it is reached. Not empty.
     pub peers: Vec<Peer>,
     /// How a peer is chosen.
     pub balance: Balance,
@@ -134,18 +180,71 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// The `Host` it is sent.
     pub host: UpstreamHost,
-    /// To connect.
+    /// How its `https` peers are verified, and what they are shown; without, the system's roots, and nothing.
+    pub tls: Option<UpstreamTls>,
+    /// To connect, and for `https` to shake hands.
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
 }
 
-/// One peer: a host (name or address) and a port.
+/// `tls` of an upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// Who signs the peers' certificates, as PEM; the system's roots without.
+    pub ca: Option<Located<PathBuf>>,
+    /// What the peers are shown of us.
+    pub client: Option<CertificateFiles>,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// Alike wherever in the configuration they stand.
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        let ca = |tls: &'_ Self| tls.ca.as_ref().map(|ca| ca.value.clone());
+        ca(self) == ca(other) && self.client == other.client
+    }
+}
+
+impl Eq for UpstreamTls {}
+
+/// What a peer speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scheme {
+    /// HTTP/1.1, as it is on the wire.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As a URL begins with it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// Where it is spoken unless a URL says otherwise.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// One peer: what it speaks, a host (name or address) and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
+    /// What it speaks.
+    pub scheme: Scheme,
     /// Host name, IPv4 or IPv6 address without brackets.
     pub host: Box<str>,
-    /// Port; 80 unless given.
+    /// Port; the scheme's own unless given.
     pub port: u16,
 }
 
@@ -417,6 +516,8 @@ pub struct Limits {
     pub connections: usize,
     /// Of which from one address.
     pub connections_per_address: usize,
+    /// TLS handshakes under way at once.
+    pub handshakes: usize,
     /// Requests before a connection is closed.
     pub requests_per_connection: u64,
     /// From a request's first octet to the end of its head.

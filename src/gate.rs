@@ -42,6 +42,7 @@ use crate::keys::Unverified;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
+use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
 use crate::token::jws::Malformed;
 
@@ -71,6 +72,8 @@ pub struct Request<'a> {
     pub peer: IpAddr,
     /// It asks for a WebSocket.
     pub websocket: Option<Handshake<'a>>,
+    /// What its handshake said; `None` on a plain connection.
+    pub tls: Option<&'a TlsFacts>,
 }
 
 /// What was decided.

@@ -21,6 +21,7 @@
 //!   policy.rs      routes, requirements and conditions, compiled
 //!   revocation.rs  what no longer counts
 //!   keys.rs        key sets; the only maker of Verified
+//!   tls.rs         certificates and keys, compiled; what a handshake says of a client
 //!   config.rs      the typed configuration, valid by construction
 //!   path.rs        the one spelling of a path
 //!   token.rs       the vocabulary: bearer, JWS, claims, scopes, dates
@@ -30,7 +31,7 @@
 //!
 //! ```text
 //! main → cli → app → { proxy | admin | control } → metrics → http1 → gate → snapshot
-//!      → { policy | revocation } → keys → config → { path | token }
+//!      → { policy | revocation } → { keys | tls } → config → { path | token }
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
@@ -133,7 +134,7 @@
 //! | who did what, append-only | `audit`, beside [`metrics`] |
 //! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
 //! | claims templates to tokens: JWT, opaque, API keys | `mint`, beside [`policy`] |
-//! | TLS, HTTP/2, WebSocket tunnels | [`proxy`]; [`http1`] stays what it is |
+//! | HTTP/2, WebSocket tunnels | [`proxy`]; [`http1`] stays what it is |
 //! | another way to say no | a variant of [`gate::denial::Reason`]: the compiler then lists what it needs |
 
 pub mod app;
@@ -156,6 +157,7 @@ pub mod policy;
 pub mod revocation;
 
 pub mod keys;
+pub mod tls;
 
 pub mod config;
 

@@ -14,6 +14,8 @@ mod entrance;
 mod exchange;
 mod forward;
 mod h2;
+mod handshake;
+mod health;
 mod judge;
 pub mod listening;
 mod parting;
@@ -35,6 +37,7 @@ use crate::config::{Limits, Listener};
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::balance::Balancers;
+use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{BindError, Bound, Given};
 use crate::proxy::worker::{Admission, Shared, Worker};
 use crate::snapshot::Reader;
@@ -87,6 +90,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             admission: Admission::new(&self.parts.limits),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
+            handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,
         });

@@ -13,6 +13,7 @@ use crate::config::{Issuer, KeySource};
 use crate::keys::KeySet;
 use crate::policy::route::Routes;
 use crate::revocation::Revocations;
+use crate::tls::server::ServerTls;
 
 /// Everything one decision reads. Immutable; parts are shared between generations.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub issuers: Arc<[Arc<IssuerState>]>,
     /// What no longer counts.
     pub revocations: Arc<Revocations>,
+    /// What each listener shakes hands with, in the configuration's order; `None` where it speaks plain HTTP.
+    pub listeners: Arc<[Option<Arc<ServerTls>>]>,
     /// `limits.token`.
     pub token_limit: usize,
     /// Counts the tables of routes, from 1.
@@ -73,6 +76,8 @@ pub enum Change {
         issuers: Vec<(Arc<Issuer>, Keys)>,
         /// Revocations.
         revocations: Arc<Revocations>,
+        /// What each listener shakes hands with, in the configuration's order.
+        listeners: Vec<Option<Arc<ServerTls>>>,
         /// `limits.token`.
         token_limit: usize,
     },
@@ -115,6 +120,7 @@ pub fn channel(initial: Change) -> (Publisher, Reader) {
         routes: Arc::new(Routes::default()),
         issuers: Arc::from([]),
         revocations: Arc::new(Revocations::default()),
+        listeners: Arc::from([]),
         token_limit: 0,
         table: 0,
     };
@@ -130,13 +136,14 @@ impl Publisher {
         let now = self.cell.load_full();
         let generation = now.generation + 1;
         let next = match change {
-            Change::Config { routes, issuers, revocations, token_limit } => {
+            Change::Config { routes, issuers, revocations, listeners, token_limit } => {
                 // Step 5 reads the limit, and a memo hit skips step 5: another limit is another epoch.
                 let old = if token_limit == now.token_limit { &*now.issuers } else { &[] };
                 let issuers =
                     issuers.into_iter().map(|(config, keys)| self.state(old, config, keys)).collect();
                 let table = now.table + 1;
-                Snapshot { generation, routes, issuers, revocations, token_limit, table }
+                let listeners = listeners.into();
+                Snapshot { generation, routes, issuers, revocations, listeners, token_limit, table }
             }
             Change::Keys { issuer, keys } => {
                 let replace = |state: &Arc<IssuerState>| {
@@ -189,9 +196,15 @@ impl Snapshot {
             routes: Arc::clone(&self.routes),
             issuers: Arc::clone(&self.issuers),
             revocations: Arc::clone(&self.revocations),
+            listeners: Arc::clone(&self.listeners),
             token_limit: self.token_limit,
             table: self.table,
         }
+    }
+
+    /// Whether the listener at this place of the configuration begins with a handshake.
+    pub fn speaks_tls(&self, listener: usize) -> bool {
+        self.listeners.get(listener).is_some_and(Option::is_some)
     }
 
     /// Stands for a route of this table: no route of another table, or at another place, has the same.

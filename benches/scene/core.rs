@@ -43,6 +43,7 @@ pub(crate) fn change(config: &Config, key: &SigningKey) -> Change {
             .map(|issuer| (Arc::clone(issuer), Keys::Ready { set: Arc::clone(&set), fetched: false }))
             .collect(),
         revocations: Arc::new(Revocations::default()),
+        listeners: Vec::new(),
         token_limit: config.limits.token,
     }
 }

@@ -136,6 +136,7 @@ impl Described {
                 .websocket
                 .as_ref()
                 .map(|_| Handshake { authority: text(&head.authority), secure: false }),
+            tls: None,
         };
         let explanation = explain::explain(snapshot, &request, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }

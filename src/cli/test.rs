@@ -203,6 +203,7 @@ fn replaced(snapshot: &Snapshot, issuers: Vec<(Arc<Issuer>, Keys)>) -> Change {
         routes: Arc::clone(&snapshot.routes),
         issuers,
         revocations: Arc::clone(&snapshot.revocations),
+        listeners: snapshot.listeners.to_vec(),
         token_limit: snapshot.token_limit,
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod secret;
 pub(crate) mod value;
 pub(crate) mod words;
 
+mod certificate;
 mod forward;
 mod issuers;
 mod keys;

@@ -58,6 +58,8 @@ pub const SOCKET_MODE: u32 = 0o660;
 pub const LISTENERS: usize = 256;
 /// Peers of one upstream.
 pub const PEERS: usize = 1_000;
+/// Certificates of a listener: each is kept prepared, and a chain is some kilobytes.
+pub const CERTIFICATES: usize = 1_000;
 
 // Upstreams.
 
@@ -138,6 +140,9 @@ pub const H2_STREAMS: u64 = 32;
 pub const CONNECTIONS: u64 = 10_000;
 /// `connections_per_address`: an office behind one address, not a flood.
 pub const CONNECTIONS_PER_ADDRESS: u64 = 1_000;
+/// `handshakes`: twice what one address may open, so that one that begins handshakes and never ends them leaves room
+/// for others; each holds about 20 KiB.
+pub const HANDSHAKES: u64 = 2_000;
 /// `requests_per_connection`: lets load balancers in front of us spread again.
 pub const REQUESTS_PER_CONNECTION: u64 = 100_000;
 /// `header_time`: against Slowloris; a head is one packet or two.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::Uri;
 use http::uri::Authority;
 
-use crate::config::Peer;
 use crate::config::problems::Wrong;
+use crate::config::{Peer, Scheme};
 
 #[cfg(test)]
 mod tests;
@@ -36,27 +36,28 @@ pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
         && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
 }
 
-/// Reads a peer's URL: `http://HOST[:PORT]`.
+/// Reads a peer's URL: `http://HOST[:PORT]` or `https://HOST[:PORT]`.
 pub fn peer(text: &str) -> Result<Peer, Wrong> {
     let example = "write it as `http://10.0.0.5:8080`";
     let (scheme, uri) = split_url(text, example)?;
-    match scheme {
-        "http" => {}
-        "https" | "h2c" => {
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        "h2c" => {
             return Err(Wrong::is(format!("begins with `{scheme}://`, which is not in this version")));
         }
         _ => return Err(Wrong::is("is no URL of a peer").hint(example)),
-    }
+    };
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(Wrong::is("has a path").hint("a peer is a host and a port; the path is the client's"));
     }
     let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(80);
+    let port = uri.port_u16().unwrap_or(scheme.port());
     if port == 0 {
         return Err(Wrong::is("has the port 0").hint(example));
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Peer { host: bare.to_ascii_lowercase().into(), port })
+    Ok(Peer { scheme, host: bare.to_ascii_lowercase().into(), port })
 }
 
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.

@@ -12,8 +12,8 @@ use crate::config::decode::fields::Word;
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
-    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+    CertificateFiles, Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, ListenerTls, Require,
+    Requirement, Route, Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, UpstreamTls, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -28,10 +28,12 @@ pub(crate) fn print(config: &Config) -> String {
     for listener in &config.listeners {
         let mode = match listener.address {
             Address::Ip(_) => String::new(),
-            Address::Unix(_) => format!("mode: {:04o}, ", listener.mode),
+            Address::Unix(_) => format!(", mode: {:04o}", listener.mode),
         };
+        let tls =
+            listener.tls.as_ref().map(|tls| format!(", tls: {}", listener_tls(tls))).unwrap_or_default();
         let address = quote(&listener.address.to_string());
-        out.line(&format!("  - {{address: {address}, {mode}proxy_protocol: none}}"));
+        out.line(&format!("  - {{address: {address}{mode}{tls}, proxy_protocol: none}}"));
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {
@@ -73,7 +75,7 @@ fn print_upstream(out: &mut Out, upstream: &Upstream) {
     out.line("peers:");
     for peer in &upstream.peers {
         let host = if peer.host.contains(':') { format!("[{}]", peer.host) } else { peer.host.to_string() };
-        out.line(&format!("  - {}", quote(&format!("http://{host}:{}", peer.port))));
+        out.line(&format!("  - {}", quote(&format!("{}://{host}:{}", peer.scheme.name(), peer.port))));
     }
     out.entry("balance", upstream.balance.word());
     match &upstream.health {
@@ -90,8 +92,31 @@ fn print_upstream(out: &mut Out, upstream: &Upstream) {
         UpstreamHost::Upstream => out.entry("host", "upstream"),
         UpstreamHost::Literal(host) => out.entry("host", format!("{{literal: {}}}", quote(host))),
     }
+    if let Some(UpstreamTls { ca, client, at: _ }) = &upstream.tls {
+        let ca = ca.as_ref().map(|ca| format!("ca: {}", path(&ca.value)));
+        let members = ca.into_iter().chain(client.as_ref().map(certificate)).collect::<Vec<_>>();
+        out.entry("tls", format!("{{{}}}", members.join(", ")));
+    }
     out.time("connect_timeout", upstream.connect_timeout);
     out.time("response_timeout", upstream.response_timeout);
+}
+
+fn listener_tls(tls: &ListenerTls) -> String {
+    let certificates = match &*tls.certificates {
+        [only] => certificate(only),
+        several => {
+            let all: Vec<String> =
+                several.iter().map(|files| format!("{{{}}}", certificate(files))).collect();
+            format!("certificates: [{}]", all.join(", "))
+        }
+    };
+    let ca = tls.client_ca.as_ref().map(|ca| format!(", client_ca: {}", path(&ca.value))).unwrap_or_default();
+    format!("{{{certificates}{ca}, client_certificate: {}}}", tls.client_certificate.word())
+}
+
+fn certificate(files: &CertificateFiles) -> String {
+    let key = secret(&files.private_key, false);
+    format!("certificate: {}, private_key: {key}", path(&files.certificate.value))
 }
 
 fn print_issuer(out: &mut Out, issuer: &Issuer) {
@@ -224,6 +249,7 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.entry("h2_streams", limits.h2_streams);
     out.entry("connections", limits.connections);
     out.entry("connections_per_address", limits.connections_per_address);
+    out.entry("handshakes", limits.handshakes);
     out.entry("requests_per_connection", limits.requests_per_connection);
     out.time("header_time", limits.header_time);
     out.time("idle_time", limits.idle_time);

@@ -166,7 +166,7 @@ impl Text {
         match self {
             Self::Free | Self::Expression | Self::Path => None,
             Self::Url => Some("^https?://[^/?#]+"),
-            Self::Peer => Some("^http://[^/?#]+/?$"),
+            Self::Peer => Some("^https?://[^/?#]+/?$"),
             Self::Address => Some("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$"),
             Self::Listener => Some("^((\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:.*[^/])$"),
             Self::Mode => Some("^0[0-7]{3}$"),

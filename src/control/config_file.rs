@@ -3,6 +3,7 @@
 //! All or nothing: any problem anywhere refuses the whole, and every problem is reported at once. Nothing is
 //! fetched here. Secrets are read, used and wiped; what is kept of them is digests and prepared keys.
 
+mod certificates;
 #[cfg(test)]
 mod tests;
 
@@ -137,7 +138,11 @@ fn has_inline_secret(config: &Config) -> bool {
         | KeySource::PemEnv(_)
         | KeySource::PemInline(_) => None,
     });
-    admin.chain(issuers).any(|secret| matches!(secret.source, SecretSource::Inline(_)))
+    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let shown = listeners.flat_map(|tls| &tls.certificates);
+    let upstreams = config.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()?.client.as_ref());
+    let certificates = shown.chain(upstreams).map(|files| &files.private_key);
+    admin.chain(issuers).chain(certificates).any(|secret| matches!(secret.source, SecretSource::Inline(_)))
 }
 
 /// What a file holds, and so who may read and write it and how large it may be.
@@ -146,6 +151,7 @@ enum Sort {
     Secret,
     PublicKeys,
     Revocations,
+    Certificates,
 }
 
 struct Loader<'a> {
@@ -177,14 +183,17 @@ impl Loader<'_> {
             };
             issuers.push((Arc::clone(issuer), keys));
         }
+        let listeners = self.listeners(&config, previous);
+        let clients = self.clients(&config, previous);
         let revocations = self.revocations(&config).unwrap_or_else(|problems| {
             *revocation = problems;
             Revocations::default()
         });
         let change = Change::Config {
-            routes: Arc::new(Routes::compile(&config)),
+            routes: Arc::new(Routes::compile_with(&config, &clients)),
             issuers,
             revocations: Arc::new(revocations),
+            listeners,
             token_limit: config.limits.token,
         };
         let (warnings, files) = (Vec::new(), Files::default());
@@ -318,7 +327,7 @@ impl Loader<'_> {
         if content.mode & 0o002 != 0 {
             let problem = Problem::new(at, says("is world-writable")).hint("chmod o-w");
             match sort {
-                Sort::Secret | Sort::PublicKeys => self.problems.push(problem),
+                Sort::Secret | Sort::PublicKeys | Sort::Certificates => self.problems.push(problem),
                 Sort::Revocations => self.warnings.push(problem),
             }
         }
@@ -335,13 +344,14 @@ impl Sort {
             Self::Secret => "secret",
             Self::PublicKeys => "key",
             Self::Revocations => "revocation",
+            Self::Certificates => "certificate",
         }
     }
 
     fn limit(self) -> usize {
         match self {
             Self::Secret => MOST_SECRET,
-            Self::PublicKeys => MOST_KEYS,
+            Self::PublicKeys | Self::Certificates => MOST_KEYS,
             Self::Revocations => MOST_REVOCATIONS,
         }
     }

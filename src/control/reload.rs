@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::config::address::Address;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Listener};
 use crate::control::config_file::{self, Attempt};
 use crate::control::files::Files;
 use crate::snapshot::Snapshot;
@@ -154,7 +155,8 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     let bounds = |limits: &Limits| Limits { token: 0, key_set: 0, ..limits.clone() };
     [
         ("`workers`", *workers != new.workers),
-        ("`listeners`", *listeners != new.listeners),
+        ("`listeners`", places(listeners) != places(&new.listeners)),
+        ("whether a listener has `tls`", secured(listeners) != secured(&new.listeners)),
         ("`admin.address`", admin.as_ref().map(|admin| admin.address) != address(new)),
         ("whether there is an `admin.token`", has_token(running) != has_token(new)),
         ("`store`", *store != new.store),
@@ -166,6 +168,17 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
     .collect()
+}
+
+/// Listeners as they are bound: certificates are read live.
+fn places(listeners: &[Listener]) -> Vec<Listener> {
+    listeners.iter().map(|listener| Listener { tls: None, ..listener.clone() }).collect()
+}
+
+/// The addresses that speak TLS, as far as the listeners are the same.
+fn secured(listeners: &[Listener]) -> Vec<&Address> {
+    let secured = listeners.iter().filter(|listener| listener.tls.is_some());
+    secured.map(|listener| &listener.address).collect()
 }
 
 /// What a load is made from.

@@ -45,6 +45,7 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
         routes: Arc::new(Routes::default()),
         issuers: config.issuers.iter().map(|issuer| (Arc::clone(issuer), keys(issuer))).collect(),
         revocations: Arc::new(Revocations::compile(&[entry], clock::now())),
+        listeners: Vec::new(),
         token_limit: config.limits.token,
     };
     Loaded {

@@ -151,6 +151,7 @@ impl Checked<'_> {
             query: request.query.unwrap_or_default(),
             headers: &headers,
             peer: &request.peer.to_string(),
+            tls: request.tls,
             now: self.now.0,
         };
         condition::holds(expression, &seen).map_err(|failed| {

@@ -6,6 +6,7 @@ use crate::config::{Cors, Issuer, Upstream};
 use crate::gate::denial::Denial;
 use crate::gate::memo::TokenFacts;
 use crate::policy::route::CompiledRoute;
+use crate::tls::client::ClientTls;
 
 /// A request may go upstream, as this route, with this identity.
 ///
@@ -42,6 +43,11 @@ impl Grant {
     /// Where it leads.
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.route.upstream
+    }
+
+    /// What the upstream's `https` peers are met with. Without, those cannot be reached.
+    pub fn upstream_tls(&self) -> Option<&Arc<ClientTls>> {
+        self.route.tls.as_ref()
     }
 
     /// Who is asking.

@@ -321,6 +321,7 @@ fn explain_decides_as_production_does() {
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
+        tls: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
@@ -350,6 +351,7 @@ fn a_removed_issuer_takes_no_remembered_token_of_another_with_it() {
         routes: Arc::new(Routes::compile(&config)),
         issuers: vec![(Arc::clone(&config.issuers[0]), keys(&scene.other, false))],
         revocations: Arc::new(Revocations::default()),
+        listeners: Vec::new(),
         token_limit: config.limits.token,
     });
     assert_eq!(scene.refused("/me", &[("X-Other", &token)]), None);
@@ -377,6 +379,7 @@ fn c7_no_clock_makes_a_fault() {
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
+        tls: None,
     };
     for (now, expected) in [
         (i64::MIN, Reason::NotYetValid),

@@ -10,6 +10,7 @@ use cel::{Context, Env, Value};
 use serde_json::Value as Json;
 
 use crate::config::expression::Expression;
+use crate::tls::facts::{ClientIdentity, TlsFacts};
 
 /// What an expression may name. Built when it is asked for, a variable at a time.
 pub struct Seen<'a> {
@@ -27,6 +28,8 @@ pub struct Seen<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The client's address.
     pub peer: &'a str,
+    /// What its handshake said; null on a plain connection.
+    pub tls: Option<&'a TlsFacts>,
     /// The moment, in seconds since 1970.
     pub now: i64,
 }
@@ -74,8 +77,7 @@ impl Seen<'_> {
             ("query", map(self.query_parameters())),
             ("headers", self.joined_headers()),
             ("peer", Value::from(self.peer)),
-            // No listener speaks TLS in this version.
-            ("tls", Value::Null),
+            ("tls", self.tls.map_or(Value::Null, handshake)),
         ])
     }
 
@@ -114,6 +116,32 @@ impl Seen<'_> {
 /// Lower case, and every octet that is no letter or digit as a hyphen.
 fn folded(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// Everything is there on every TLS connection, null where the client gave none: a condition that asks a client
+/// without a certificate for its subject cannot be evaluated, and refuses.
+fn handshake(facts: &TlsFacts) -> Value {
+    map([
+        ("version", Value::from(facts.version)),
+        ("server_name", facts.server_name.as_deref().map_or(Value::Null, Value::from)),
+        ("client", facts.client.as_deref().map_or(Value::Null, client)),
+    ])
+}
+
+fn client(identity: &ClientIdentity) -> Value {
+    let list = |names: &[String]| {
+        Value::List(Arc::new(names.iter().map(|name| Value::from(name.as_str())).collect()))
+    };
+    map([
+        ("subject", Value::from(identity.subject.as_str())),
+        ("issuer", Value::from(identity.issuer.as_str())),
+        ("serial", Value::from(identity.serial.as_str())),
+        ("fingerprint", Value::from(identity.fingerprint.as_str())),
+        ("dns", list(&identity.dns)),
+        ("uri", list(&identity.uri)),
+        ("email", list(&identity.email)),
+        ("not_after", Value::Int(identity.not_after)),
+    ])
 }
 
 fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::config::pattern::{HostPattern, PathPattern, Segment};
 use crate::config::{Config, Require, Requirement, Route, TokenPlace, Upstream};
 use crate::policy::identity::FieldNames;
+use crate::tls::client::ClientTls;
 
 /// The compiled table.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ pub struct CompiledRoute {
     pub upstream_index: usize,
     /// Where a grant goes: only a grant hands it to a request.
     pub(crate) upstream: Arc<Upstream>,
+    /// What its upstream's `https` peers are met with. Without, those cannot be reached.
+    pub tls: Option<Arc<ClientTls>>,
     /// Where a token for this route may stand, each place once.
     pub places: Vec<TokenPlace>,
 }
@@ -79,8 +82,13 @@ struct Leaf {
 }
 
 impl Routes {
-    /// Compiles; cannot fail.
+    /// Compiles; cannot fail. `https` peers cannot be reached: [`Routes::compile_with`].
     pub fn compile(config: &Config) -> Self {
+        Self::compile_with(config, &[])
+    }
+
+    /// The same with what each upstream's `https` peers are met with, in the configuration's order.
+    pub fn compile_with(config: &Config, clients: &[Option<Arc<ClientTls>>]) -> Self {
         let mut table = Self {
             identity: FieldNames::new(
                 config.routes.iter().flat_map(|route| &route.forward.headers).map(|header| &*header.name),
@@ -101,6 +109,7 @@ impl Routes {
                 config: Arc::clone(route),
                 upstream_index: route.upstream,
                 upstream: Arc::clone(upstream),
+                tls: clients.get(route.upstream).cloned().flatten(),
                 places: places(config, route),
             }));
         }

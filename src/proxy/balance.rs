@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_load_balancing::discovery::ServiceDiscovery;
-use pingora_load_balancing::health_check::HttpHealthCheck;
 use pingora_load_balancing::selection::consistent::KetamaHashing;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection, RoundRobin};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer};
@@ -21,7 +20,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::config::{Balance, Peer, Upstream};
+use crate::config::{Balance, Peer, Scheme, Upstream};
+use crate::proxy::health::PeerCheck;
+use crate::tls::client::ClientTls;
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
@@ -39,6 +40,10 @@ pub(in crate::proxy) struct Balancers {
 /// One upstream's choice of peers.
 pub(in crate::proxy) struct Balancer {
     upstream: Arc<Upstream>,
+    /// What its `https` peers are checked with.
+    tls: Option<Arc<ClientTls>>,
+    /// What every peer speaks; `None` where they differ.
+    scheme: Option<Scheme>,
     choice: Choice,
     in_flight: DashMap<SocketAddr, Arc<AtomicUsize>>,
     /// What the addresses are called in the configuration.
@@ -72,14 +77,19 @@ impl Balancers {
     }
 
     /// The balancer of an upstream: the one that all workers share, as long as nothing about it has changed.
-    pub(in crate::proxy) fn get(&self, upstream: &Arc<Upstream>) -> Arc<Balancer> {
+    pub(in crate::proxy) fn get(
+        &self,
+        upstream: &Arc<Upstream>,
+        tls: Option<&Arc<ClientTls>>,
+    ) -> Arc<Balancer> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(balancer) = known.get(&upstream.name).and_then(Weak::upgrade)
             && balancer.upstream == *upstream
+            && balancer.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr)
         {
             return balancer;
         }
-        let balancer = Arc::new(Balancer::new(upstream, &self.runtime));
+        let balancer = Arc::new(Balancer::new(upstream, tls, &self.runtime));
         known.retain(|_, balancer| balancer.strong_count() > 0);
         known.insert(upstream.name.clone(), Arc::downgrade(&balancer));
         balancer
@@ -87,8 +97,9 @@ impl Balancers {
 }
 
 impl Balancer {
-    fn new(upstream: &Arc<Upstream>, runtime: &Handle) -> Self {
+    fn new(upstream: &Arc<Upstream>, tls: Option<&Arc<ClientTls>>, runtime: &Handle) -> Self {
         let names = Arc::new(DashMap::new());
+        let check = PeerCheck::new(upstream, tls, &names);
         // Names take a look-up; until the first has succeeded there is nothing to choose from.
         let (found, resolved) =
             watch::channel(upstream.peers.iter().all(|peer| literal(Some(peer)).is_some()));
@@ -97,16 +108,20 @@ impl Balancer {
                 ([_], None, Some(address)) => (Choice::Only(address), None),
                 _ => match upstream.balance {
                     Balance::RoundRobin | Balance::LeastRequests => {
-                        let (balancer, task) = start::<RoundRobin>(upstream, runtime, found, &names);
+                        let (balancer, task) = start::<RoundRobin>(upstream, check, runtime, found, &names);
                         (Choice::RoundRobin(balancer), Some(task))
                     }
                     Balance::ConsistentHash => {
-                        let (balancer, task) = start::<KetamaHashing>(upstream, runtime, found, &names);
+                        let (balancer, task) =
+                            start::<KetamaHashing>(upstream, check, runtime, found, &names);
                         (Choice::ConsistentHash(balancer), Some(task))
                     }
                 },
             };
-        Self { upstream: Arc::clone(upstream), choice, in_flight: DashMap::new(), names, resolved, task }
+        let first = upstream.peers.first().map(|peer| peer.scheme).unwrap_or_default();
+        let scheme = upstream.peers.iter().all(|peer| peer.scheme == first).then_some(first);
+        let (upstream, tls) = (Arc::clone(upstream), tls.cloned());
+        Self { upstream, tls, scheme, choice, in_flight: DashMap::new(), names, resolved, task }
     }
 
     /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
@@ -139,6 +154,19 @@ impl Balancer {
         let only =
             || self.upstream.peers.first().filter(|_| self.upstream.peers.len() == 1).map(Peer::to_string);
         named.or_else(only).unwrap_or_else(|| address.to_string())
+    }
+
+    /// What the peer at this address speaks; `None` if it is none any more.
+    pub(in crate::proxy) fn scheme_of(&self, address: SocketAddr) -> Option<Scheme> {
+        self.scheme.or_else(|| self.peer_of(address, |peer| peer.scheme))
+    }
+
+    /// Something of the peer at this address, as it is configured.
+    pub(in crate::proxy) fn peer_of<T>(&self, address: SocketAddr, get: impl Fn(&Peer) -> T) -> Option<T> {
+        match (&self.choice, self.upstream.peers.first()) {
+            (Choice::Only(_), Some(only)) => Some(get(only)),
+            _ => self.names.get(&address).map(|peer| get(&peer)),
+        }
     }
 
     /// Whether this is the choice among the peers of `upstream`, as it is configured.
@@ -178,6 +206,7 @@ impl Drop for Chosen {
 /// Starts discovery and health checks; the first discovery of literal addresses is done when this returns.
 fn start<S>(
     upstream: &Arc<Upstream>,
+    check: Option<PeerCheck>,
     runtime: &Handle,
     found: watch::Sender<bool>,
     names: &Arc<DashMap<SocketAddr, Peer>>,
@@ -188,8 +217,8 @@ where
 {
     let mut backends =
         Backends::new(Box::new(Names { peers: upstream.peers.clone(), names: Arc::clone(names) }));
-    if let Some(health) = &upstream.health {
-        backends.set_health_check(Box::new(health_check(upstream, &health.path)));
+    if let Some(check) = check {
+        backends.set_health_check(Box::new(check));
     }
     let mut balancer = LoadBalancer::<S>::from_backends(backends);
     let named = upstream.peers.iter().any(|peer| literal(Some(peer)).is_none());
@@ -224,27 +253,6 @@ where
         let _ = first.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     }
     (balancer, task.abort_handle())
-}
-
-fn health_check(upstream: &Upstream, path: &str) -> HttpHealthCheck {
-    let host = upstream.peers.first().map(|peer| peer.to_string()).unwrap_or_default();
-    let mut check = HttpHealthCheck::new(&host, false);
-    check.peer_template.options.connection_timeout = Some(upstream.connect_timeout);
-    check.reuse_connection = true;
-    if let Ok(uri) = path.parse() {
-        check.req.set_uri(uri);
-    }
-    check.validator = Some(Box::new(|answer| {
-        if answer.status.is_success() {
-            Ok(())
-        } else {
-            pingora_core::Error::e_explain(
-                pingora_core::ErrorType::CustomCode("health check", answer.status.as_u16()),
-                "not a 2xx answer",
-            )
-        }
-    }));
-    check
 }
 
 /// Peers by name or address.
@@ -283,7 +291,8 @@ fn backend(address: SocketAddr) -> Option<Backend> {
     Backend::new(&address.to_string()).ok()
 }
 
-fn inet(backend: &Backend) -> Option<SocketAddr> {
+/// The address of a backend of ours.
+pub(in crate::proxy) fn inet(backend: &Backend) -> Option<SocketAddr> {
     match &backend.addr {
         PeerAddr::Inet(address) => Some(*address),
         PeerAddr::Unix(_) => None,
@@ -296,13 +305,14 @@ fn literal(peer: Option<&Peer>) -> Option<SocketAddr> {
 }
 
 impl std::fmt::Display for Peer {
-    /// As a `Host` value: an IPv6 address in brackets, the port unless it is 80.
+    /// As a `Host` value: an IPv6 address in brackets, the port unless it is the scheme's own.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.host.contains(':'), self.port) {
-            (true, 80) => write!(f, "[{}]", self.host),
-            (true, port) => write!(f, "[{}]:{port}", self.host),
-            (false, 80) => f.write_str(&self.host),
-            (false, port) => write!(f, "{}:{port}", self.host),
+        let own = self.port == self.scheme.port();
+        match (self.host.contains(':'), own) {
+            (true, true) => write!(f, "[{}]", self.host),
+            (true, false) => write!(f, "[{}]:{}", self.host, self.port),
+            (false, true) => f.write_str(&self.host),
+            (false, false) => write!(f, "{}:{}", self.host, self.port),
         }
     }
 }

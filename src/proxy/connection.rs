@@ -392,7 +392,7 @@ impl Connection {
             }
         }
         self.out.clear();
-        Ok(())
+        relay::flush(&mut self.stream, self.worker.limits().write_stall, &mut self.deadline).await
     }
 
     /// Sends an interim answer, within `write_stall`.
@@ -404,11 +404,12 @@ impl Connection {
     /// Ends the connection so that the answer arrives: says that nothing more is sent, then reads what the
     /// client still sends, within bounds. Closing with octets unread would reset what it has not read yet.
     async fn close(mut self) {
+        let until = from_now(LINGER);
+        let shut = self.deadline.within(until, self.stream.shutdown()).await;
         // A stream of HTTP/2 ends without any harm to what was sent on it.
-        if self.stream.shutdown().await.is_err() || self.downstream.version == Version::Http2 {
+        if !matches!(shut, Ok(Ok(()))) || self.downstream.version == Version::Http2 {
             return;
         }
-        let until = from_now(LINGER);
         let mut left = self.worker.limits().drain;
         let mut waste = self.worker.spares.lend_out();
         waste.resize(4096, 0);

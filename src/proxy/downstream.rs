@@ -1,6 +1,9 @@
 //! Who is at the other end of a client's connection, and how they came.
 
 use std::net::IpAddr;
+use std::rc::Rc;
+
+use crate::tls::facts::TlsFacts;
 
 /// What is known of a client before its first request.
 #[derive(Debug, Clone)]
@@ -9,6 +12,8 @@ pub(in crate::proxy) struct Downstream {
     pub(in crate::proxy) address: IpAddr,
     /// What it speaks.
     pub(in crate::proxy) version: Version,
+    /// What its handshake said; `None` on a plain connection.
+    pub(in crate::proxy) tls: Option<Rc<TlsFacts>>,
 }
 
 /// The protocol of a client's connection.
@@ -34,6 +39,9 @@ impl Version {
 impl Downstream {
     /// `http` or `https`: how the client reached us.
     pub(in crate::proxy) fn scheme(&self) -> &'static str {
-        "http"
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 }

@@ -242,6 +242,6 @@ pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buff
     let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
     connection.worker.spares.take_back(answer);
     if reusable {
-        connection.worker.pool.keep(link.chosen.address, link.stream);
+        connection.worker.pool.keep(link.chosen.address, link.secured, link.stream);
     }
 }

@@ -161,5 +161,5 @@ fn upstream_view(connection: &Connection, grant: &Grant) -> Rc<UpstreamView> {
     }
     let shared = &connection.worker.shared;
     let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
-    Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream()), metrics })
+    Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream(), grant.upstream_tls()), metrics })
 }

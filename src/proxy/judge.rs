@@ -106,6 +106,7 @@ fn decide_once(
             authority: text(buffer, &head.authority),
             secure: downstream.scheme() == "https",
         }),
+        tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));

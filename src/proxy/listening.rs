@@ -58,6 +58,8 @@ pub struct Bound {
 /// A socket that a worker accepts from.
 #[derive(Debug)]
 pub(in crate::proxy) struct Dealt {
+    /// The listener, by its place in the configuration.
+    pub(in crate::proxy) listener: usize,
     /// Where it listens, with the port that the system chose.
     pub(in crate::proxy) address: Address,
     pub(in crate::proxy) socket: Listening,
@@ -98,16 +100,16 @@ impl Bound {
             addresses: Vec::new(),
             files: SocketFiles::default(),
         };
-        for listener in listeners {
+        for (index, listener) in listeners.iter().enumerate() {
             let blame = |source| BindError { address: listener.address.clone(), source };
             let (ours, others) = given.into_iter().partition(|one| one.listener == listener.address);
             given = others;
-            bound.listen(listener, ours).map_err(blame)?;
+            bound.listen(index, listener, ours).map_err(blame)?;
         }
         Ok(bound)
     }
 
-    fn listen(&mut self, listener: &Listener, given: Vec<Given>) -> io::Result<()> {
+    fn listen(&mut self, index: usize, listener: &Listener, given: Vec<Given>) -> io::Result<()> {
         let sockets = match (&listener.address, given.is_empty()) {
             (address, false) => given
                 .into_iter()
@@ -122,20 +124,20 @@ impl Bound {
         };
         let Some(first) = sockets.first() else { return Ok(()) };
         let address = first.address(&listener.address)?;
-        self.deal(&address, sockets)?;
+        self.deal(index, &address, sockets)?;
         self.addresses.push(address);
         Ok(())
     }
 
     /// Every socket to some worker, and some socket to every worker.
-    fn deal(&mut self, address: &Address, sockets: Vec<Listening>) -> io::Result<()> {
+    fn deal(&mut self, listener: usize, address: &Address, sockets: Vec<Listening>) -> io::Result<()> {
         for worker in sockets.len()..self.workers.len() {
             let socket = sockets[worker % sockets.len()].try_clone()?;
-            self.workers[worker].push(Dealt { address: address.clone(), socket });
+            self.workers[worker].push(Dealt { listener, address: address.clone(), socket });
         }
         let workers = self.workers.len();
         for (index, socket) in sockets.into_iter().enumerate() {
-            self.workers[index % workers].push(Dealt { address: address.clone(), socket });
+            self.workers[index % workers].push(Dealt { listener, address: address.clone(), socket });
         }
         Ok(())
     }

@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
 use crate::proxy::stream::Stream;
+use crate::tls::client::ClientTls;
 
 /// Connections kept to one peer, a worker.
 const KEPT: usize = 256;
@@ -22,18 +25,33 @@ pub(in crate::proxy) struct Pool {
     idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
 }
 
+/// How a connection's peer was verified: one that was verified otherwise, or as another, is no substitute.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Secured {
+    pub(in crate::proxy) tls: Arc<ClientTls>,
+    pub(in crate::proxy) name: ServerName<'static>,
+}
+
+impl PartialEq for Secured {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls) && self.name == other.name
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     stream: Stream,
+    secured: Option<Secured>,
     since: Instant,
 }
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: SocketAddr) -> Option<Stream> {
+    pub(in crate::proxy) fn take(&self, peer: SocketAddr, secured: Option<&Secured>) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(&peer)?;
-        while let Some(Idle { mut stream, since }) = waiting.pop() {
+        while let Some(at) = waiting.iter().rposition(|idle| idle.secured.as_ref() == secured) {
+            let Idle { mut stream, since, .. } = waiting.remove(at);
             if stream.is_quiet() && since.elapsed() < KEPT_FOR {
                 return Some(stream);
             }
@@ -42,11 +60,11 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, stream: Stream) {
+    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, secured: Option<Secured>, stream: Stream) {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.entry(peer).or_default();
         if waiting.len() < KEPT {
-            waiting.push(Idle { stream, since: Instant::now() });
+            waiting.push(Idle { stream, secured, since: Instant::now() });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Bodies on their way, both directions: read a piece, write it, hold nothing else.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::task::Poll;
@@ -298,5 +298,24 @@ pub(in crate::proxy) async fn send(
         first = &first[of_first..];
         second = &second[written - of_first..];
     }
-    Ok(())
+    flush(to, stall, deadline).await
+}
+
+/// Has what was written leave: a socket has sent it already, TLS may hold a record that the receiver took no room for
+/// yet.
+pub(in crate::proxy) async fn flush(
+    to: &mut (impl AsyncWrite + Unpin),
+    stall: Duration,
+    deadline: &mut Deadline,
+) -> io::Result<()> {
+    let mut flushing = pin!(to.flush());
+    // Most have nothing to do, and no clock is read for that.
+    let first = poll_fn(|context| Poll::Ready(flushing.as_mut().poll(context))).await;
+    match first {
+        Poll::Ready(flushed) => flushed,
+        Poll::Pending => match deadline.within(from_now(stall), flushing).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        },
+    }
 }

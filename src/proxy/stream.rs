@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
 use crate::proxy::h2::stream::ClientStream;
 
@@ -29,6 +30,8 @@ pub(in crate::proxy) enum Stream {
     Plain(Socket),
     /// One stream of a client's HTTP/2 connection, as HTTP/1.1.
     Http2(Box<ClientStream>),
+    /// Over TLS, as its server or its client. Boxed: connections without it shall not carry the room for it.
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Socket {
@@ -71,11 +74,12 @@ impl Socket {
 }
 
 impl Stream {
-    /// Resolves when a read would not wait: no buffer is needed to wait with.
+    /// Resolves when a read would not wait: no buffer of ours is needed to wait with.
     pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
             Self::Http2(stream) => stream.poll_readable(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
     }
 
@@ -84,7 +88,14 @@ impl Stream {
     pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
         let mut octet = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
-        Pin::new(self).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+        match self {
+            Self::Plain(socket) => {
+                Pin::new(socket).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
+            }
+            // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
+            Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),
+        }
     }
 
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
@@ -92,6 +103,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.abort(),
             Self::Http2(stream) => stream.abort(),
+            // Without a `close_notify`, which would say that all is told (RFC 8446 section 6.1).
+            Self::Tls(stream) => stream.get_ref().0.abort(),
         }
     }
 }
@@ -156,6 +169,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
             Self::Http2(stream) => stream.poll_read(context, into),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, into),
         }
     }
 }
@@ -165,6 +179,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
             Self::Http2(stream) => stream.poll_write(context, octets),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
         }
     }
 
@@ -176,12 +191,13 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
             Self::Http2(stream) => stream.poll_write(context, first(slices)),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(_) => true,
+            Self::Plain(_) | Self::Tls(_) => true,
             Self::Http2(_) => false,
         }
     }
@@ -190,6 +206,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
             Self::Http2(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
         }
     }
 
@@ -200,6 +217,7 @@ impl AsyncWrite for Stream {
                 stream.shut_down();
                 Poll::Ready(Ok(()))
             }
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,8 @@ use crate::metrics::{CacheMetrics, ConnectionMetrics, Metrics, UpstreamMetrics, 
 use crate::policy::route::Routes;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::entrance;
+use crate::proxy::entrance::{self, Accepted};
+use crate::proxy::handshake::{Handshakes, Told};
 use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
@@ -39,9 +40,6 @@ use crate::token::{Algorithm, NumericDate};
 /// How long accepting rests when the process is out of file descriptors: long enough not to spin, short enough
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
-
-/// Who is at the other end of a Unix socket: somebody on this machine.
-const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -59,6 +57,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) admission: Arc<Admission>,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    pub(in crate::proxy) handshakes: Handshakes,
 }
 
 /// Connections open now, in all and by address.
@@ -77,8 +76,16 @@ pub(in crate::proxy) struct Place {
     address: Option<IpAddr>,
 }
 
+/// A socket that is accepted from.
+struct Open {
+    /// The listener, by its place in the configuration.
+    listener: usize,
+    address: Address,
+    socket: Accepting,
+}
+
 /// An open connection: whether it waits for a request, and how to end it.
-type Open = (Rc<Cell<bool>>, AbortHandle);
+type Served = (Rc<Cell<bool>>, AbortHandle);
 
 /// One worker's own.
 pub(in crate::proxy) struct Worker {
@@ -90,13 +97,14 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) told: Told,
     pub(in crate::proxy) parting: Parting,
     pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
     counted: Cell<MemoCounts>,
     verify: [VerifyMetrics; Algorithm::ALL.len()],
-    open: RefCell<HashMap<u64, Open>>,
+    open: RefCell<HashMap<u64, Served>>,
     next_connection: Cell<u64>,
 }
 
@@ -168,10 +176,10 @@ impl Worker {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(async move {
-            let listeners = sockets
-                .into_iter()
-                .map(|dealt| Ok((dealt.address, Accepting::on_runtime(dealt.socket)?)))
-                .collect::<io::Result<Vec<_>>>()?;
+            let on_runtime = |Dealt { listener, address, socket }| {
+                Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
+            };
+            let listeners = sockets.into_iter().map(on_runtime).collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
             worker.serve(listeners, drain, stop).await;
             Ok(())
@@ -190,6 +198,7 @@ impl Worker {
             draining: Cell::new(false),
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
+            told: Told::default(),
             parting: Parting::default(),
             streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
@@ -204,15 +213,13 @@ impl Worker {
 
     async fn serve(
         self: &Rc<Self>,
-        listeners: Vec<(Address, Accepting)>,
+        listeners: Vec<Open>,
         mut drain: watch::Receiver<bool>,
         mut stop: watch::Receiver<bool>,
     ) {
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|(address, listener)| {
-                tokio::task::spawn_local(Rc::clone(self).accept(address, listener, drain.clone()))
-            })
+            .map(|open| tokio::task::spawn_local(Rc::clone(self).accept(open, drain.clone())))
             .collect();
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let at_once = tokio::select! {
@@ -258,7 +265,8 @@ impl Worker {
         }
     }
 
-    async fn accept(self: Rc<Self>, address: Address, listener: Accepting, mut drain: watch::Receiver<bool>) {
+    async fn accept(self: Rc<Self>, open: Open, mut drain: watch::Receiver<bool>) {
+        let Open { listener: index, address, socket: listener } = open;
         let gauge = self.shared.parts.metrics.connections(&address);
         loop {
             let accepted = tokio::select! {
@@ -267,7 +275,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => self.admit(socket, peer, &gauge),
+                Ok((socket, peer)) => self.admit(socket, Accepted { peer, listener: index }, &gauge),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -277,19 +285,23 @@ impl Worker {
         // Whoever was let into the queue is served, not reset.
         let Ok(queue) = listener.off_runtime() else { return };
         while let Ok((socket, peer)) = queue.waiting() {
-            self.admit(socket, peer, &gauge);
+            self.admit(socket, Accepted { peer, listener: index }, &gauge);
         }
     }
 
-    fn admit(self: &Rc<Self>, socket: Socket, peer: Option<IpAddr>, gauge: &ConnectionMetrics) {
-        let Some(place) = self.shared.admission.admit(peer) else {
+    fn admit(self: &Rc<Self>, socket: Socket, accepted: Accepted, gauge: &ConnectionMetrics) {
+        let Some(place) = self.shared.admission.admit(accepted.peer) else {
+            // Who waits for a handshake is closed without a word: it could not be read.
+            if self.shared.parts.reader.load().speaks_tls(accepted.listener) {
+                return;
+            }
             refuse::turn_away(&socket, &self.ids.next());
             return;
         };
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
-        let serving = entrance::enter(Rc::clone(self), socket, peer.unwrap_or(LOCAL), Rc::clone(&idle));
+        let serving = entrance::enter(Rc::clone(self), socket, accepted, Rc::clone(&idle));
         let (worker, gauge) = (Rc::clone(self), gauge.clone());
         gauge.opened();
         let task = tokio::task::spawn_local(async move {
@@ -400,7 +412,7 @@ impl View {
             upstreams[at].get_or_insert_with(|| {
                 let upstream = &route.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream),
+                    balancer: balancers.get(upstream, route.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });

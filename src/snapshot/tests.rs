@@ -59,6 +59,7 @@ fn config(issuers: impl IntoIterator<Item = (Issuer, Keys)>, token_limit: usize)
         routes: Arc::new(Routes::default()),
         issuers: issuers.into_iter().map(|(issuer, keys)| (Arc::new(issuer), keys)).collect(),
         revocations: Arc::new(Revocations::default()),
+        listeners: Vec::new(),
         token_limit,
     }
 }

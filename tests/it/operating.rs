@@ -159,16 +159,6 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         assert_eq!(run.code, 78, "{to}: {}", run.output());
         run.says(&["not in this version"]);
     }
-    let listener = directory(|setup| {
-        setup.yaml(|text| {
-            text.replacen(
-                "listeners: [",
-                "listeners: [{address: '127.0.0.1:1', tls: {certificate: a, private_key: {file: b}}}, ",
-                1,
-            )
-        })
-    });
-    check(listener.path()).code(78).says(&["not in this version"]);
     let proxied = directory(|setup| {
         setup.yaml(|text| {
             text.replacen(
@@ -180,7 +170,7 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
     });
     check(proxied.path()).code(78).says(&["not in this version"]);
     let secure =
-        directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": https://", 1)));
+        directory(|setup| setup.yaml(|text| text.replacen("\"api\": http://", "\"api\": h2c://", 1)));
     check(secure.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));

@@ -1,6 +1,7 @@
 //! WebSocket over HTTP/1.1 (RFC 6455): decided on the handshake like any request, and a tunnel only after the
 //! upstream's 101 (threats H1).
 
+mod bounds;
 mod goodbye;
 mod origin;
 

@@ -17,14 +17,14 @@ pub const LAYERS: &[&[&str]] = &[
     &["gate"],
     &["snapshot"],
     &["policy", "revocation"],
-    &["keys"],
+    &["keys", "tls"],
     &["config"],
     &["path", "token"],
 ];
 
 /// The rooms that do no I/O and read no clock and no randomness.
 const CORE: &[&str] =
-    &["http1", "gate", "snapshot", "policy", "revocation", "keys", "config", "path", "token"];
+    &["http1", "gate", "snapshot", "policy", "revocation", "keys", "tls", "config", "path", "token"];
 
 /// Paths that only some rooms (or files) may name. A path that begins with `::` is meant wherever it stands in
 /// a longer one.

@@ -1,13 +1,14 @@
 //! `listeners` and `admin`.
 
 use crate::config::address::Address;
+use crate::config::decode::certificate;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
-use crate::config::defaults::{LISTENERS, SOCKET_MODE};
-use crate::config::problems::Wrong;
+use crate::config::defaults::{CERTIFICATES, LISTENERS, SOCKET_MODE};
+use crate::config::problems::{Problem, Wrong};
 use crate::config::shape::{Mapping, table};
-use crate::config::{Admin, Listener, net};
+use crate::config::{Admin, ClientCertificate, Listener, ListenerTls, net};
 
 /// Reads `listeners`. No two share an address.
 pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
@@ -19,18 +20,66 @@ pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
     for value in values.into_iter().take(LISTENERS) {
         let place = |text: &str| Address::read(text, file.report.context.directory);
         let Some((address, fields)) = address(value, &table::LISTENER, place) else { continue };
-        let mut mode = SOCKET_MODE;
+        let (mut mode, mut own) = (SOCKET_MODE, None);
         if let Some(fields) = fields {
             fields.word_of("proxy_protocol");
             mode = socket_mode(&fields, &address).unwrap_or(mode);
+            own = fields.value("tls").and_then(tls);
         }
         if let Some(other) = listeners.iter().find(|other| other.address.collides(&address)) {
             value.problem(format!("{address} collides with the listener {}", other.address));
             continue;
         }
-        listeners.push(Listener { address, mode });
+        listeners.push(Listener { address, mode, tls: own });
     }
     listeners
+}
+
+/// Reads `tls`: one certificate, or several.
+fn tls(value: Value<'_>) -> Option<ListenerTls> {
+    let fields = Fields::open(value, &table::LISTENER_TLS)?;
+    let certificates = match fields.value("certificates") {
+        Some(several) => {
+            let beside = ["certificate", "private_key"].iter().find_map(|name| fields.entry(name));
+            if let Some(entry) = beside {
+                let what = format!("a listener's `tls` has both `certificates` and `{}`", entry.key);
+                fields.report.problem(Problem::new(entry.at, what).hint("move it into the list"));
+            }
+            let values = several.some();
+            if let Some(value) = values.get(CERTIFICATES) {
+                value.problem(format!("more than {CERTIFICATES} certificates"));
+            }
+            values.into_iter().take(CERTIFICATES).filter_map(certificate::one_of_several).collect()
+        }
+        None if fields.entry("certificates").is_some() => Vec::new(),
+        None => {
+            let only = certificate::beside(&fields);
+            if only.is_none()
+                && fields.entry("certificate").is_none()
+                && fields.entry("private_key").is_none()
+            {
+                let what = "a listener's `tls` has no certificate";
+                let hint = "give `certificate` and `private_key`, or several in `certificates`";
+                fields.report.problem(Problem::new(fields.at, what).hint(hint));
+            }
+            only.into_iter().collect()
+        }
+    };
+    let client_certificate: ClientCertificate = fields.choice("client_certificate");
+    let client_ca = certificate::file(&fields, "client_ca");
+    match (client_certificate, fields.entry("client_ca")) {
+        (ClientCertificate::Optional | ClientCertificate::Required, None) => {
+            let what = "client certificates are asked for, and nothing says who signs them";
+            fields.report.problem(Problem::new(fields.at, what).hint("give `client_ca`"));
+        }
+        (ClientCertificate::None, Some(entry)) => {
+            let what = "`client_ca` is not used while `client_certificate` is `none`";
+            fields.report.warning(Problem::new(entry.at, what));
+        }
+        (ClientCertificate::Optional | ClientCertificate::Required, Some(_))
+        | (ClientCertificate::None, None) => {}
+    }
+    Some(ListenerTls { certificates, client_ca, client_certificate, at: fields.at })
 }
 
 /// Reads `admin`, which shares no address with a listener.

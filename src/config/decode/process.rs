@@ -44,6 +44,7 @@ pub(crate) fn limits(file: &Fields<'_>) -> Limits {
         h2_streams: fields.whole("h2_streams").try_into().unwrap_or(u32::MAX),
         connections: narrow(fields.whole("connections")),
         connections_per_address: narrow(fields.whole("connections_per_address")),
+        handshakes: narrow(fields.whole("handshakes")),
         requests_per_connection: fields.whole("requests_per_connection"),
         header_time: fields.duration("header_time"),
         idle_time: fields.duration("idle_time"),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::config::decode::certificate;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::names::{self, Named};
 use crate::config::decode::value::Value;
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::shape::table;
-use crate::config::{Balance, Health, Peer, Upstream, UpstreamHost, defaults, net};
+use crate::config::{Balance, Health, Peer, Scheme, Upstream, UpstreamHost, UpstreamTls, defaults, net};
 
 /// Reads `upstreams`.
 pub(crate) fn upstreams(file: &Fields<'_>) -> Named<Upstream> {
@@ -28,6 +29,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         balance: Balance::default(),
         health: None,
         host: UpstreamHost::default(),
+        tls: None,
         connect_timeout: defaults::CONNECT_TIMEOUT,
         response_timeout: defaults::RESPONSE_TIMEOUT,
     };
@@ -41,8 +43,14 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         host: fields.value("host").and_then(host).unwrap_or_default(),
         connect_timeout: fields.duration("connect_timeout"),
         response_timeout: fields.duration("response_timeout"),
+        tls: fields.value("tls").and_then(tls),
         ..plain(peers(&fields))
     };
+    let secured = upstream.peers.iter().any(|peer| peer.scheme == Scheme::Https);
+    if let (Some(entry), false) = (fields.entry("tls"), secured || upstream.peers.is_empty()) {
+        let problem = Problem::new(entry.at, "`tls` of an upstream without an `https` peer");
+        fields.report.problem(problem.hint("write its peers as `https://HOST`, or leave `tls` out"));
+    }
     (!upstream.peers.is_empty()).then_some(upstream)
 }
 
@@ -54,7 +62,7 @@ fn peers(fields: &Fields<'_>) -> Vec<Peer> {
     }
     for value in values.into_iter().take(defaults::PEERS) {
         let Some(peer) = value.read(net::peer) else { continue };
-        if peers.contains(&peer) {
+        if peers.iter().any(|other| (&other.host, other.port) == (&peer.host, peer.port)) {
             // The balancer keeps a set of peers: a second one would be accepted and ignored.
             value.problem(format!("the peer {}:{} is there twice", peer.host, peer.port));
         } else {
@@ -62,6 +70,12 @@ fn peers(fields: &Fields<'_>) -> Vec<Peer> {
         }
     }
     peers
+}
+
+fn tls(value: Value<'_>) -> Option<UpstreamTls> {
+    let fields = Fields::open(value, &table::UPSTREAM_TLS)?;
+    let (ca, client) = (certificate::file(&fields, "ca"), certificate::beside(&fields));
+    Some(UpstreamTls { ca, client, at: fields.at })
 }
 
 fn health(value: Value<'_>) -> Option<Health> {

@@ -1,7 +1,7 @@
 //! The words of the file for our enumerations.
 
 use crate::config::decode::fields::Word;
-use crate::config::{ArrayForm, Balance, Enforce, LogFormat, TokenType};
+use crate::config::{ArrayForm, Balance, ClientCertificate, Enforce, LogFormat, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {
@@ -10,6 +10,11 @@ impl Word for Balance {
         ("least_requests", Self::LeastRequests),
         ("consistent_hash", Self::ConsistentHash),
     ];
+}
+
+impl Word for ClientCertificate {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("optional", Self::Optional), ("required", Self::Required)];
 }
 
 impl Word for TokenType {

@@ -68,6 +68,7 @@ pub static LISTENER: Mapping = Mapping {
             "0660",
             "Permissions of the file of a Unix socket, which alone has them.",
         ),
+        Key::optional("tls", Takes::Fields(&LISTENER_TLS), "plain HTTP", "What it shows of itself over TLS."),
         Key::or(
             "proxy_protocol",
             Takes::Word { now: &["none"], later: &["required"] },
@@ -75,7 +76,47 @@ pub static LISTENER: Mapping = Mapping {
             "Whether connections begin with a PROXY header.",
         ),
     ],
-    later: &["tls", "trusted_proxies"],
+    later: &["trusted_proxies"],
+};
+
+/// `tls` of a listener: one certificate, or several in `certificates`.
+pub static LISTENER_TLS: Mapping = Mapping {
+    id: "listener_tls",
+    name: "a listener's `tls`",
+    keys: &[
+        Key::optional("certificate", PATH, "given in `certificates`", CERTIFICATE_FILE),
+        Key::optional("private_key", Takes::Secret(&SECRET), "given in `certificates`", "Its key, as PEM."),
+        Key::optional(
+            "certificates",
+            Takes::Some(&Takes::Fields(&CERTIFICATE)),
+            "the one certificate beside it",
+            "Several, chosen by the name that a client asks for; the first is for all others.",
+        ),
+        Key::optional(
+            "client_ca",
+            PATH,
+            "no client certificates",
+            "Who signs the clients' certificates, as PEM.",
+        ),
+        Key::or(
+            "client_certificate",
+            words(&["none", "optional", "required"]),
+            Given::Word("none"),
+            "Whether clients show a certificate; one that is shown has to verify.",
+        ),
+    ],
+    later: &[],
+};
+
+/// One of `certificates`.
+pub static CERTIFICATE: Mapping = Mapping {
+    id: "certificate",
+    name: "a certificate",
+    keys: &[
+        Key::required("certificate", PATH, CERTIFICATE_FILE),
+        Key::required("private_key", Takes::Secret(&SECRET), "Its key, as PEM."),
+    ],
+    later: &[],
 };
 
 /// `admin`.
@@ -138,11 +179,17 @@ pub static UPSTREAM: Mapping = Mapping {
             Given::Word("keep"),
             "The `Host` it is sent.",
         ),
+        Key::optional(
+            "tls",
+            Takes::Fields(&UPSTREAM_TLS),
+            "the system's roots, and no certificate of ours",
+            "How its `https` peers are verified, and what they are shown.",
+        ),
         Key::or(
             "connect_timeout",
             Takes::Duration(MILLISECOND, HOUR),
             Given::Duration(d::CONNECT_TIMEOUT),
-            "To connect.",
+            "To connect, and for `https` to shake hands.",
         ),
         Key::or(
             "response_timeout",
@@ -151,7 +198,19 @@ pub static UPSTREAM: Mapping = Mapping {
             "From the request sent to the response head.",
         ),
     ],
-    later: &["tls"],
+    later: &[],
+};
+
+/// `tls` of an upstream.
+pub static UPSTREAM_TLS: Mapping = Mapping {
+    id: "upstream_tls",
+    name: "an upstream's `tls`",
+    keys: &[
+        Key::optional("ca", PATH, "the system's roots", "Who signs the peers' certificates, as PEM."),
+        Key::optional("certificate", PATH, "the peers are shown none", CERTIFICATE_FILE),
+        Key::optional("private_key", Takes::Secret(&SECRET), "the peers are shown none", "Its key, as PEM."),
+    ],
+    later: &[],
 };
 
 /// `health` of an upstream.
@@ -219,6 +278,7 @@ pub static LIMITS: Mapping = Mapping {
             d::CONNECTIONS_PER_ADDRESS,
             "Of which from one address.",
         ),
+        whole("handshakes", 1, 10_000_000, d::HANDSHAKES, "TLS handshakes under way at once."),
         whole(
             "requests_per_connection",
             1,
@@ -295,6 +355,7 @@ const PLACE: Takes = Takes::Text(Text::Listener);
 /// Shared by the sections.
 pub(crate) const REQUIREMENT: Takes = Takes::Text(Text::Scope);
 
+const CERTIFICATE_FILE: &str = "The certificate and those between it and its root, as PEM.";
 const SECRET_FILE: Key = Key::optional("file", PATH, "not in a file", "A file that holds it.");
 const SECRET_ENV: Key =
     Key::optional("env", TEXT, "not in the environment", "An environment variable that holds it.");

@@ -23,6 +23,17 @@ fn requirement(text: &str) -> Requirement {
     }
 }
 
+/// Accepted, as the reference shows it; but not in silence.
+#[test]
+fn an_authority_that_nobody_is_verified_by_warns() {
+    let text = "{certificate: a, private_key: {file: b}, client_ca: c}";
+    let (config, warnings) = read(&file(&[("listeners", &format!("[{{address: 1.2.3.4:5, tls: {text}}}]"))]))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(config.listeners[0].tls.is_some());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].what.contains("`client_ca` is not used"), "{warnings:?}");
+}
+
 #[test]
 fn short_forms_mean_their_long_forms() {
     let short = config(&file(&[("listeners", "127.0.0.1:8080"), ("admin", "127.0.0.1:9900")]));

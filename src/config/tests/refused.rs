@@ -68,12 +68,9 @@ fn features_of_other_versions_say_so() {
     for key in ["upgrade_socket", "credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
-    check(&file(&[("listeners", "[{address: 1.2.3.4:5, tls: {certificate: a}}]")]), absent);
     check(&file(&[("listeners", "[{address: 1.2.3.4:5, trusted_proxies: [10.0.0.0/8]}]")]), absent);
     check(&file(&[("listeners", "[{address: 1.2.3.4:5, proxy_protocol: required}]")]), absent);
-    check(&file(&[("upstreams", "{api: https://a}")]), absent);
     check(&file(&[("upstreams", "{api: h2c://a}")]), absent);
-    check(&file(&[("upstreams", "{api: {peers: http://a, tls: {ca: a}}}")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
     for key in ["inspected_body", "inspected_total"] {
@@ -104,6 +101,27 @@ fn listeners_and_admin() {
 }
 
 #[test]
+fn tls() {
+    let tls = |text: &str| file(&[("listeners", &format!("[{{address: 1.2.3.4:5, tls: {text}}}]"))]);
+    let pair = "certificate: a, private_key: {file: b}";
+    check(&tls("{}"), "no certificate");
+    check(&tls("true"), "is a mapping");
+    check(&tls("{certificate: a}"), "`certificate` without `private_key`");
+    check(&tls("{private_key: {file: b}}"), "`private_key` without `certificate`");
+    check(&tls("{certificate: a, private_key: b}"), "does not say where the secret is");
+    check(
+        &tls(&format!("{{{pair}, certificates: [{{{pair}}}]}}")),
+        "has both `certificates` and `certificate`",
+    );
+    check(&tls("{certificates: []}"), "empty list");
+    check(&tls("{certificates: [{certificate: a}]}"), "missing key `private_key`");
+    check(&tls(&format!("{{{pair}, client_certificate: always}}")), "none of");
+    check(&tls(&format!("{{{pair}, client_certificate: optional}}")), "nothing says who signs them");
+    check(&tls(&format!("{{{pair}, client_certificate: required}}")), "nothing says who signs them");
+    check(&file(&[("limits", "{handshakes: 0}")]), "less than 1");
+}
+
+#[test]
 fn upstreams() {
     let upstream = |text: &str| file(&[("upstreams", text)]);
     check(&upstream("{}"), "`upstreams` is empty");
@@ -112,6 +130,14 @@ fn upstreams() {
     check(&upstream("{api: {}}"), "missing key `peers`");
     check(&upstream("{api: {peers: []}}"), "empty list");
     check(&upstream("{api: {peers: [http://a, http://a:80]}}"), "is there twice");
+    check(&upstream("{api: {peers: [https://a, http://a:443]}}"), "is there twice");
+    check(&upstream("{api: {peers: http://a, tls: {ca: a}}}"), "without an `https` peer");
+    check(
+        &upstream("{api: {peers: https://a, tls: {certificate: a}}}"),
+        "`certificate` without `private_key`",
+    );
+    check(&upstream("{api: {peers: https://a, tls: {private_key: {file: a}}}}"), "`private_key` without");
+    check(&upstream("{api: {peers: https://a, tls: {verify: false}}}"), "unknown key `verify`");
     check(&upstream("{api: {peers: http://a, balance: random}}"), "none of");
     check(&upstream("{api: {peers: http://a, health: {}}}"), "missing key `path`");
     check(&upstream("{api: {peers: http://a, health: healthz}}"), "no path");

@@ -92,7 +92,7 @@ fn what_the_decoder_refuses_by_its_grammar_the_schema_refuses() {
         file(&[("routes", "{get x: public}")]),
         file(&[("routes", "{/x: {require: {}}}")]),
         file(&[("routes", "{/x: {require: {scopes: []}}}")]),
-        file(&[("upstreams", "{a: https://a}")]),
+        file(&[("upstreams", "{a: ftp://a}")]),
         file(&[("admin", "{address: 127.0.0.1:1, token: hunter2}")]),
         file(&[("shutdown_grace", "30")]),
         file(&[("shutdown_grace", "{env: A, defualt: 30s}")]),

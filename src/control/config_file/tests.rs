@@ -294,6 +294,7 @@ fn fetched(
             routes: Arc::new(Routes::default()),
             issuers: vec![(Arc::clone(issuer), keys)],
             revocations: Arc::new(Revocations::default()),
+            listeners: Vec::new(),
             token_limit: 1,
         });
         Arc::clone(&reader.load())

@@ -9,7 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::config::address::Address;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{Admin, Config, KeySource, Listener, LogFormat, Secret, SecretSource};
+use crate::config::{
+    Admin, CertificateFiles, ClientCertificate, Config, KeySource, Listener, ListenerTls, Located, LogFormat,
+    Secret, SecretSource,
+};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -19,6 +22,15 @@ use crate::token::NumericDate;
 
 fn report(result: Result<u64, ReloadError>) -> Report {
     Report { at: NumericDate(7), result }
+}
+
+fn tls(certificate: &str) -> ListenerTls {
+    let at = Position { line: 7, column: 7 };
+    let private_key = Secret { source: SecretSource::File("key.pem".into()), at };
+    let certificate = Located { value: certificate.into(), at };
+    let certificates = vec![CertificateFiles { certificate, private_key }];
+    let client_certificate = ClientCertificate::None;
+    ListenerTls { certificates, client_ca: None, client_certificate, at }
 }
 
 #[test]
@@ -32,9 +44,13 @@ fn what_cannot_change_live_needs_a_restart() {
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
         (
-            Box::new(|config| config.listeners.push(Listener { address: Address::Ip(address), mode: 0o660 })),
+            Box::new(|config| {
+                let listener = Listener { address: Address::Ip(address), mode: 0o660, tls: None };
+                config.listeners.push(listener);
+            }),
             "`listeners`",
         ),
+        (Box::new(|config| config.listeners[0].tls = Some(tls("a.pem"))), "whether a listener has `tls`"),
         (Box::new(|config| admin(config, None)), "`admin.address`"),
         (Box::new(|config| config.store = Some(PathBuf::from("p.db"))), "`store`"),
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),
@@ -69,8 +85,11 @@ fn everything_else_can_change_live() {
     let secret =
         |name: &str| Some(Secret { source: SecretSource::Env(name.into()), at: Position::default() });
     let admin = |name| Some(Admin { address: ([127, 0, 0, 1], 1).into(), token: secret(name) });
-    let (one, other) = (Config { admin: admin("A"), ..running }, Config { admin: admin("B"), ..new });
+    let (mut one, mut other) = (Config { admin: admin("A"), ..running }, Config { admin: admin("B"), ..new });
     assert!(needs_restart(&one, &other).is_empty(), "another token is read live");
+    one.listeners[0].tls = Some(tls("a.pem"));
+    other.listeners[0].tls = Some(tls("b.pem"));
+    assert!(needs_restart(&one, &other).is_empty(), "another certificate is read live");
 }
 
 #[test]
@@ -144,6 +163,7 @@ fn snapshot() -> Arc<crate::snapshot::Snapshot> {
         routes: Arc::new(Routes::default()),
         issuers: Vec::new(),
         revocations: Arc::new(Revocations::default()),
+        listeners: Vec::new(),
         token_limit: 1,
     });
     Arc::clone(&reader.load())

@@ -50,7 +50,11 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
 pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
     Config {
         workers: Some(1),
-        listeners: vec![Listener { address: Address::Ip(([127, 0, 0, 1], 0).into()), mode: 0o660 }],
+        listeners: vec![Listener {
+            address: Address::Ip(([127, 0, 0, 1], 0).into()),
+            mode: 0o660,
+            tls: None,
+        }],
         admin: None,
         upstreams: Vec::new(),
         issuers: issuers.into_iter().map(Arc::new).collect(),
@@ -67,6 +71,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             h2_streams: 1,
             connections: 1,
             connections_per_address: 1,
+            handshakes: 1,
             requests_per_connection: 1,
             header_time: Duration::ZERO,
             idle_time: Duration::ZERO,

@@ -22,6 +22,7 @@ fn check(
         headers: &fields,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
+        tls: None,
     };
     let found = find(&request, places).map(|credential| credential.token).map_err(|denial| denial.reason);
     assert_eq!(found, expected, "{places:?} {query:?} {headers:?}");

@@ -95,6 +95,7 @@ impl Scene {
             headers: &fields,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             websocket: None,
+            tls: None,
         };
         let mut evidence = Evidence::default();
         loop {
@@ -146,6 +147,7 @@ pub(super) fn change(
         routes: Arc::clone(routes),
         issuers: config.issuers.iter().cloned().zip(keys).collect(),
         revocations: Arc::new(revocations),
+        listeners: Vec::new(),
         token_limit: config.limits.token,
     }
 }

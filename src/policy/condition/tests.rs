@@ -13,6 +13,7 @@ fn check(source: &str, expected: Result<(), Failed>) {
         query: "x=1&twice=1&twice=2&name=a%20b+c&flag",
         headers: &[("X-Tenant", b"acme"), ("X-Many", b"1"), ("x_many", b"2")],
         peer: "127.0.0.1",
+        tls: None,
         now: 1_700_000_000,
     };
     let expression = Expression::compile(source).expect("it compiles");

@@ -8,11 +8,11 @@ use crate::config::Listener;
 use crate::config::address::Address;
 
 fn unix(path: &Path) -> Listener {
-    Listener { address: Address::Unix(path.to_owned()), mode: 0o600 }
+    Listener { address: Address::Unix(path.to_owned()), mode: 0o600, tls: None }
 }
 
 fn loopback() -> Listener {
-    Listener { address: Address::Ip(([127, 0, 0, 1], 0).into()), mode: 0o660 }
+    Listener { address: Address::Ip(([127, 0, 0, 1], 0).into()), mode: 0o660, tls: None }
 }
 
 /// So many sockets that somebody else has bound, for this listener.
