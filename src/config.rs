@@ -6,12 +6,14 @@
 pub mod address;
 pub mod defaults;
 pub mod expression;
+pub mod log;
 pub mod net;
 pub mod pattern;
 pub mod problems;
 pub mod raw;
 pub mod schema;
 pub mod shape;
+pub mod shown;
 pub mod units;
 pub mod websocket;
 
@@ -27,8 +29,10 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::expression::Expression;
+use crate::config::log::Log;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::config::websocket::WebSocket;
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
@@ -68,6 +72,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long open requests may go on after SIGTERM.
     pub shutdown_grace: Duration,
+    /// Where a new process takes over, if that is wanted.
+    pub upgrade_socket: Option<PathBuf>,
     /// Logging.
     pub log: Log,
 }
@@ -81,50 +87,6 @@ pub struct Listener {
     pub mode: u32,
     /// What it shows of itself over TLS; plain HTTP without.
     pub tls: Option<ListenerTls>,
-}
-
-/// `tls` of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// Not empty; the first is for clients that ask for no name, or for one that no certificate has.
-    pub certificates: Vec<CertificateFiles>,
-    /// Who signs the clients' certificates. There unless `client_certificate` is `none`; not read if it is.
-    pub client_ca: Option<Located<PathBuf>>,
-    /// Whether clients show a certificate.
-    pub client_certificate: ClientCertificate,
-    /// Where it stands.
-    pub at: Position,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Clone)]
-pub struct CertificateFiles {
-    /// The certificate and those between it and its root, as PEM.
-    pub certificate: Located<PathBuf>,
-    /// The key, as PEM.
-    pub private_key: Secret,
-}
-
-/// Alike wherever in the configuration they stand.
-impl PartialEq for CertificateFiles {
-    fn eq(&self, other: &Self) -> bool {
-        self.certificate.value == other.certificate.value
-            && self.private_key.source == other.private_key.source
-    }
-}
-
-impl Eq for CertificateFiles {}
-
-/// Whether clients show a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientCertificate {
-    /// They are not asked for one.
-    #[default]
-    None,
-    /// One that is shown has to verify.
-    Optional,
-    /// A client without one is refused.
-    Required,
 }
 
 /// `admin`.
@@ -188,34 +150,15 @@ pub struct Upstream {
     pub response_timeout: Duration,
 }
 
-/// `tls` of an upstream.
-#[derive(Debug, Clone)]
-pub struct UpstreamTls {
-    /// Who signs the peers' certificates, as PEM; the system's roots without.
-    pub ca: Option<Located<PathBuf>>,
-    /// What the peers are shown of us.
-    pub client: Option<CertificateFiles>,
-    /// Where it stands.
-    pub at: Position,
-}
-
-/// Alike wherever in the configuration they stand.
-impl PartialEq for UpstreamTls {
-    fn eq(&self, other: &Self) -> bool {
-        let ca = |tls: &'_ Self| tls.ca.as_ref().map(|ca| ca.value.clone());
-        ca(self) == ca(other) && self.client == other.client
-    }
-}
-
-impl Eq for UpstreamTls {}
-
 /// What a peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Scheme {
     /// HTTP/1.1, as it is on the wire.
     #[default]
     Http,
-    /// HTTP over TLS.
+    /// HTTP/2 with prior knowledge, as it is on the wire.
+    H2c,
+    /// HTTP over TLS: HTTP/2 or HTTP/1.1, as the peer chooses.
     Https,
 }
 
@@ -224,6 +167,7 @@ impl Scheme {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::H2c => "h2c",
             Self::Https => "https",
         }
     }
@@ -231,7 +175,7 @@ impl Scheme {
     /// Where it is spoken unless a URL says otherwise.
     pub fn port(self) -> u16 {
         match self {
-            Self::Http => 80,
+            Self::Http | Self::H2c => 80,
             Self::Https => 443,
         }
     }
@@ -536,26 +480,6 @@ pub struct Limits {
     pub signatures_in_flight: usize,
     /// Octets of a fetched key set.
     pub key_set: usize,
-}
-
-/// Logging.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Form.
-    pub format: LogFormat,
-    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: Box<str>,
-    /// One line a request.
-    pub access: bool,
-}
-
-/// Log form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum LogFormat {
-    Text,
-    #[default]
-    Json,
 }
 
 /// What [`parse`] needs from outside.

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app::logging::writer::{Flush, Queue};
-use crate::config::{Log, LogFormat};
+use crate::config::log::{Log, LogFormat};
 use crate::metrics::Metrics;
 
 /// Starts logging as configured, other crates' `log` records included. In a process that logs already (tests)

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    CertificateFiles, Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, ListenerTls, Require,
-    Requirement, Route, Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, UpstreamTls, pattern,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
+    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -63,6 +64,9 @@ pub(crate) fn print(config: &Config) -> String {
     out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
     out.nested("limits", |out| print_limits(out, &config.limits));
     out.time("shutdown_grace", config.shutdown_grace);
+    if let Some(socket) = &config.upgrade_socket {
+        out.entry("upgrade_socket", path(socket));
+    }
     let log = &config.log;
     out.entry(
         "log",

@@ -62,6 +62,11 @@ impl Record {
         }
     }
 
+    /// From the request's first octet to its decision.
+    pub(in crate::proxy) fn decision_took(&self) -> Duration {
+        self.decided.map_or(Duration::ZERO, |decided| decided.saturating_duration_since(self.started))
+    }
+
     /// The request line, without its query: a query may hold a credential.
     pub(in crate::proxy) fn request(&mut self, method: &str, path: &str) {
         self.method = crate::metrics::label::method(method).to_owned();

@@ -11,12 +11,11 @@ use tokio::time::Instant;
 
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
-use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
 use crate::proxy::exchange::{
-    Asking, Failure, Manner, answer_body, ending, finish, next, read_head, timed_out,
+    Asking, Failure, Manner, answer_body, ending, finish, is_twofold, next, read_head, timed_out,
 };
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
@@ -25,7 +24,7 @@ use crate::proxy::relay::{self, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
-/// Sends the request in `connection.out` and the rest of `body`, and the answer back, both at once.
+/// Sends the rest of `body`, and the answer back, both at once. The head is sent: the upstream can be asked.
 pub(in crate::proxy) async fn stream(
     connection: &mut Connection,
     grant: &Grant,
@@ -37,11 +36,12 @@ pub(in crate::proxy) async fn stream(
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
-    let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
-    let last = connection.is_last();
+    let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
-    let mut answer = worker.spares.lend();
-    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
+    let (mut answer, reused) = (worker.spares.lend(), link.reused);
+    // A gRPC stream may be idle both ways for as long as nobody has anything to say.
+    let free = Cell::new(head.grpc);
+    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &free), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
@@ -70,9 +70,12 @@ pub(in crate::proxy) async fn stream(
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
-        if let Err(failure) = answered {
-            break 'both Err(failure);
+        match answered {
+            Err(failure) => break 'both Err(failure),
+            Ok(()) if is_twofold(reused, &answer, answer_head) => break 'both Err(Failure::Twofold),
+            Ok(()) => {}
         }
+        free.set(true);
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
 
@@ -82,7 +85,7 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
-        let ending = ending(&worker, answer_head, framing, stay);
+        let ending = ending(&worker, answer_head, (framing, timeout), stay);
         let relayed = {
             let sink = Sink {
                 to: &mut to_client,

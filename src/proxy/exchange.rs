@@ -5,20 +5,21 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::io::AsyncRead;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
-use crate::http1::body::BodyReader;
+use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
 use crate::http1::websocket::Accept;
 use crate::http1::write::{self, ResponseEdits};
 use crate::metrics::stream::StreamEnd;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
-use crate::proxy::deadline::Elapsed;
+use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
 use crate::proxy::parting::Stay;
@@ -35,8 +36,12 @@ const ANSWER_HEAD: HeadLimits = HeadLimits { line: 32 * 1024, total: 64 * 1024, 
 
 /// Why an exchange brought no answer.
 pub(in crate::proxy) enum Failure {
+    /// Not one octet of the request was sent: it can go elsewhere, whatever it asks for.
+    Unsent,
     /// The connection ended before the first octet of an answer. The peer may have acted all the same.
     Ended,
+    /// More than one answer on a connection that had served others: which is this request's cannot be told.
+    Twofold,
     /// The client is to blame, or gone.
     Client(Fault),
     /// An answer that is none, or none in time.
@@ -82,6 +87,22 @@ impl Manner<'_> {
     }
 }
 
+/// Writes what is in `out` to the upstream.
+pub(in crate::proxy) async fn begin(
+    link: &mut Link,
+    out: &[u8],
+    timeout: Duration,
+    deadline: &mut Deadline,
+) -> Result<(), Failure> {
+    let mut sent = 0;
+    match relay::send_counting(&mut link.stream, (out, &[]), timeout, deadline, &mut sent).await {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
+        Err(_) if sent == 0 => Err(Failure::Unsent),
+        // A peer that stopped reading may have answered all the same: what it said is read next.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a whole request and reads the head of its answer.
 pub(in crate::proxy) async fn send_whole(
     connection: &mut Connection,
@@ -92,21 +113,47 @@ pub(in crate::proxy) async fn send_whole(
     let timeout = grant.upstream().response_timeout;
     let until = from_now(timeout);
     let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
-    match relay::send(&mut link.stream, out, &[], timeout, deadline).await {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(timed_out()),
-        // A peer that stopped reading may have answered all the same: what it said is read below.
-        Ok(()) | Err(_) => {}
+    begin(link, out, timeout, deadline).await?;
+    {
+        let mut gone = pin!(relay::gone(stream, input));
+        let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
+        let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
+        let either = poll_fn(|context| {
+            if let Poll::Ready(read) = reading.as_mut().poll(context) {
+                return Poll::Ready(read);
+            }
+            gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
+        });
+        deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
     }
-    let mut gone = pin!(relay::gone(stream, input));
-    let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
-    let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
-    let either = poll_fn(|context| {
-        if let Poll::Ready(read) = reading.as_mut().poll(context) {
-            return Poll::Ready(read);
+    if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
+}
+
+/// Whether octets that follow an answer are there as soon as its head is, on a connection that has served others:
+/// then the first answer may be the belated second one to an earlier request. On a new connection the first answer is
+/// this request's, and what follows is nobody's.
+pub(in crate::proxy) fn is_twofold(reused: bool, answer: &Buffer, head: &ResponseHead) -> bool {
+    let rest = &answer.filled()[head.length..];
+    // A 101 has proved by its `Sec-WebSocket-Accept` which request it answers; what follows is the tunnel's.
+    if !reused || rest.is_empty() || head.status == 101 {
+        return false;
+    }
+    match head.framing {
+        Framing::None => true,
+        Framing::Length(length) => rest.len() as u64 > length,
+        Framing::UntilClose => false,
+        Framing::Chunked => {
+            let (mut body, mut at) = (BodyReader::new(Framing::Chunked), 0);
+            loop {
+                match body.next(&rest[at..]) {
+                    Ok(Piece::Content { skip, length }) => at += skip + length,
+                    Ok(Piece::End { skip }) => return at + skip < rest.len(),
+                    // What is broken is found out when it is relayed.
+                    Ok(Piece::More { .. }) | Err(_) => return false,
+                }
+            }
         }
-        gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
-    });
-    deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))
+    }
 }
 
 pub(in crate::proxy) fn timed_out() -> Failure {
@@ -175,7 +222,8 @@ pub(in crate::proxy) async fn give_back(
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
     let mut body = answer_body(answer_head, head.takes_trailers);
-    let ending = ending(worker, answer_head, framing, stay);
+    let silence = grant.upstream().response_timeout;
+    let ending = ending(worker, answer_head, (framing, silence), stay);
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
     let (mut from_client, mut to_client) = client.both();
@@ -204,20 +252,17 @@ pub(in crate::proxy) fn answer_body(head: &ResponseHead, takes_trailers: bool) -
     }
 }
 
-/// What may end this answer's body. An event stream that the client gets in chunks, so that its end can be told from
-/// its being cut off, is one of the long streams.
+/// What may end this answer's body, which the client gets in this framing. An event stream in chunks, whose end can be
+/// told from its being cut off, is one of the long streams. `silence` bounds the wait for what was announced.
 pub(in crate::proxy) fn ending<'w>(
     worker: &'w Rc<Worker>,
     head: &ResponseHead,
-    framing: Framing,
+    (framing, silence): (Framing, Duration),
     stay: &mut Option<Stay>,
 ) -> Ending<'w> {
-    let until_close = head.framing == Framing::UntilClose;
-    if head.event_stream && framing == Framing::Chunked {
-        *stay = Some(Stay::on(worker));
-        return Ending { until_close, parting: Some(&worker.parting) };
-    }
-    Ending { until_close, parting: None }
+    let is_long = head.event_stream && framing == Framing::Chunked;
+    *stay = is_long.then(|| Stay::on(worker));
+    Ending { framing: head.framing, silence, parting: is_long.then_some(&worker.parting) }
 }
 
 /// What becomes of the client's connection after an answer; a long stream's end is counted.

@@ -7,6 +7,7 @@
 //! the method is idempotent and the body whole in our hands; and then once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -25,6 +26,11 @@ use crate::proxy::reach::{Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
 use crate::proxy::worker::UpstreamView;
+
+/// How old the runtime's last look at all its sockets may be. What an upstream says before it is asked belongs to an
+/// earlier request, whose client has gone with what it got; and one that has closed is not asked. Where the look is
+/// older, or the request may not be sent again, a waiting connection is asked once more, which is a system call.
+const FRESH: Duration = Duration::from_micros(200);
 
 /// What came of it.
 pub(in crate::proxy) enum Forwarded {
@@ -61,39 +67,60 @@ pub(in crate::proxy) async fn forward(
         Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
-    let (mut tried, mut again) = (Tried::new(), false);
+    let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
+        if look && link.reused && !link.stream.is_silent() {
+            again = true;
+            continue;
+        }
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
-        if !whole {
-            // Boxed: every connection would else carry the room for this, idle ones too.
-            return Box::pin(duplex::stream(connection, grant, link, body, (&view, record))).await;
-        }
-        let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
-        let failure = match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
-            Ok(()) => {
-                record.upstream = Some(started.elapsed());
-                view.metrics.observe(started.elapsed().as_secs_f64());
-                if connection.answer_head.status == 101 {
-                    record.count(101);
-                    return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
+        let failure = if whole {
+            let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
+            match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
+                Ok(()) => {
+                    record.upstream = Some(started.elapsed());
+                    view.metrics.observe(started.elapsed().as_secs_f64());
+                    if connection.answer_head.status == 101 {
+                        record.count(101);
+                        return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
+                    }
+                    return exchange::give_back(connection, grant, link, answer).await;
                 }
-                return exchange::give_back(connection, grant, link, answer).await;
+                Err(failure) => {
+                    connection.worker.spares.take_back(answer);
+                    failure
+                }
             }
-            Err(failure) => failure,
+        } else {
+            let timeout = grant.upstream().response_timeout;
+            match exchange::begin(&mut link, &connection.out, timeout, &mut connection.deadline).await {
+                Ok(()) => {
+                    connection.out.clear();
+                    // Boxed: every connection would else carry the room for this, idle ones too.
+                    return Box::pin(duplex::stream(connection, grant, link, body, (&view, record))).await;
+                }
+                Err(failure) => failure,
+            }
         };
-        connection.worker.spares.take_back(answer);
         match failure {
-            // The peer had closed a waiting connection; it may have acted on the request all the same.
-            Failure::Ended if idempotent && link.reused && !again => again = true,
-            failure @ (Failure::Ended | Failure::Client(_) | Failure::Denied(_)) => {
-                return failed(failure, fail);
-            }
+            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
+            Failure::Unsent if !link.reused => tried.push(link.chosen.address),
+            Failure::Unsent if !again => again = true,
+            // The peer had closed a waiting connection, or was still answering on it: it may have acted on the
+            // request all the same.
+            Failure::Ended | Failure::Twofold if idempotent && link.reused && !again => again = true,
+            failure @ (Failure::Unsent
+            | Failure::Ended
+            | Failure::Twofold
+            | Failure::Client(_)
+            | Failure::Denied(_)) => return failed(failure, fail),
         }
     }
 }
@@ -101,7 +128,10 @@ pub(in crate::proxy) async fn forward(
 /// A failure as what the client is told, by way of `fail`.
 pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) -> Forwarded {
     let denial = match failure {
-        Failure::Ended => Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer"),
+        Failure::Unsent | Failure::Ended => {
+            Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer")
+        }
+        Failure::Twofold => Denial::new(Reason::UpstreamFailed, "two answers to one request"),
         Failure::Client(Fault::Slow) => {
             Denial::new(Reason::RequestTimeout, "the body came slower than body_rate")
         }

@@ -58,18 +58,22 @@ pub(in crate::proxy) struct Sink<'s, W> {
 }
 
 /// How fast a client's body has to come: a window of waiting in which it brought too little is the last.
-pub(in crate::proxy) struct Pace {
+pub(in crate::proxy) struct Pace<'p> {
+    /// It may come as slowly as it likes.
+    free: &'p Cell<bool>,
     window: Duration,
     least: u64,
     waited: Duration,
     brought: u64,
 }
 
-impl Pace {
-    pub(in crate::proxy) fn new(limits: &Limits) -> Self {
+impl<'p> Pace<'p> {
+    /// `free`, once true, lets the body come as slowly as it likes: its receiver has begun to answer, so that what is
+    /// still to come may hang on the answer.
+    pub(in crate::proxy) fn new(limits: &Limits, free: &'p Cell<bool>) -> Self {
         let window = limits.idle_time.min(PACE_WINDOW);
         let least = (limits.body_rate as f64 * window.as_secs_f64()) as u64;
-        Self { window, least, waited: Duration::ZERO, brought: 0 }
+        Self { free, window, least, waited: Duration::ZERO, brought: 0 }
     }
 
     /// Fills `input` once.
@@ -89,7 +93,7 @@ impl Pace {
                     self.brought += count as u64;
                     return Ok(());
                 }
-                Err(_) if self.brought < self.least => return Err(Fault::Slow),
+                Err(_) if self.brought < self.least && !self.free.get() => return Err(Fault::Slow),
                 Err(_) => {
                     self.waited = Duration::ZERO;
                     self.brought = 0;
@@ -106,7 +110,7 @@ pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     input: &mut Buffer,
     body: &mut BodyReader,
     mut sink: Sink<'_, W>,
-    pace: &mut Pace,
+    pace: &mut Pace<'_>,
     deadline: &mut Deadline,
     done: &Cell<bool>,
 ) -> Lost {
@@ -138,8 +142,11 @@ pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &
 
 /// What may end an upstream's body besides its own end.
 pub(in crate::proxy) struct Ending<'p> {
-    /// The end of the connection is that of the body.
-    pub(in crate::proxy) until_close: bool,
+    /// How the upstream delimits it.
+    pub(in crate::proxy) framing: Framing,
+    /// A body of declared length was there to be announced: the wait for its next octets is bounded by this. Nothing
+    /// bounds it for any other: event streams are silent for as long as nothing happens.
+    pub(in crate::proxy) silence: Duration,
     /// It is an event stream: it ends well between two of its pieces once goodbye is said. Its client asks for it
     /// again, from where it was (HTML standard, "Server-sent events").
     pub(in crate::proxy) parting: Option<&'p Parting>,
@@ -154,8 +161,7 @@ pub(in crate::proxy) enum Relayed {
     Parted,
 }
 
-/// Sends an upstream's body to the client, after what `sink.out` holds. Nothing bounds the wait for an upstream
-/// between pieces: event streams are silent for as long as nothing happens.
+/// Sends an upstream's body to the client, after what `sink.out` holds.
 pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     answer: &mut Buffer,
@@ -168,12 +174,20 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
         if sink.pass(answer, body, deadline).await? {
             return Ok(Relayed::Whole);
         }
-        match ending.or_goodbye(answer.fill(from, ROOM)).await {
+        let filling = ending.or_goodbye(answer.fill(from, ROOM));
+        let filled = match ending.framing {
+            Framing::Length(_) => {
+                let filled = deadline.within(from_now(ending.silence), filling).await;
+                filled.unwrap_or_else(|_| Some(Err(io::ErrorKind::TimedOut.into())))
+            }
+            Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
+        };
+        match filled {
             None => {
                 sink.end(&[], deadline).await?;
                 return Ok(Relayed::Parted);
             }
-            Some(Ok(0)) if ending.until_close => {
+            Some(Ok(0)) if ending.framing == Framing::UntilClose => {
                 sink.end(&[], deadline).await?;
                 return Ok(Relayed::Whole);
             }
@@ -273,7 +287,17 @@ pub(in crate::proxy) async fn send(
     stall: Duration,
     deadline: &mut Deadline,
 ) -> io::Result<()> {
-    let (mut first, mut second) = (first, second);
+    send_counting(to, (first, second), stall, deadline, &mut 0).await
+}
+
+/// The same, and adds to `sent` what has gone out, also when it fails.
+pub(in crate::proxy) async fn send_counting(
+    to: &mut (impl AsyncWrite + Unpin),
+    (mut first, mut second): (&[u8], &[u8]),
+    stall: Duration,
+    deadline: &mut Deadline,
+    sent: &mut usize,
+) -> io::Result<()> {
     while !first.is_empty() || !second.is_empty() {
         let slices = [IoSlice::new(first), IoSlice::new(second)];
         let slices = if first.is_empty() {
@@ -294,6 +318,7 @@ pub(in crate::proxy) async fn send(
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
+        *sent += written;
         let of_first = written.min(first.len());
         first = &first[of_first..];
         second = &second[written - of_first..];

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use smallvec::SmallVec;
 
-use crate::config::ClientCertificate;
+use crate::config::shown::ClientCertificate;
 use crate::tls::certificate::Certificate;
 use crate::tls::{Fault, HTTP1, HTTP2, Origin, provider};
 

@@ -1,6 +1,12 @@
 //! An upstream that fails, lies or hangs: never a clean answer out of a broken one, never a request sent twice that
 //! must not be, never one client's octets to another (threats 2J, H11).
 
+mod answers;
+mod overload;
+mod retries;
+mod timeouts;
+mod troubled;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

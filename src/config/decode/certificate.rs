@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::config::Located;
 use crate::config::decode::fields::{self, Fields};
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
 use crate::config::problems::Problem;
 use crate::config::shape::table;
-use crate::config::{CertificateFiles, Located};
+use crate::config::shown::CertificateFiles;
 
 /// Reads a path and remembers where it is named.
 pub(crate) fn file(fields: &Fields<'_>, name: &str) -> Option<Located<PathBuf>> {

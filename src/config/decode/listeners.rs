@@ -8,7 +8,8 @@ use crate::config::decode::value::Value;
 use crate::config::defaults::{CERTIFICATES, LISTENERS, SOCKET_MODE};
 use crate::config::problems::{Problem, Wrong};
 use crate::config::shape::{Mapping, table};
-use crate::config::{Admin, ClientCertificate, Listener, ListenerTls, net};
+use crate::config::shown::{ClientCertificate, ListenerTls};
+use crate::config::{Admin, Listener, net};
 
 /// Reads `listeners`. No two share an address.
 pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {

@@ -8,7 +8,8 @@ use crate::config::decode::names::{self, Named};
 use crate::config::decode::value::Value;
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::shape::table;
-use crate::config::{Balance, Health, Peer, Scheme, Upstream, UpstreamHost, UpstreamTls, defaults, net};
+use crate::config::shown::UpstreamTls;
+use crate::config::{Balance, Health, Peer, Scheme, Upstream, UpstreamHost, defaults, net};
 
 /// Reads `upstreams`.
 pub(crate) fn upstreams(file: &Fields<'_>) -> Named<Upstream> {

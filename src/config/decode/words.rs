@@ -1,7 +1,9 @@
 //! The words of the file for our enumerations.
 
 use crate::config::decode::fields::Word;
-use crate::config::{ArrayForm, Balance, ClientCertificate, Enforce, LogFormat, TokenType};
+use crate::config::log::LogFormat;
+use crate::config::shown::ClientCertificate;
+use crate::config::{ArrayForm, Balance, Enforce, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {

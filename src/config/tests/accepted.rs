@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{config, file, issuer, read, route};
+use crate::config::log::LogFormat;
 use crate::config::{
-    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, LogFormat, Require, Requirement, Secret,
-    SecretSource, TokenPlace, TokenType, UpstreamHost,
+    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource,
+    TokenPlace, TokenType, UpstreamHost,
 };
 use crate::token::Algorithm;
 use crate::token::claims::Selector;

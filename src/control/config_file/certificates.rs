@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::problems::{Position, Problem};
-use crate::config::{
-    CertificateFiles, ClientCertificate, Config, Listener, ListenerTls, Located, Scheme, Upstream,
-};
+use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
+use crate::config::{Config, Listener, Located, Scheme, Upstream};
 use crate::control::clock;
 use crate::control::config_file::{Loader, START, Sort};
 use crate::snapshot::Snapshot;

@@ -8,11 +8,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::config::address::Address;
+use crate::config::log::LogFormat;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{
-    Admin, CertificateFiles, ClientCertificate, Config, KeySource, Listener, ListenerTls, Located, LogFormat,
-    Secret, SecretSource,
-};
+use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
+use crate::config::{Admin, Config, KeySource, Listener, Located, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -56,6 +55,7 @@ fn what_cannot_change_live_needs_a_restart() {
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),
         (Box::new(|config| config.limits.drain += 1), "`limits` other than `token` and `key_set`"),
         (Box::new(|config| config.shutdown_grace = Duration::from_secs(9)), "`shutdown_grace`"),
+        (Box::new(|config| config.upgrade_socket = Some(PathBuf::from("u"))), "`upgrade_socket`"),
         (Box::new(|config| config.log.format = LogFormat::Text), "`log`"),
     ];
     let running = config(Vec::new());

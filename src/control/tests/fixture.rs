@@ -9,10 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::config::address::Address;
+use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
-use crate::config::{
-    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, Log, LogFormat, TokenPlace, TokenType,
-};
+use crate::config::{ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, TokenPlace, TokenType};
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
 
@@ -83,6 +82,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             key_set: 10_000,
         },
         shutdown_grace: Duration::ZERO,
+        upgrade_socket: None,
         log: Log { format: LogFormat::Json, level: "info".into(), access: true },
     }
 }

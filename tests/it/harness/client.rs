@@ -5,11 +5,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::harness::audit;
 use crate::harness::wait::PATIENCE;
+use crate::harness::wire::Wire;
 
 /// A request to be sent.
 #[derive(Clone)]
@@ -48,9 +50,11 @@ pub enum Outcome {
 
 /// One connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     buffer: Vec<u8>,
     audit: bool,
+    /// Over TLS: it ended with a `close_notify`.
+    ended_well: bool,
     trailers: bool,
 }
 
@@ -168,7 +172,41 @@ impl Connection {
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::new(), audit: true, trailers: false })
+        Ok(Self {
+            stream: Wire::Plain(stream),
+            buffer: Vec::new(),
+            audit: true,
+            ended_well: false,
+            trailers: false,
+        })
+    }
+
+    /// Over TLS whose handshake is done; every answer is audited.
+    pub fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        Self {
+            stream: Wire::Tls(Box::new(stream)),
+            buffer: Vec::new(),
+            audit: true,
+            ended_well: false,
+            trailers: false,
+        }
+    }
+
+    /// The bare socket.
+    pub fn into_tcp(self) -> TcpStream {
+        match self.stream {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => stream.sock,
+        }
+    }
+
+    /// What the handshake came to.
+    #[track_caller]
+    pub fn tls(&self) -> &ClientConnection {
+        match &self.stream {
+            Wire::Plain(_) => panic!("a plain connection"),
+            Wire::Tls(stream) => &stream.conn,
+        }
     }
 
     /// The same without the audit of answers: for servers that are not the gateway's data plane.
@@ -196,12 +234,12 @@ impl Connection {
 
     /// Ends the sending half.
     pub fn finish_writing(&self) {
-        self.stream.shutdown(Shutdown::Write).ok();
+        self.stream.tcp().shutdown(Shutdown::Write).ok();
     }
 
     /// A receive buffer this small, so that the sender soon has to wait.
     pub fn shrink_receive_buffer(&self) {
-        socket2::SockRef::from(&self.stream).set_recv_buffer_size(4096).ok();
+        socket2::SockRef::from(self.stream.tcp()).set_recv_buffer_size(4096).ok();
     }
 
     /// Sends a request and waits for its final answer.
@@ -292,7 +330,7 @@ impl Connection {
     /// How the connection ends: `true` in good order, `false` by a reset. What comes before is passed over.
     #[track_caller]
     pub fn ends_well(&mut self) -> bool {
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).expect("a time");
         let mut piece = [0; 16 << 10];
         loop {
             match self.stream.read(&mut piece) {
@@ -306,7 +344,7 @@ impl Connection {
 
     /// Closes at once, by a reset.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).ok();
+        socket2::SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO)).ok();
     }
 
     /// Fails unless the gateway ends the connection without another octet.
@@ -314,6 +352,11 @@ impl Connection {
     pub fn expect_end(&mut self) {
         let outcome = self.wait("GET", PATIENCE);
         assert!(matches!(outcome, Outcome::Closed), "waited for the end of the connection, got {outcome:?}");
+    }
+
+    /// Whether the end that was seen was an orderly one: over TLS, with a `close_notify`.
+    pub fn ended_well(&self) -> bool {
+        self.ended_well
     }
 
     /// Whether the gateway ends the connection within `patience`, whatever it sends before.
@@ -325,6 +368,19 @@ impl Connection {
                 Ok(true) => {}
                 Ok(false) => return true,
                 Err(_) => return false,
+            }
+        }
+    }
+
+    /// Whether the gateway ends the connection by a reset, whatever it sends before.
+    pub fn ends_in_reset(&mut self) -> bool {
+        let mut piece = [0; 4096];
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).ok();
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
             }
         }
     }
@@ -350,16 +406,24 @@ impl Connection {
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        self.stream.set_read_timeout(Some(left))?;
+        self.stream.tcp().set_read_timeout(Some(left))?;
         let mut piece = [0; 16 << 10];
         match self.stream.read(&mut piece) {
-            Ok(0) => Ok(false),
+            Ok(0) => {
+                self.ended_well = true;
+                Ok(false)
+            }
             Ok(read) => {
                 self.buffer.extend_from_slice(&piece[..read]);
                 Ok(true)
             }
             // A close with unread octets of ours on the way arrives as a reset.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+                ) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -19,6 +19,7 @@ pub struct Setup {
     limits: Vec<String>,
     tail: String,
     admin: String,
+    listener: String,
     log: String,
     edits: Vec<Edit>,
     pub(crate) files: Vec<(String, Vec<u8>)>,
@@ -45,6 +46,7 @@ impl Setup {
             limits: Vec::new(),
             tail: String::new(),
             admin: String::new(),
+            listener: String::new(),
             log: "{format: json, level: trace, access: true}".to_owned(),
             edits: Vec::new(),
             files: Vec::new(),
@@ -125,6 +127,12 @@ impl Setup {
         self
     }
 
+    /// More members of the listener, as YAML in flow style.
+    pub fn listener(mut self, members: &str) -> Self {
+        self.listener = format!(", {members}");
+        self
+    }
+
     /// More top-level YAML.
     pub fn yaml_tail(mut self, text: &str) -> Self {
         self.tail.push_str(text);
@@ -164,10 +172,14 @@ impl Setup {
 
     /// The YAML text.
     pub fn render(&self, ports: Ports) -> String {
+        let address = format!("{:?}", ports.public.to_string());
+        let listener = match &*self.listener {
+            "" => address,
+            members => format!("{{address: {address}{members}}}"),
+        };
         let mut text = format!(
-            "version: 1\nworkers: {}\nlisteners: [{:?}]\nadmin: {{address: {:?}{}}}\nlog: {}\n",
+            "version: 1\nworkers: {}\nlisteners: [{listener}]\nadmin: {{address: {:?}{}}}\nlog: {}\n",
             self.workers,
-            ports.public.to_string(),
             ports.admin.to_string(),
             self.admin,
             self.log,

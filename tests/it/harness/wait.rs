@@ -41,6 +41,14 @@ pub fn holds(window: Duration, mut condition: impl FnMut() -> bool) -> bool {
     !eventually(window, || !condition())
 }
 
+/// Lets `time` pass, for a peer that is slow on purpose: nothing else waits for it.
+pub fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
+
 /// One step of patience between two looks at a condition. Parking, not sleeping: nothing depends on its
 /// length.
 pub fn pause() {
