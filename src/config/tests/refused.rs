@@ -305,6 +305,11 @@ fn what_the_upstream_is_told() {
 
 #[test]
 fn cors() {
+    check(&route("websocket: same-origin"), "same_origin");
+    check(&route("websocket: {}"), "missing key `origins`");
+    check(&route("websocket: {origins: []}"), "empty list");
+    check(&route("websocket: {origins: '*'}"), "websocket: any");
+    check(&route("websocket: {origins: https://a/}"), "has a path");
     check(&route("cors: {}"), "missing key `origins`");
     check(&route("cors: {origins: []}"), "empty list");
     check(&route("cors: {origins: ['*'], credentials: true}"), "with `credentials: true`");
