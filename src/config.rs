@@ -154,7 +154,9 @@ pub enum Scheme {
     /// HTTP/1.1, as it is on the wire.
     #[default]
     Http,
-    /// HTTP over TLS.
+    /// HTTP/2 with prior knowledge, as it is on the wire.
+    H2c,
+    /// HTTP over TLS: HTTP/2 or HTTP/1.1, as the peer chooses.
     Https,
 }
 
@@ -163,6 +165,7 @@ impl Scheme {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::H2c => "h2c",
             Self::Https => "https",
         }
     }
@@ -170,7 +173,7 @@ impl Scheme {
     /// Where it is spoken unless a URL says otherwise.
     pub fn port(self) -> u16 {
         match self {
-            Self::Http => 80,
+            Self::Http | Self::H2c => 80,
             Self::Https => 443,
         }
     }

@@ -36,16 +36,14 @@ pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
         && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
 }
 
-/// Reads a peer's URL: `http://HOST[:PORT]` or `https://HOST[:PORT]`.
+/// Reads a peer's URL: `http://HOST[:PORT]`, `h2c://HOST[:PORT]` or `https://HOST[:PORT]`.
 pub fn peer(text: &str) -> Result<Peer, Wrong> {
     let example = "write it as `http://10.0.0.5:8080`";
     let (scheme, uri) = split_url(text, example)?;
     let scheme = match scheme {
         "http" => Scheme::Http,
+        "h2c" => Scheme::H2c,
         "https" => Scheme::Https,
-        "h2c" => {
-            return Err(Wrong::is(format!("begins with `{scheme}://`, which is not in this version")));
-        }
         _ => return Err(Wrong::is("is no URL of a peer").hint(example)),
     };
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {

@@ -132,6 +132,8 @@ pub struct RequestHead {
     pub websocket: Option<Span>,
     /// The client takes trailers (`TE: trailers`, RFC 9110 section 10.1.4).
     pub takes_trailers: bool,
+    /// The content is gRPC, whose clients look for a refusal in its own fields.
+    pub grpc: bool,
     /// Octets of the head, with the empty line.
     pub length: usize,
 }
@@ -231,6 +233,7 @@ impl RequestHead {
         self.keep_alive = !self.http10 && !asked.connection.close;
         // RFC 9110 section 10.1.1: the expectation of an HTTP/1.0 client is ignored.
         self.expects_continue = asked.expects_continue && !self.http10 && self.framing != Framing::None;
+        self.grpc = asked.grpc;
         self.takes_trailers = asked.trailers && !self.http10;
         asked.connection.mark(place.buffer, &mut self.lines);
         self.websocket = None;

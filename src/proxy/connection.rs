@@ -232,7 +232,13 @@ impl Connection {
         record.refused(&denial.clone().into());
         record.count(denial.reason.status());
         self.out.clear();
-        refuse::respond(&mut self.out, &denial, &record.id, &[], Manner { to_head: false, close: true });
+        refuse::respond(
+            &mut self.out,
+            &denial,
+            &record.id,
+            &[],
+            Manner { to_head: false, close: true, grpc: false },
+        );
         let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
         (denial.reason.status(), next)
     }
@@ -307,7 +313,7 @@ impl Connection {
             denial,
             &record.id,
             &self.cors,
-            Manner { to_head: self.to_head, close },
+            Manner { to_head: self.to_head, close, grpc: self.head.grpc },
         );
     }
 

@@ -36,11 +36,12 @@ pub(in crate::proxy) async fn stream(
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
-    let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
-    let last = connection.is_last();
+    let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
     let (mut answer, reused) = (worker.spares.lend(), link.reused);
-    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits()), Deadline::new());
+    // A gRPC stream may be idle both ways for as long as nobody has anything to say.
+    let free = Cell::new(head.grpc);
+    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &free), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
@@ -69,12 +70,12 @@ pub(in crate::proxy) async fn stream(
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
-        if let Err(failure) = answered {
-            break 'both Err(failure);
+        match answered {
+            Err(failure) => break 'both Err(failure),
+            Ok(()) if is_twofold(reused, &answer, answer_head) => break 'both Err(Failure::Twofold),
+            Ok(()) => {}
         }
-        if is_twofold(reused, &answer, answer_head) {
-            break 'both Err(Failure::Twofold);
-        }
+        free.set(true);
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
 

@@ -1,16 +1,24 @@
 //! HTTP/2 (RFC 9113), translated to HTTP/1.1 octets at its edges.
 //!
 //! Everything is judged by the one strict reader: each stream of a client is a connection of one request, whose
-//! octets [`stream::ClientStream`] makes of the frames, and whose answer it takes apart again. So HTTP/1.1 and
+//! octets [`stream::ClientStream`] makes of the frames, and whose answer it takes apart again; a request to a peer
+//! goes the same way in mirror, by [`peer::PeerStream`]. So HTTP/1.1 and
 //! HTTP/2 are decided, forwarded, refused, timed and counted by the same code, in every combination, and what
 //! HTTP/2 could smuggle into HTTP/1.1 has to pass as HTTP/1.1 (threats D5).
 //!
 //! The `h2` crate frames, compresses and keeps the windows. It is driven directly: a stream whose window stays
 //! closed is a write that does not get on, and is timed as such by `limits.write_stall`.
 
+pub(in crate::proxy) mod client;
+pub(in crate::proxy) mod peer;
 pub(in crate::proxy) mod server;
 pub(in crate::proxy) mod stream;
 
 mod inbound;
 mod io;
 mod outbound;
+
+use crate::http1::head::HeadLimits;
+
+/// Bounds on the heads that we write ourselves: past those on what they are made of.
+const OWN_HEAD: HeadLimits = HeadLimits { line: 256 * 1024, total: 256 * 1024, lines: 256 };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -21,7 +21,6 @@ use crate::proxy::judge::from_now;
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::{Worker, now};
 use crate::tls::HTTP2;
-use crate::tls::client::ClientTls;
 use crate::tls::facts::TlsFacts;
 use crate::tls::server::ServerTls;
 use crate::tls::why::why;
@@ -113,13 +112,13 @@ pub(in crate::proxy) async fn accept(worker: &Worker, socket: Socket, tls: &Serv
     Some(Shaken { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), facts, version })
 }
 
-/// Shakes hands with a peer as `name`, for HTTP/1.1. The caller bounds the wait; the error says why, in words of ours.
+/// Shakes hands with a peer as `name`. The caller bounds the wait; the error says why, in words of ours.
 pub(in crate::proxy) async fn connect(
     socket: Socket,
-    tls: &ClientTls,
+    tls: &Arc<ClientConfig>,
     name: ServerName<'static>,
 ) -> Result<TlsStream<Socket>, &'static str> {
-    let connector = TlsConnector::from(Arc::clone(tls.http1()));
+    let connector = TlsConnector::from(Arc::clone(tls));
     let shaking = connector.connect_with(name, socket, |connection| connection.set_buffer_limit(Some(HELD)));
     shaking.await.map(TlsStream::Client).map_err(|error| reason(&error))
 }

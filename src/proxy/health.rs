@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use dashmap::DashMap;
+use http::Request;
 use pingora_core::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::HealthCheck;
@@ -18,12 +20,17 @@ use tokio::time::timeout;
 use crate::config::{Peer, Scheme, Upstream};
 use crate::http1::head::{HeadLimits, ResponseHead};
 use crate::proxy::balance::inet;
+use crate::proxy::downstream::Version;
 use crate::proxy::handshake;
 use crate::proxy::stream::Socket;
+use crate::tls::HTTP2;
 use crate::tls::client::{ClientTls, server_name};
 
 /// Bounds on the head of an answer; its body is not read.
 const HEAD: HeadLimits = HeadLimits { line: 8 * 1024, total: 16 * 1024, lines: 100 };
+
+/// The same in HTTP/2.
+const HEAD_LIST: u32 = 16 * 1024;
 
 /// A connection of either kind, on a runtime that moves tasks between threads.
 trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -61,21 +68,37 @@ impl PeerCheck {
         // Cloned: nothing of the map is held across a wait.
         let peer = self.names.get(&address).map(|peer| peer.clone()).ok_or("a peer that is gone")?;
         let connecting = timeout(self.connect_timeout, self.connect(address, &peer)).await;
-        let stream = connecting.map_err(|_| "no connection within connect_timeout")??;
-        let asking = timeout(self.answer_timeout, ask(stream, &peer, &self.path)).await;
-        asking.map_err(|_| "no answer in time")?
+        let (stream, version) = connecting.map_err(|_| "no connection within connect_timeout")??;
+        let asking = async {
+            match version {
+                Version::Http1 => ask(stream, &peer, &self.path).await,
+                Version::Http2 => ask_http2(stream, &peer, &self.path).await,
+            }
+        };
+        timeout(self.answer_timeout, asking).await.map_err(|_| "no answer in time")?
     }
 
-    async fn connect(&self, address: SocketAddr, peer: &Peer) -> Result<Box<dyn Octets>, &'static str> {
+    /// A connection, and what is spoken on it.
+    async fn connect(
+        &self,
+        address: SocketAddr,
+        peer: &Peer,
+    ) -> Result<(Box<dyn Octets>, Version), &'static str> {
         let socket = TcpStream::connect(address).await.map_err(|_| "the connection was refused")?;
         let socket = Socket::Tcp(socket);
         socket.prepare();
         match peer.scheme {
-            Scheme::Http => Ok(Box::new(socket)),
+            Scheme::Http => Ok((Box::new(socket), Version::Http1)),
+            Scheme::H2c => Ok((Box::new(socket), Version::Http2)),
             Scheme::Https => {
                 let tls = self.tls.as_ref().ok_or("no authority to verify it by")?;
                 let name = server_name(&peer.host).ok_or("a name that no certificate can have")?;
-                Ok(Box::new(handshake::connect(socket, tls, name).await?))
+                let stream = handshake::connect(socket, tls.either(), name).await?;
+                let version = match stream.get_ref().1.alpn_protocol() {
+                    Some(HTTP2) => Version::Http2,
+                    Some(_) | None => Version::Http1,
+                };
+                Ok((Box::new(stream), version))
             }
         }
     }
@@ -101,6 +124,26 @@ async fn ask(mut stream: Box<dyn Octets>, peer: &Peer, path: &str) -> Result<u16
         }
     }
     Err("an answer's head past its bound")
+}
+
+/// The same in HTTP/2.
+async fn ask_http2(stream: Box<dyn Octets>, peer: &Peer, path: &str) -> Result<u16, &'static str> {
+    let scheme = if peer.scheme == Scheme::Https { "https" } else { "http" };
+    let request = Request::get(format!("{scheme}://{peer}{path}")).header("user-agent", "portcullis");
+    let request = request.version(http::Version::HTTP_2).body(()).map_err(|_| "a path that is none")?;
+    let mut builder = h2::client::Builder::new();
+    builder.enable_push(false).max_header_list_size(HEAD_LIST);
+    let handshake = builder.handshake::<_, Bytes>(stream).await;
+    let (sender, connection) = handshake.map_err(|_| "the peer does not speak HTTP/2")?;
+    let asking = async {
+        let broke = |_| "the connection broke";
+        let (answer, _) = sender.ready().await.map_err(broke)?.send_request(request, true).map_err(broke)?;
+        Ok(answer.await.map_err(broke)?.status().as_u16())
+    };
+    tokio::select! {
+        asked = asking => asked,
+        _ = connection => Err("the connection broke"),
+    }
 }
 
 #[async_trait]

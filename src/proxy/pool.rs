@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
+use crate::proxy::h2::client::Sharing;
 use crate::proxy::stream::Stream;
 use crate::tls::client::ClientTls;
 
@@ -23,6 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Pool {
     idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    /// Those that requests share.
+    pub(in crate::proxy) shared: Sharing,
 }
 
 /// How a connection's peer was verified: one that was verified otherwise, or as another, is no substitute.
@@ -70,6 +73,7 @@ impl Pool {
 
     /// Drops what was closed or has waited too long, and peers with nothing waiting.
     pub(in crate::proxy) fn sweep(&self) {
+        self.shared.sweep();
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, waiting| {
             waiting.retain_mut(|idle| idle.stream.is_quiet() && idle.since.elapsed() < KEPT_FOR);

@@ -15,9 +15,10 @@ use crate::proxy::connection::Connection;
 use crate::proxy::deadline::Elapsed;
 use crate::proxy::handshake;
 use crate::proxy::judge::from_now;
-use crate::proxy::pool::Secured;
+use crate::proxy::pool::{Pool, Secured};
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::UpstreamView;
+use crate::tls::HTTP2;
 use crate::tls::client::server_name;
 
 /// Peers that one request tries to reach.
@@ -53,13 +54,26 @@ pub(in crate::proxy) async fn reach(
             None if tried.is_empty() && view.balancer.resolved(wait).await => continue,
             None => break,
         };
-        let secured = secured(grant, view, chosen.address)?;
-        if !fresh && let Some(stream) = connection.worker.pool.take(chosen.address, secured.as_ref()) {
+        let (scheme, secured) = met(grant, view, chosen.address)?;
+        let Connection { worker, deadline, handshake, .. } = &mut *connection;
+        // A WebSocket takes a connection of HTTP/1.1 for itself.
+        let alone = handshake.is_some();
+        if !fresh && let Some(stream) = worker.pool.take(chosen.address, secured.as_ref()) {
             return Ok(Link { stream, chosen, secured, reused: true });
         }
-        let connecting = connect(chosen.address, secured.as_ref());
-        match connection.deadline.within(from_now(wait), connecting).await {
-            Ok(Ok(stream)) => return Ok(Link { stream, chosen, secured, reused: false }),
+        let connecting = async {
+            match scheme {
+                Scheme::Http => connect(chosen.address).await.map(|socket| (Stream::Plain(socket), false)),
+                // Boxed: every connection would else carry the room for these.
+                Scheme::H2c if alone => Err("no WebSocket over HTTP/2 to a peer".into()),
+                Scheme::H2c => Box::pin(share(&worker.pool, chosen.address)).await,
+                Scheme::Https => {
+                    Box::pin(secure(&worker.pool, chosen.address, secured.as_ref(), alone)).await
+                }
+            }
+        };
+        match deadline.within(from_now(wait), connecting).await {
+            Ok(Ok((stream, reused))) => return Ok(Link { stream, chosen, secured, reused }),
             Ok(Err(why)) => denial = Denial::new(Reason::UpstreamFailed, why),
             Err(Elapsed) => {
                 denial = Denial::new(Reason::UpstreamTimeout, "no connection within connect_timeout")
@@ -70,35 +84,80 @@ pub(in crate::proxy) async fn reach(
     Err(denial)
 }
 
-/// How the peer at this address has to be verified; `None` if it speaks plain HTTP. What is not known is never met
-/// without TLS.
-fn secured(grant: &Grant, view: &UpstreamView, address: SocketAddr) -> Result<Option<Secured>, Denial> {
+/// What the peer at this address speaks, and how it has to be verified if that is TLS. What is not known is never met
+/// without.
+fn met(grant: &Grant, view: &UpstreamView, address: SocketAddr) -> Result<(Scheme, Option<Secured>), Denial> {
     let unknown = |what| Denial::new(Reason::UpstreamFailed, what);
-    match view.balancer.scheme_of(address).ok_or_else(|| unknown("a peer that is gone"))? {
-        Scheme::Http => Ok(None),
+    let scheme = view.balancer.scheme_of(address).ok_or_else(|| unknown("a peer that is gone"))?;
+    let secured = match scheme {
+        Scheme::Http | Scheme::H2c => None,
         Scheme::Https => {
             let tls = grant.upstream_tls().ok_or_else(|| unknown("no authority to verify the peer by"))?;
             let name = view.balancer.peer_of(address, |peer| server_name(&peer.host)).flatten();
             let name = name.ok_or_else(|| unknown("a name that no certificate can have"))?;
-            Ok(Some(Secured { tls: Arc::clone(tls), name }))
+            Some(Secured { tls: Arc::clone(tls), name })
         }
-    }
+    };
+    Ok((scheme, secured))
 }
 
-/// Connects, and shakes hands where the peer is to be verified.
-async fn connect(address: SocketAddr, secured: Option<&Secured>) -> Result<Stream, Cow<'static, str>> {
+/// A new connection's octets, or a stream of a shared one, and whether that served others before.
+type Reached = Result<(Stream, bool), Cow<'static, str>>;
+
+async fn connect(address: SocketAddr) -> Result<Socket, Cow<'static, str>> {
     let socket = TcpStream::connect(address).await.map_err(|_| "the peer refused the connection")?;
     let socket = Socket::Tcp(socket);
     socket.prepare();
-    match secured {
-        None => Ok(Stream::Plain(socket)),
-        Some(Secured { tls, name }) => {
-            // Boxed: every connection would else carry the room for this.
-            let shaken = Box::pin(handshake::connect(socket, tls, name.clone())).await;
-            let stream = shaken.map(|stream| Stream::Tls(Box::new(stream)));
-            stream.map_err(|why| format!("no TLS with the peer: {why}").into())
-        }
+    Ok(socket)
+}
+
+/// A stream of a connection to a peer that speaks HTTP/2 with prior knowledge.
+async fn share(pool: &Pool, address: SocketAddr) -> Reached {
+    let shared = pool.shared.of(address);
+    if let Some(stream) = shared.lend(None) {
+        return Ok((Stream::Peer(Box::new(stream)), true));
     }
+    // One opens a connection, and those that wait for it share it.
+    let _turn = shared.turn().await;
+    if let Some(stream) = shared.lend(None) {
+        return Ok((Stream::Peer(Box::new(stream)), true));
+    }
+    let socket = connect(address).await?;
+    let stream = shared.open(Stream::Plain(socket), None).await?;
+    Ok((Stream::Peer(Box::new(stream)), false))
+}
+
+/// A connection over TLS, or a stream of one where the peer chose HTTP/2, which it is not offered for what is to be
+/// `alone`.
+async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>, alone: bool) -> Reached {
+    let Some(Secured { tls, name }) = secured else {
+        return Err("no authority to verify the peer by".into());
+    };
+    // A peer that is known to share has one opened at a time; whether another does is known only afterwards.
+    let known = pool.shared.known(address).filter(|_| !alone);
+    let _turn = match &known {
+        Some(shared) => {
+            if let Some(stream) = shared.lend(secured) {
+                return Ok((Stream::Peer(Box::new(stream)), true));
+            }
+            let turn = shared.turn().await;
+            if let Some(stream) = shared.lend(secured) {
+                return Ok((Stream::Peer(Box::new(stream)), true));
+            }
+            Some(turn)
+        }
+        None => None,
+    };
+    let offer = if alone { tls.http1() } else { tls.either() };
+    let shaken = handshake::connect(connect(address).await?, offer, name.clone()).await;
+    let stream = shaken.map_err(|why| format!("no TLS with the peer: {why}"))?;
+    let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+    let stream = Stream::Tls(Box::new(stream));
+    if !chose_http2 {
+        return Ok((stream, false));
+    }
+    let stream = pool.shared.of(address).open(stream, secured.cloned()).await?;
+    Ok((Stream::Peer(Box::new(stream)), false))
 }
 
 /// Writes the peer's name over the `Host` line, which is the first.

@@ -17,6 +17,8 @@ pub(in crate::proxy) struct Manner {
     pub(in crate::proxy) to_head: bool,
     /// The connection ends with it.
     pub(in crate::proxy) close: bool,
+    /// It answers gRPC, whose clients look for a refusal in its own fields.
+    pub(in crate::proxy) grpc: bool,
 }
 
 /// Appends the answer for `denial` to `out`. `cors` are the lines of the route's rule, if it has one.
@@ -28,13 +30,7 @@ pub(in crate::proxy) fn respond(
     manner: Manner,
 ) {
     let reason = denial.reason;
-    let body = body(reason, id);
-    let mut head = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\ncache-control: no-store\r\n",
-        reason.status(),
-        phrase(reason.status()),
-        body.len()
-    );
+    let (body, mut head) = if manner.grpc { in_grpc(reason, id) } else { problem(reason, id) };
     if let Some(challenge) = challenge(denial) {
         let _ = write!(head, "www-authenticate: {challenge}\r\n");
     }
@@ -63,9 +59,53 @@ pub(in crate::proxy) fn preflight(out: &mut Vec<u8>, preflight: &Preflight, clos
 pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
     let mut out = Vec::new();
     let denial = Denial::new(Reason::Overloaded, "too many connections");
-    respond(&mut out, &denial, id, &[], Manner { to_head: false, close: true });
+    respond(&mut out, &denial, id, &[], Manner { to_head: false, close: true, grpc: false });
     // A client that cannot even take this is simply closed.
     let _ = socket.try_write(&out);
+}
+
+/// The body and the beginning of the head.
+fn problem(reason: Reason, id: &RequestId) -> (String, String) {
+    let body = body(reason, id);
+    let head = format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\ncache-control: no-store\r\n",
+        reason.status(),
+        phrase(reason.status()),
+        body.len()
+    );
+    (body, head)
+}
+
+/// The same for gRPC: a status of its own in a head that is all there is, and the reason's code as its message.
+fn in_grpc(reason: Reason, id: &RequestId) -> (String, String) {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\ngrpc-status: {}\r\ngrpc-message: {}\r\nx-request-id: {id}\r\n",
+        grpc_status(reason),
+        reason.code(),
+    );
+    (String::new(), head)
+}
+
+/// The status code of gRPC that says most nearly the same: its clients retry, or ask for a new token, by it.
+fn grpc_status(reason: Reason) -> u8 {
+    const INVALID_ARGUMENT: u8 = 3;
+    const DEADLINE_EXCEEDED: u8 = 4;
+    const PERMISSION_DENIED: u8 = 7;
+    const RESOURCE_EXHAUSTED: u8 = 8;
+    const UNIMPLEMENTED: u8 = 12;
+    const INTERNAL: u8 = 13;
+    const UNAVAILABLE: u8 = 14;
+    const UNAUTHENTICATED: u8 = 16;
+    match reason.status() {
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 | 405 => UNIMPLEMENTED,
+        408 | 504 => DEADLINE_EXCEEDED,
+        413 | 429 | 431 => RESOURCE_EXHAUSTED,
+        502 | 503 => UNAVAILABLE,
+        400..500 => INVALID_ARGUMENT,
+        _ => INTERNAL,
+    }
 }
 
 fn finish(head: &mut String, lines: &[(&'static str, String)], close: bool) {

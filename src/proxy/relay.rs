@@ -55,18 +55,22 @@ pub(in crate::proxy) struct Sink<'s, W> {
 }
 
 /// How fast a client's body has to come: a window of waiting in which it brought too little is the last.
-pub(in crate::proxy) struct Pace {
+pub(in crate::proxy) struct Pace<'p> {
+    /// It may come as slowly as it likes.
+    free: &'p Cell<bool>,
     window: Duration,
     least: u64,
     waited: Duration,
     brought: u64,
 }
 
-impl Pace {
-    pub(in crate::proxy) fn new(limits: &Limits) -> Self {
+impl<'p> Pace<'p> {
+    /// `free`, once true, lets the body come as slowly as it likes: its receiver has begun to answer, so that what is
+    /// still to come may hang on the answer.
+    pub(in crate::proxy) fn new(limits: &Limits, free: &'p Cell<bool>) -> Self {
         let window = limits.idle_time.min(PACE_WINDOW);
         let least = (limits.body_rate as f64 * window.as_secs_f64()) as u64;
-        Self { window, least, waited: Duration::ZERO, brought: 0 }
+        Self { free, window, least, waited: Duration::ZERO, brought: 0 }
     }
 
     /// Fills `input` once.
@@ -86,7 +90,7 @@ impl Pace {
                     self.brought += count as u64;
                     return Ok(());
                 }
-                Err(_) if self.brought < self.least => return Err(Fault::Slow),
+                Err(_) if self.brought < self.least && !self.free.get() => return Err(Fault::Slow),
                 Err(_) => {
                     self.waited = Duration::ZERO;
                     self.brought = 0;
@@ -103,7 +107,7 @@ pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     input: &mut Buffer,
     body: &mut BodyReader,
     mut sink: Sink<'_, W>,
-    pace: &mut Pace,
+    pace: &mut Pace<'_>,
     deadline: &mut Deadline,
     done: &Cell<bool>,
 ) -> Lost {

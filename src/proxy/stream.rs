@@ -12,10 +12,16 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use crate::proxy::h2::peer::PeerStream;
 use crate::proxy::h2::stream::ClientStream;
 
 /// How long the other side may be silent before the kernel asks whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Octets that the kernel takes ahead of what is on its way: without a bound it grows to some megabytes for a receiver
+/// that takes nothing, and that is what one short request would cost. What is on its way is not bounded by it, so a fast
+/// receiver is as fast as ever.
+const UNSENT: u32 = 128 * 1024;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -31,19 +37,23 @@ pub(in crate::proxy) enum Stream {
     Plain(Socket),
     /// One stream of a client's HTTP/2 connection, as HTTP/1.1.
     Http2(Box<ClientStream>),
+    /// One stream of an HTTP/2 connection to a peer, as HTTP/1.1.
+    Peer(Box<PeerStream>),
     /// Over TLS, as its server or its client. Boxed: connections without it shall not carry the room for it.
     Tls(Box<TlsStream<Socket>>),
 }
 
 impl Socket {
-    /// Sets what every socket of ours has: no waiting to fill a packet, and a kernel that asks after a peer that is
-    /// silent. A socket that refuses an option is closed already, and the first read says so.
+    /// Sets what every socket of ours has: no waiting to fill a packet, little held for a peer that takes nothing, and a
+    /// kernel that asks after one that is silent. A socket that refuses an option is closed already, and the first read
+    /// says so.
     pub(in crate::proxy) fn prepare(&self) {
         let Self::Tcp(stream) = self else { return };
         // Without it the last octets of an answer could wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
         let _ = SockRef::from(stream).set_tcp_keepalive(&often);
+        let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
     }
 
     /// Resolves when a read would not wait.
@@ -90,6 +100,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.poll_readable(context),
             Self::Http2(stream) => stream.poll_readable(context),
+            // Whoever asks reads next.
+            Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
     }
@@ -106,6 +118,16 @@ impl Stream {
             // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
             Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),
+            // A stream of its own: nothing can come on it that was not asked for.
+            Self::Peer(_) => true,
+        }
+    }
+
+    /// Whether the request that was sent on it has surely not been begun with by its peer.
+    pub(in crate::proxy) fn is_unprocessed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) | Self::Http2(_) => false,
+            Self::Peer(stream) => stream.is_unprocessed(),
         }
     }
 
@@ -116,6 +138,7 @@ impl Stream {
             Self::Plain(socket) => socket.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
             Self::Http2(_) => self.is_quiet(),
+            Self::Peer(_) => true,
         }
     }
 
@@ -124,6 +147,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.abort(),
             Self::Http2(stream) => stream.abort(),
+            Self::Peer(stream) => stream.abort(),
             // Without a `close_notify`, which would say that all is told (RFC 8446 section 6.1).
             Self::Tls(stream) => stream.get_ref().0.abort(),
         }
@@ -190,6 +214,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, into),
             Self::Http2(stream) => stream.poll_read(context, into),
+            Self::Peer(stream) => stream.poll_read(context, into),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, into),
         }
     }
@@ -200,6 +225,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, octets),
             Self::Http2(stream) => stream.poll_write(context, octets),
+            Self::Peer(stream) => stream.poll_write(context, octets),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, octets),
         }
     }
@@ -212,6 +238,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
             Self::Http2(stream) => stream.poll_write(context, first(slices)),
+            Self::Peer(stream) => stream.poll_write(context, first(slices)),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, slices),
         }
     }
@@ -219,14 +246,14 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(_) | Self::Tls(_) => true,
-            Self::Http2(_) => false,
+            Self::Http2(_) | Self::Peer(_) => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Self::Http2(_) => Poll::Ready(Ok(())),
+            Self::Http2(_) | Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
         }
     }
@@ -238,6 +265,7 @@ impl AsyncWrite for Stream {
                 stream.shut_down();
                 Poll::Ready(Ok(()))
             }
+            Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }
     }

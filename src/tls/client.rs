@@ -7,12 +7,13 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::tls::certificate::{self, Certificate};
-use crate::tls::{Fault, HTTP1, Origin, provider};
+use crate::tls::{Fault, HTTP1, HTTP2, Origin, provider};
 
 /// An upstream's authorities and our certificate, compiled.
 #[derive(Debug)]
 pub struct ClientTls {
     http1: Arc<ClientConfig>,
+    either: Arc<ClientConfig>,
     origin: Origin,
 }
 
@@ -55,7 +56,14 @@ impl ClientTls {
             }
         };
         config.alpn_protocols = vec![HTTP1.to_vec()];
-        Ok(Self { http1: Arc::new(config), origin })
+        let mut either = config.clone();
+        either.alpn_protocols.insert(0, HTTP2.to_vec());
+        Ok(Self { http1: Arc::new(config), either: Arc::new(either), origin })
+    }
+
+    /// What rustls shakes hands with: HTTP/2 is offered, and HTTP/1.1.
+    pub fn either(&self) -> &Arc<ClientConfig> {
+        &self.either
     }
 
     /// What rustls shakes hands with where only HTTP/1.1 will do.

@@ -20,6 +20,7 @@ mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+mod exhaustion;
 #[cfg(feature = "external")]
 mod external;
 mod forwarding;

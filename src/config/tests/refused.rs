@@ -70,7 +70,6 @@ fn features_of_other_versions_say_so() {
     }
     check(&file(&[("listeners", "[{address: 1.2.3.4:5, trusted_proxies: [10.0.0.0/8]}]")]), absent);
     check(&file(&[("listeners", "[{address: 1.2.3.4:5, proxy_protocol: required}]")]), absent);
-    check(&file(&[("upstreams", "{api: h2c://a}")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
     for key in ["inspected_body", "inspected_total"] {

@@ -91,6 +91,8 @@ pub(super) struct Asked<'b> {
     pub(super) upgrade: bool,
     pub(super) expects_continue: bool,
     pub(super) expects_other: bool,
+    /// The content is gRPC.
+    pub(super) grpc: bool,
     /// `TE` says that trailers are taken.
     pub(super) trailers: bool,
     chunked: bool,
@@ -131,6 +133,7 @@ impl<'b> Asked<'b> {
             }
             Field::TransferEncoding => Err(RequestError::Malformed("a Transfer-Encoding other than chunked")),
             Field::ContentType => {
+                self.grpc = is_grpc(value);
                 once(set(&mut self.content_type), Known::Other, "several Content-Type lines")
             }
             Field::Connection => {
@@ -317,6 +320,13 @@ pub(super) fn may_trail(name: &[u8]) -> bool {
         b"www-authenticate",
     ];
     classify(name).field == Field::Other && !NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
+}
+
+/// Whether a `Content-Type` is that of gRPC itself: `application/grpc`, with or without a message format.
+fn is_grpc(value: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let begins = value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
+    begins && matches!(value.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
 }
 
 /// What a request line is whose name only resembles one.

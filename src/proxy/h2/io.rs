@@ -12,23 +12,29 @@ use tokio::time::Instant;
 
 use crate::proxy::stream::Stream;
 
-/// A connection's octets, and since when a write has been waiting.
+/// A connection's octets, since when a write has been waiting, and how much was read.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: Stream,
     /// Octets that were read before it was known what they are.
     ahead: Bytes,
     stalled: Rc<Cell<Option<Instant>>>,
+    heard: Rc<Cell<u64>>,
 }
 
 impl Watched {
     pub(super) fn new(stream: Stream, ahead: Bytes) -> Self {
-        Self { stream, ahead, stalled: Rc::default() }
+        Self { stream, ahead, stalled: Rc::default(), heard: Rc::default() }
     }
 
     /// Since when nothing could be written, while something was to be.
     pub(super) fn stalled(&self) -> Rc<Cell<Option<Instant>>> {
         Rc::clone(&self.stalled)
+    }
+
+    /// Counts the reads that brought something.
+    pub(super) fn heard(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.heard)
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -48,7 +54,11 @@ impl AsyncRead for Watched {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, into);
+            let read = Pin::new(&mut self.stream).poll_read(context, into);
+            if read.is_ready() {
+                self.heard.set(self.heard.get().wrapping_add(1));
+            }
+            return read;
         }
         let count = self.ahead.len().min(into.remaining());
         into.put_slice(&self.ahead[..count]);

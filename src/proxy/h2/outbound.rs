@@ -27,11 +27,6 @@ impl Outbound {
         Self { to, body, due: 0, ended }
     }
 
-    /// Whether the stream's end was sent.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Resolves when the other side has reset the stream.
     pub(super) fn poll_reset(&mut self, context: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
         self.to.poll_reset(context)

@@ -19,18 +19,17 @@ use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::h2::io::Watched;
 use crate::proxy::h2::stream::ClientStream;
-use crate::proxy::judge::from_now;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::Worker;
 
 /// What a client sends first (RFC 9113 section 3.4), as far as it looks like a request's head.
 pub(in crate::proxy) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
-/// Octets of body that a stream may hold unread: enough for 40 Mbit/s at 50 ms.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// Octets of body that a stream may hold unread: enough for 20 Mbit/s at 50 ms.
+const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// The same of all streams of a connection together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 
 /// Octets of an answer that a stream may hold unsent. A window that is closed holds none.
 const SEND_BUFFER: usize = 32 * 1024;

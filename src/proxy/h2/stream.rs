@@ -13,12 +13,10 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::io::ReadBuf;
 
 use crate::http1::body::BodyReader;
-use crate::http1::head::{Framing, HeadLimits, Known, ResponseHead, octets};
+use crate::http1::head::{Framing, Known, ResponseHead, octets};
+use crate::proxy::h2::OWN_HEAD;
 use crate::proxy::h2::inbound::{Framed, Inbound, failed, field};
 use crate::proxy::h2::outbound::Outbound;
-
-/// Bounds on the heads that we write ourselves: past those on what they are made of.
-const OWN_HEAD: HeadLimits = HeadLimits { line: 256 * 1024, total: 256 * 1024, lines: 256 };
 
 /// A request's octets to read, and room for its answer's.
 #[derive(Debug)]
@@ -222,9 +220,14 @@ fn response(buffer: &[u8], head: &ResponseHead) -> io::Result<Response<()>> {
         StatusCode::from_u16(head.status).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     let fields = response.headers_mut();
     fields.reserve(head.lines.len());
+    // An answer of gRPC that is all head has the fields of its trailers, and no others than it knows.
+    let all_head = head.lines.iter().any(|line| octets(buffer, &line.name) == b"grpc-status");
     for line in &head.lines {
-        if matches!(line.known, Known::HopByHop | Known::TransferEncoding) {
-            continue;
+        match line.known {
+            Known::HopByHop | Known::TransferEncoding => continue,
+            Known::ContentLength if all_head => continue,
+            Known::Host | Known::Authorization | Known::Cookie | Known::Origin | Known::ContentLength => {}
+            Known::Expect | Known::Forwarding | Known::Via | Known::Cors | Known::Other => {}
         }
         let name = HeaderName::from_bytes(octets(buffer, &line.name))
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
