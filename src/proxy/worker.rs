@@ -45,8 +45,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// How often waiting upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// How long idle connections are kept once draining has begun.
-pub(in crate::proxy) const FAREWELL: Duration = Duration::from_millis(250);
+/// How long idle connections are kept once draining has begun, so that a client hears with its next answer that the
+/// connection ends. Of clients that ask once a second or so, and do not look whether a connection is still there, 130
+/// requests were lost in twenty upgrades when it was 250 ms, and none with this.
+pub(in crate::proxy) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often a drain looks whether it is over.
 const LOOK: Duration = Duration::from_millis(10);
