@@ -98,11 +98,10 @@ pub(in crate::proxy) async fn stream(
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);
-        Ok((relayed.is_ok(), done.get(), close))
+        Ok((answer_head.status, relayed.is_ok(), done.get(), close))
     };
-    let status = answer_head.status;
     match ended {
-        Ok((whole, sent, close)) => {
+        Ok((status, whole, sent, close)) => {
             finish(connection, link, answer, whole && sent);
             Forwarded::Answered(status, next(whole, close))
         }
