@@ -109,10 +109,10 @@ pub(in crate::proxy) async fn forward(
             }
         };
         match failure {
-            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
-            _ if link.stream.is_unprocessed() && !again => again = true,
             Failure::Unsent if !link.reused => tried.push(link.chosen.address),
             Failure::Unsent if !again => again = true,
+            // It was refused, or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
             // The peer had closed a waiting connection, or was still answering on it: it may have acted on the
             // request all the same.
             Failure::Ended | Failure::Twofold if idempotent && link.reused && !again => again = true,

@@ -55,7 +55,9 @@ pub(in crate::proxy) async fn reach(
             None => break,
         };
         let (scheme, secured) = met(grant, view, chosen.address)?;
-        let Connection { worker, deadline, .. } = &mut *connection;
+        let Connection { worker, deadline, handshake, .. } = &mut *connection;
+        // A WebSocket takes a connection of HTTP/1.1 for itself.
+        let alone = handshake.is_some();
         if !fresh && let Some(stream) = worker.pool.take(chosen.address, secured.as_ref()) {
             return Ok(Link { stream, chosen, secured, reused: true });
         }
@@ -63,8 +65,11 @@ pub(in crate::proxy) async fn reach(
             match scheme {
                 Scheme::Http => connect(chosen.address).await.map(|socket| (Stream::Plain(socket), false)),
                 // Boxed: every connection would else carry the room for these.
+                Scheme::H2c if alone => Err("no WebSocket over HTTP/2 to a peer".into()),
                 Scheme::H2c => Box::pin(share(&worker.pool, chosen.address)).await,
-                Scheme::Https => Box::pin(secure(&worker.pool, chosen.address, secured.as_ref())).await,
+                Scheme::Https => {
+                    Box::pin(secure(&worker.pool, chosen.address, secured.as_ref(), alone)).await
+                }
             }
         };
         match deadline.within(from_now(wait), connecting).await {
@@ -122,13 +127,14 @@ async fn share(pool: &Pool, address: SocketAddr) -> Reached {
     Ok((Stream::Peer(Box::new(stream)), false))
 }
 
-/// A connection over TLS, or a stream of one where the peer chose HTTP/2.
-async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>) -> Reached {
+/// A connection over TLS, or a stream of one where the peer chose HTTP/2, which it is not offered for what is to be
+/// `alone`.
+async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>, alone: bool) -> Reached {
     let Some(Secured { tls, name }) = secured else {
         return Err("no authority to verify the peer by".into());
     };
     // A peer that is known to share has one opened at a time; whether another does is known only afterwards.
-    let known = pool.shared.known(address);
+    let known = pool.shared.known(address).filter(|_| !alone);
     let _turn = match &known {
         Some(shared) => {
             if let Some(stream) = shared.lend(secured) {
@@ -142,7 +148,8 @@ async fn secure(pool: &Pool, address: SocketAddr, secured: Option<&Secured>) -> 
         }
         None => None,
     };
-    let shaken = handshake::connect(connect(address).await?, tls.either(), name.clone()).await;
+    let offer = if alone { tls.http1() } else { tls.either() };
+    let shaken = handshake::connect(connect(address).await?, offer, name.clone()).await;
     let stream = shaken.map_err(|why| format!("no TLS with the peer: {why}"))?;
     let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
     let stream = Stream::Tls(Box::new(stream));

@@ -137,7 +137,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
-            Self::Http2(_) | Self::Peer(_) => self.is_quiet(),
+            Self::Http2(_) => self.is_quiet(),
+            Self::Peer(_) => true,
         }
     }
 

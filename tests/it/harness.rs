@@ -20,3 +20,4 @@ pub mod token;
 pub mod upstream;
 pub mod wait;
 pub mod websocket;
+pub mod wire;

@@ -44,5 +44,6 @@ mod streaming;
 mod tls;
 mod tokens;
 mod unix_sockets;
+mod upgrade;
 mod upstream_faults;
 mod websocket;

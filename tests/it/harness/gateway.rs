@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::harness::canary;
 use crate::harness::client::{Connection, Outcome, Request, Response};
 use crate::harness::metrics::Scrape;
-use crate::harness::process::{command, descriptors, resident_kib, signal, wait_for_exit};
+use crate::harness::process::{command, cpu_seconds, descriptors, resident_kib, signal, wait_for_exit};
 use crate::harness::setup::{Ports, Setup};
 use crate::harness::wait::{PATIENCE, wait_for, wait_until};
 
@@ -244,6 +244,11 @@ impl Gateway {
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         resident_kib(self.pid())
+    }
+
+    /// Processor seconds used so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.pid())
     }
 
     /// Open descriptors.

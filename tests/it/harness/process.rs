@@ -110,6 +110,16 @@ pub fn resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0)
 }
 
+/// Processor seconds that a process has used, in its own code and in the kernel's.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    // The fields after the program's name, which may hold spaces: user and system time are the 12th and 13th, in
+    // hundredths of a second.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+    let times = fields.split(' ').skip(11).take(2).filter_map(|time| time.parse::<f64>().ok());
+    times.sum::<f64>() / 100.0
+}
+
 /// Open descriptors of a process.
 pub fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
