@@ -98,11 +98,10 @@ pub(in crate::proxy) async fn stream(
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);
-        Ok((relayed, done.get(), close))
+        Ok((answer_head.status, relayed, done.get(), close))
     };
-    let status = answer_head.status;
     match ended {
-        Ok((relayed, sent, close)) => {
+        Ok((status, relayed, sent, close)) => {
             finish(connection, link, answer, sent && matches!(relayed, Ok(Relayed::Whole)));
             Forwarded::Answered(status, next(connection, &relayed, close))
         }
