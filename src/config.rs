@@ -70,6 +70,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long open requests may go on after SIGTERM.
     pub shutdown_grace: Duration,
+    /// Where a new process takes over, if that is wanted.
+    pub upgrade_socket: Option<PathBuf>,
     /// Logging.
     pub log: Log,
 }

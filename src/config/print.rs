@@ -63,6 +63,9 @@ pub(crate) fn print(config: &Config) -> String {
     out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
     out.nested("limits", |out| print_limits(out, &config.limits));
     out.time("shutdown_grace", config.shutdown_grace);
+    if let Some(socket) = &config.upgrade_socket {
+        out.entry("upgrade_socket", path(socket));
+    }
     let log = &config.log;
     out.entry(
         "log",

@@ -36,8 +36,7 @@ pub(in crate::proxy) async fn stream(
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
-    let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
-    let last = connection.is_last();
+    let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
     let (mut answer, reused) = (worker.spares.lend(), link.reused);
     // A gRPC stream may be idle both ways for as long as nobody has anything to say.
@@ -71,11 +70,10 @@ pub(in crate::proxy) async fn stream(
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
-        if let Err(failure) = answered {
-            break 'both Err(failure);
-        }
-        if is_twofold(reused, &answer, answer_head) {
-            break 'both Err(Failure::Twofold);
+        match answered {
+            Err(failure) => break 'both Err(failure),
+            Ok(()) if is_twofold(reused, &answer, answer_head) => break 'both Err(Failure::Twofold),
+            Ok(()) => {}
         }
         free.set(true);
         record.upstream = Some(started.elapsed());

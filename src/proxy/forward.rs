@@ -67,8 +67,7 @@ pub(in crate::proxy) async fn forward(
         Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
-    let (mut tried, mut again) = (Tried::new(), false);
-    let look = !idempotent || record.decision_took() > FRESH;
+    let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,

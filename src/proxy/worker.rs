@@ -33,7 +33,7 @@ use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::stream::Socket;
-use crate::proxy::{Parts, refuse};
+use crate::proxy::{Parts, Signals, refuse};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
 
@@ -170,18 +170,17 @@ impl Worker {
     pub(in crate::proxy) fn run(
         shared: Arc<Shared>,
         sockets: Vec<Dealt>,
-        drain: watch::Receiver<bool>,
-        stop: watch::Receiver<bool>,
+        signals: Signals,
     ) -> io::Result<()> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(async move {
-            let on_runtime = |Dealt { listener, address, socket }| {
+            let on_runtime = |Dealt { listener, address, socket, .. }| {
                 Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
             };
             let listeners = sockets.into_iter().map(on_runtime).collect::<io::Result<Vec<_>>>()?;
             let worker = Rc::new(Self::new(shared)?);
-            worker.serve(listeners, drain, stop).await;
+            worker.serve(listeners, signals).await;
             Ok(())
         })
     }
@@ -211,16 +210,13 @@ impl Worker {
         })
     }
 
-    async fn serve(
-        self: &Rc<Self>,
-        listeners: Vec<Open>,
-        mut drain: watch::Receiver<bool>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    async fn serve(self: &Rc<Self>, listeners: Vec<Open>, signals: Signals) {
+        let Signals { mut drain, mut stop, accepting: count } = signals;
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|open| tokio::task::spawn_local(Rc::clone(self).accept(open, drain.clone())))
             .collect();
+        count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
@@ -327,6 +323,8 @@ impl Worker {
         while !self.open.borrow().is_empty() {
             look.tick().await;
             if Instant::now() >= farewell {
+                // Requests that came with this tick are taken first.
+                tokio::task::yield_now().await;
                 self.close_idle();
             }
         }

@@ -19,6 +19,7 @@ mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+mod exhaustion;
 #[cfg(feature = "external")]
 mod external;
 mod forwarding;
@@ -43,5 +44,6 @@ mod streaming;
 mod tls;
 mod tokens;
 mod unix_sockets;
+mod upgrade;
 mod upstream_faults;
 mod websocket;

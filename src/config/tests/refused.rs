@@ -65,7 +65,7 @@ fn the_file_as_a_whole() {
 #[test]
 fn features_of_other_versions_say_so() {
     let absent = "not in this version";
-    for key in ["upgrade_socket", "credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
+    for key in ["credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
     check(&file(&[("listeners", "[{address: 1.2.3.4:5, trusted_proxies: [10.0.0.0/8]}]")]), absent);
