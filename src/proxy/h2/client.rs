@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use h2::client::{Builder, SendRequest};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::proxy::address::PeerAddress;
 use crate::proxy::h2::io::Watched;
 use crate::proxy::h2::peer::PeerStream;
 use crate::proxy::pool::Secured;
@@ -48,7 +48,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// A worker's connections by peer.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Sharing {
-    peers: RefCell<HashMap<SocketAddr, Rc<SharedPeer>>>,
+    peers: RefCell<HashMap<PeerAddress, Rc<SharedPeer>>>,
 }
 
 /// The connections to one peer.
@@ -89,13 +89,13 @@ pub(super) struct Lease {
 
 impl Sharing {
     /// The connections to this peer, if it is one that has had any.
-    pub(in crate::proxy) fn known(&self, peer: SocketAddr) -> Option<Rc<SharedPeer>> {
-        self.peers.borrow().get(&peer).map(Rc::clone)
+    pub(in crate::proxy) fn known(&self, peer: &PeerAddress) -> Option<Rc<SharedPeer>> {
+        self.peers.borrow().get(peer).map(Rc::clone)
     }
 
     /// The connections to this peer.
-    pub(in crate::proxy) fn of(&self, peer: SocketAddr) -> Rc<SharedPeer> {
-        Rc::clone(self.peers.borrow_mut().entry(peer).or_default())
+    pub(in crate::proxy) fn of(&self, peer: &PeerAddress) -> Rc<SharedPeer> {
+        Rc::clone(self.peers.borrow_mut().entry(peer.clone()).or_default())
     }
 
     /// Drops what was closed or has not been used for long, and peers with nothing open.
