@@ -30,6 +30,7 @@ mod http2;
 mod identity_headers;
 mod keys;
 mod limits;
+mod listeners;
 mod logs;
 mod metrics;
 mod operating;
