@@ -64,7 +64,7 @@ pub(in crate::proxy) async fn forward(
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
     let key = match grant.upstream().balance {
-        Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
+        Balance::ConsistentHash => balance_key(grant, record.client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
@@ -78,7 +78,7 @@ pub(in crate::proxy) async fn forward(
             continue;
         }
         if grant.upstream().host == UpstreamHost::Upstream {
-            name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
+            name_host(&mut connection.out, &view.balancer.name_of(&link.chosen.address));
         }
         let failure = if whole {
             let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
@@ -109,10 +109,10 @@ pub(in crate::proxy) async fn forward(
             }
         };
         match failure {
-            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
-            _ if link.stream.is_unprocessed() && !again => again = true,
-            Failure::Unsent if !link.reused => tried.push(link.chosen.address),
+            Failure::Unsent if !link.reused => tried.push(link.chosen.address.clone()),
             Failure::Unsent if !again => again = true,
+            // It was refused, or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
             // The peer had closed a waiting connection, or was still answering on it: it may have acted on the
             // request all the same.
             Failure::Ended | Failure::Twofold if idempotent && link.reused && !again => again = true,
