@@ -112,6 +112,7 @@ impl Proxy {
             admission: Admission::new(&self.parts.limits, self.parts.descriptors),
             starved: Sparse::default(),
             unannounced: Sparse::default(),
+            unshaken: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
