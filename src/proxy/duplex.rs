@@ -85,7 +85,7 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut body_of_answer = answer_body(answer_head, head.takes_trailers);
-        let answer_body = (&mut body_of_answer, answer_head.framing);
+        let body = (&mut body_of_answer, answer_head.framing);
         let relayed = {
             let sink = Sink {
                 to: &mut to_client,
@@ -93,8 +93,7 @@ pub(in crate::proxy) async fn stream(
                 framing,
                 out: &mut answer_out,
             };
-            let relaying =
-                relay::relay(&mut from_upstream, &mut answer, answer_body, sink, deadline, timeout);
+            let relaying = relay::relay(&mut from_upstream, &mut answer, body, sink, deadline, timeout);
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);

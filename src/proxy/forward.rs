@@ -73,14 +73,12 @@ pub(in crate::proxy) async fn forward(
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
-        if look && link.reused && !link.stream.is_silent() {
-            again = true;
-            continue;
-        }
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
         }
-        let failure = if whole {
+        let failure = if look && link.reused && !link.stream.is_silent() {
+            Failure::Unsent
+        } else if whole {
             let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
             match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
                 Ok(()) => {
