@@ -458,3 +458,6 @@ fn refused(error: RequestError) -> Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,7 @@ pub(in crate::proxy) async fn forward(
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
     let key = match grant.upstream().balance {
-        Balance::ConsistentHash => balance_key(grant, connection.downstream.address),
+        Balance::ConsistentHash => balance_key(grant, record.client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
@@ -74,7 +74,7 @@ pub(in crate::proxy) async fn forward(
             Err(denial) => return fail(denial),
         };
         if grant.upstream().host == UpstreamHost::Upstream {
-            name_host(&mut connection.out, &view.balancer.name_of(link.chosen.address));
+            name_host(&mut connection.out, &view.balancer.name_of(&link.chosen.address));
         }
         let failure = if look && link.reused && !link.stream.is_silent() {
             Failure::Unsent
@@ -107,7 +107,7 @@ pub(in crate::proxy) async fn forward(
             }
         };
         match failure {
-            Failure::Unsent if !link.reused => tried.push(link.chosen.address),
+            Failure::Unsent if !link.reused => tried.push(link.chosen.address.clone()),
             Failure::Unsent if !again => again = true,
             // It was refused, or overtaken by the peer's goodbye: nothing can happen twice.
             _ if link.stream.is_unprocessed() && !again => again = true,

@@ -305,6 +305,15 @@ impl Connection {
         }
     }
 
+    /// Octets as they come; empty at the end of the connection.
+    pub fn read_some(&mut self) -> Vec<u8> {
+        let end = Instant::now() + PATIENCE;
+        if self.buffer.is_empty() {
+            self.fill(end).expect("octets, or the end");
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The next `count` octets; `None` where the connection ends, or is reset, before they are all there.
     pub fn read_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
         let end = Instant::now() + PATIENCE;
