@@ -104,10 +104,10 @@ fn decide_once(
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
         peer: way.client,
-        websocket: head.websocket.as_ref().map(|_| Handshake {
-            authority: text(buffer, &head.authority),
-            secure: way.scheme == "https",
-        }),
+        websocket: head
+            .websocket
+            .as_ref()
+            .map(|_| Handshake { authority: text(buffer, &head.authority), secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
