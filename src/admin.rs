@@ -8,7 +8,7 @@
 pub mod api;
 pub mod readiness;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use secrecy::SecretString;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::admin::readiness::Readiness;
@@ -77,8 +77,9 @@ pub struct ReloadRefused {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrived(pub(crate) IpAddr);
 
-/// Serves until the process ends: also while draining, when `/readyz` is asked most.
-pub async fn serve(listener: TcpListener, parts: Parts) {
+/// Serves until the process ends: also while draining, when `/readyz` is asked most. When another process has the
+/// listener, `handed` says so: nothing is accepted any more, and who is connected is told to connect again.
+pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Receiver<bool>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -89,12 +90,19 @@ pub async fn serve(listener: TcpListener, parts: Parts) {
     let router = api::router(parts);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
+        let next = async {
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return pending().await };
+            listener.accept().await.map(|(stream, _)| (stream, place))
+        };
+        let accepted = tokio::select! {
+            accepted = next => accepted,
+            Ok(_) = handed.wait_for(|handed| *handed) => return,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let (router, handed) = (router.clone(), handed.clone());
                 tokio::spawn(async move {
-                    connection(stream, router).await;
+                    connection(stream, router, handed).await;
                     drop(place);
                 });
             }
@@ -107,7 +115,7 @@ pub async fn serve(listener: TcpListener, parts: Parts) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router) {
+async fn connection(stream: TcpStream, router: Router, mut handed: watch::Receiver<bool>) {
     let Ok(local) = stream.local_addr() else { return };
     let router = router.layer(Extension(Arrived(local.ip().to_canonical())));
     let mut protocol = http1::Builder::new();
@@ -119,7 +127,18 @@ async fn connection(stream: TcpStream, router: Router) {
     let mut served =
         std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     // What goes wrong here is the client's, and it has gone.
-    if timeout(LIFE, served.as_mut()).await.is_err() {
+    let told_to_go = async {
+        if handed.wait_for(|handed| *handed).await.is_ok() {
+            sleep(FAREWELL).await;
+        } else {
+            pending().await
+        }
+    };
+    let served_out = tokio::select! {
+        ended = timeout(LIFE, served.as_mut()) => ended.is_ok(),
+        () = told_to_go => false,
+    };
+    if !served_out {
         served.as_mut().graceful_shutdown();
         let _gone = timeout(LAST_ANSWER, served).await;
     }
@@ -136,6 +155,10 @@ const HEAD_SIZE: usize = 64 * 1024;
 
 /// A connection ends in good order after this, so that clients who do not read cannot keep their places.
 const LIFE: Duration = Duration::from_secs(300);
+
+/// How long a client may ask on a connection once another process has the listener. The answer says that the
+/// connection ends; one that asks nothing is closed after this.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// For the answer that is under way then.
 const LAST_ANSWER: Duration = Duration::from_secs(10);

@@ -8,16 +8,20 @@
 //! Why the parts meet here and not in each other: the admin listener asks for a reload through a function, the
 //! data plane asks for a key through a function, and both functions are control's. No edge imports another.
 
+mod activation;
 mod descriptors;
+mod handover;
 mod logging;
+mod notify;
 mod part;
 mod shutdown;
+mod succession;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
@@ -26,13 +30,23 @@ use tokio::sync::watch;
 use crate::admin;
 use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
-use crate::app::shutdown::{Conductor, Switches};
+use crate::app::shutdown::{Conductor, Fault, Switches};
+use crate::app::succession::{Inheritance, Prospects, Succession};
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle};
 use crate::metrics::Metrics;
-use crate::proxy::{self, Proxy};
+use crate::proxy::{self, Proxy, Signals};
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With sockets of its own, or of the service manager.
+    Fresh,
+    /// With the sockets of a running gateway, which then drains (`run --upgrade`).
+    Upgrade,
+}
 
 /// What ends a run.
 #[derive(Debug)]
@@ -63,28 +77,41 @@ pub enum AppError {
         /// Why.
         source: io::Error,
     },
+    /// What the configuration asks for cannot be, with what is outside of it.
+    #[error("{0}")]
+    Configuration(String),
+    /// Another process stands in the way, or one that is needed is not there.
+    #[error("{0}")]
+    Unavailable(String),
     /// Our bug, or a system that refuses what every system gives.
     #[error("{0}")]
     Fault(&'static str),
+}
+
+/// What a caller of [`serve`] hears of a run, and how it ends it.
+pub struct Until {
+    /// What ends the run.
+    pub stop: Stop,
+    /// What is called once it serves.
+    pub on_ready: OnReady,
 }
 
 /// What [`serve`] tells its caller once every listener is bound and signals are taken.
 pub type OnReady = Box<dyn FnOnce(&Ready) + Send>;
 
 /// Runs the gateway until `stop`, then drains it. Blocks; must not be called from within a tokio runtime.
-/// `path` is where the configuration came from and is reloaded from.
-pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Result<(), AppError> {
+/// `origin` is where the configuration came from and is reloaded from.
+pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Result<(), AppError> {
+    let inheritance = Inheritance::receive(&loaded.config, start)?;
     install_crypto()?;
     let metrics = Arc::new(Metrics::new());
+    metrics.process(std::process::id(), seconds_since_1970());
     let _written_at_the_end = logging::start(&loaded.config.log);
     logging::report_panics(Arc::clone(&metrics));
-    for warning in &loaded.warnings {
-        let hint = warning.hint.as_deref().unwrap_or_default();
-        tracing::warn!(file = %path.display(), line = warning.at.line, hint, "{}", warning.what);
-    }
+    show_warnings(&origin, &loaded);
 
     let config = loaded.config.clone();
-    let (control, reader, handle) = Control::start(path, environment(), loaded, Arc::clone(&metrics));
+    let (control, reader, handle) = Control::start(origin, environment(), loaded, Arc::clone(&metrics));
     let proxy = Proxy::new(proxy::Parts {
         reader,
         ask_keys: handle.ask_keys(),
@@ -97,15 +124,18 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
         shutdown_grace: config.shutdown_grace,
     });
     let mut bound = proxy
-        .bind(&config.listeners, Vec::new())
+        .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
-    let admin_listener = config.admin.as_ref().map(|admin| listen(admin.address)).transpose()?;
+    let admin_listener =
+        config.admin.as_ref().map(|admin| listen(admin.address, inheritance.admin)).transpose()?;
     let ready = Ready {
         listeners: bound.addresses(),
         admin: admin_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
-
     let readiness = Arc::new(Readiness::default());
+    let (predecessor, told) = (inheritance.predecessor, Arc::clone(&readiness));
+    let succession = Succession::new(&config, &bound, admin_listener.as_ref(), predecessor, told)?;
+
     let switches = Switches::new();
     let mut server = server();
     if let (Some(admin), Some(listener)) = (&config.admin, admin_listener) {
@@ -115,32 +145,52 @@ pub fn serve(path: PathBuf, loaded: Loaded, stop: Stop, on_ready: OnReady) -> Re
             readiness: Arc::clone(&readiness),
             controls: controls(&handle),
         };
-        server.add_service(Part::new("admin", admin::serve(listener, parts)).0);
+        let serve = admin::serve(listener, parts, succession.handed());
+        server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
     }
     let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
     server.add_service(control);
-    let bound_files = bound.take_files();
-    let run = proxy.run(bound, switches.drain.subscribe(), switches.stop.subscribe());
+    let (files, workers) = (bound.take_files(), bound.workers());
+    let (accepting, accepted) = watch::channel(0);
+    let signals = Signals { drain: switches.drain.subscribe(), stop: switches.stop.subscribe(), accepting };
+    let run = after(switches.go.subscribe(), proxy.run(bound, signals));
     let (proxy, proxy_ended) = Part::new("proxy", run);
     server.add_service(proxy);
 
-    let fault = Arc::new(OnceLock::new());
-    let reload = Box::new(move || spawn_reload(handle.clone()));
+    let fault = Fault::default();
+    let waiting = handle.clone();
+    let waiting = Box::new(move || waiting_issuers(&waiting));
     let conductor = Conductor {
-        stop,
+        stop: until.stop,
         ready,
-        files: bound_files,
-        on_ready,
-        reload,
+        files,
+        succession,
+        prospects: Prospects { waiting, accepting: accepted, workers },
+        on_ready: until.on_ready,
+        reload: Box::new(move || spawn_reload(handle.clone())),
         readiness,
         switches,
         proxy_ended,
         control_ended,
         grace: config.shutdown_grace,
-        fault: Arc::clone(&fault),
+        fault: fault.clone(),
     };
     server.run(RunArgs { shutdown_signal: conductor.into_signal_watch() });
-    fault.get().map_or(Ok(()), |what| Err(AppError::Fault(what)))
+    fault.take().map_or(Ok(()), Err)
+}
+
+fn show_warnings(path: &Path, loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        let hint = warning.hint.as_deref().unwrap_or_default();
+        tracing::warn!(file = %path.display(), line = warning.at.line, hint, "{}", warning.what);
+    }
+}
+
+/// Work that begins once `go` is true; never, if nobody can say so any more.
+async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    if go.wait_for(|go| *go).await.is_ok() {
+        work.await;
+    }
 }
 
 /// One provider for every TLS and signature in the process, chosen before anything can choose another one
@@ -172,8 +222,9 @@ fn server() -> Server {
     Server::new_with_opt_and_conf(None, conf)
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
+/// The admin listener: the socket that was given for it, or one of our own.
+fn listen(address: SocketAddr, given: Option<TcpListener>) -> Result<TcpListener, AppError> {
+    let bound = given.map_or_else(|| TcpListener::bind(address), Ok).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
@@ -185,6 +236,10 @@ fn environment() -> Environment {
     Arc::new(|name| std::env::var(name).ok())
 }
 
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -194,12 +249,8 @@ fn controls(handle: &ControlHandle) -> admin::Controls {
     admin::Controls {
         token: Arc::new(move || token.admin_token()),
         status: Arc::new(move || {
-            let status = status.status();
-            let waiting = status.issuers.iter().filter(|issuer| !issuer.ready);
-            admin::Status {
-                waiting: waiting.map(|issuer| issuer.name.to_string()).collect(),
-                detail: serde_json::to_value(&status).unwrap_or_default(),
-            }
+            let detail = serde_json::to_value(status.status()).unwrap_or_default();
+            admin::Status { waiting: waiting_issuers(&status), detail }
         }),
         config: Arc::new(move || crate::config::print(&config.config())),
         reload: Arc::new(move || {
@@ -207,6 +258,12 @@ fn controls(handle: &ControlHandle) -> admin::Controls {
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
     }
+}
+
+/// The issuers that have no keys.
+fn waiting_issuers(handle: &ControlHandle) -> Vec<String> {
+    let status = handle.status();
+    status.issuers.iter().filter(|issuer| !issuer.ready).map(|issuer| issuer.name.to_string()).collect()
 }
 
 fn refused(error: &ReloadError) -> admin::ReloadRefused {

@@ -16,6 +16,7 @@ pub mod schema;
 pub mod shape;
 pub mod shown;
 pub mod units;
+pub mod websocket;
 
 mod decode;
 mod print;
@@ -34,6 +35,7 @@ use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{ListenerTls, UpstreamTls};
+use crate::config::websocket::WebSocket;
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -72,6 +74,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long open requests may go on after SIGTERM.
     pub shutdown_grace: Duration,
+    /// Where a new process takes over, if that is wanted.
+    pub upgrade_socket: Option<PathBuf>,
     /// Logging.
     pub log: Log,
 }
@@ -378,6 +382,8 @@ pub struct Route {
     pub forward: Forward,
     /// CORS, if it takes part.
     pub cors: Option<Cors>,
+    /// Which pages may open a WebSocket.
+    pub websocket: WebSocket,
     /// Index into [`Config::upstreams`].
     pub upstream: usize,
     /// Whether a refusal counts.

@@ -49,6 +49,8 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_jwks_last_success_timestamp_seconds",
     "portcullis_key_uses_total",
     "portcullis_panics_total",
+    "portcullis_process_id",
+    "portcullis_process_start_time_seconds",
     "portcullis_revocation_entries",
     "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
@@ -83,6 +85,8 @@ pub struct Metrics {
     reload_success: IntGauge,
     generation: IntGauge,
     panics: IntCounter,
+    process_id: IntGauge,
+    process_start: IntGauge,
     cache: CacheMetrics,
     streams: StreamMetrics,
 }
@@ -179,6 +183,14 @@ impl Metrics {
                     "portcullis_panics_total",
                     "Faults of the gateway itself that failed one request or task",
                 ),
+            ),
+            process_id: registered(
+                &registry,
+                int_gauge("portcullis_process_id", "The process that answers: another one after an upgrade"),
+            ),
+            process_start: registered(
+                &registry,
+                int_gauge("portcullis_process_start_time_seconds", "When it started, in Unix seconds"),
             ),
             cache: CacheMetrics::new(&registry),
             streams: StreamMetrics::new(&registry),
@@ -284,6 +296,12 @@ impl Metrics {
     /// Revocation entries of a kind.
     pub fn revocation_entries(&self, kind: &str, entries: usize) {
         self.revocations.with_label_values(&[kind]).set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Which process this is, and when it started (Unix seconds).
+    pub fn process(&self, id: u32, started_unix: u64) {
+        self.process_id.set(i64::from(id));
+        self.process_start.set(clamped(started_unix));
     }
 
     /// The gateway's own code failed somewhere.

@@ -82,6 +82,17 @@ pub struct Proxy {
     parts: Parts,
 }
 
+/// What the data plane is told while it runs, and what it says.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// Turns true: nothing new is accepted.
+    pub drain: watch::Receiver<bool>,
+    /// Turns true: everything ends.
+    pub stop: watch::Receiver<bool>,
+    /// Counts the workers that accept.
+    pub accepting: watch::Sender<usize>,
+}
+
 impl Proxy {
     /// Wires the parts.
     pub fn new(parts: Parts) -> Self {
@@ -95,7 +106,7 @@ impl Proxy {
 
     /// Runs the workers until `drain` turns true and nothing is open any more, until that has lasted
     /// `shutdown_grace`, or until `stop` turns true. Resolves when every worker is done.
-    pub async fn run(self, bound: Bound, drain: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
+    pub async fn run(self, bound: Bound, signals: Signals) {
         let workers = bound.workers.len();
         let shared = Arc::new(Shared {
             admission: Admission::new(&self.parts.limits, self.parts.descriptors),
@@ -108,10 +119,10 @@ impl Proxy {
         });
         let mut done = Vec::new();
         for (index, sockets) in bound.workers.into_iter().enumerate() {
-            let (shared, drain, stop) = (Arc::clone(&shared), drain.clone(), stop.clone());
+            let (shared, signals) = (Arc::clone(&shared), signals.clone());
             let (finished, wait) = tokio::sync::oneshot::channel::<()>();
             let spawned = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                if let Err(error) = Worker::run(shared, sockets, drain, stop) {
+                if let Err(error) = Worker::run(shared, sockets, signals) {
                     tracing::error!(%error, "a worker could not start");
                 }
                 drop(finished);

@@ -195,6 +195,9 @@ fn the_unit_is_hardened_and_patient() {
         ("CapabilityBoundingSet", ""),
         ("LimitCORE", "0"),
         ("StateDirectory", "portcullis"),
+        ("RuntimeDirectoryMode", "0700"),
+        ("Type", "notify"),
+        ("NotifyAccess", "all"),
         ("KillSignal", "SIGTERM"),
     ] {
         assert_eq!(one(name), value, "{name}");
@@ -206,6 +209,22 @@ fn the_unit_is_hardened_and_patient() {
     let (name, _) = one("LoadCredential").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert_eq!(token, format!("/run/credentials/portcullis.service/{name}"));
     assert!(config["key_mirror"].as_str().unwrap().starts_with("/var/lib/portcullis/"));
+    let upgrade = format!("/run/{}/", one("RuntimeDirectory"));
+    assert!(config["upgrade_socket"].as_str().unwrap().starts_with(&upgrade));
+}
+
+#[test]
+fn the_sockets_are_listeners_of_the_configuration() {
+    let config = yaml(&text("deploy/config/host.yaml"));
+    let listeners = strings(&config["listeners"]);
+    let unit = text("deploy/portcullis.socket");
+    let sockets = setting(&unit, "ListenStream");
+    assert!(!sockets.is_empty());
+    for socket in sockets {
+        assert!(listeners.iter().any(|listener| listener == socket), "{socket} is none of {listeners:?}");
+    }
+    let service = text("deploy/portcullis.service");
+    assert_eq!(setting(&service, "Requires"), ["portcullis.socket"]);
 }
 
 #[test]
@@ -476,7 +495,9 @@ mod external {
         let unit = text("deploy/portcullis.service")
             .replace("/usr/local/bin/portcullis", env!("CARGO_BIN_EXE_portcullis"));
         fs::write(directory.path().join("portcullis.service"), unit).unwrap();
-        succeeds("systemd-analyze", &["verify", "--man=no", "./portcullis.service"], directory.path());
+        fs::write(directory.path().join("portcullis.socket"), text("deploy/portcullis.socket")).unwrap();
+        let both = ["verify", "--man=no", "./portcullis.service", "./portcullis.socket"];
+        succeeds("systemd-analyze", &both, directory.path());
         // Exposure in tenths: 14 when this was written, 96 for a unit that hardens nothing.
         let arguments = ["security", "--offline=true", "--threshold=20", "./portcullis.service"];
         succeeds("systemd-analyze", &arguments, directory.path());

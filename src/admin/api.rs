@@ -30,6 +30,7 @@ struct Shared {
     readiness: Arc<Readiness>,
     controls: Controls,
     started: Instant,
+    started_unix: u64,
 }
 
 /// Paths that never need the token.
@@ -43,6 +44,7 @@ pub fn router(parts: Parts) -> Router {
         readiness: parts.readiness,
         controls: parts.controls,
         started: Instant::now(),
+        started_unix: unix_seconds(),
     });
     Router::new()
         .route("/metrics", get(metrics))
@@ -69,13 +71,19 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if shared.readiness.is_handed_over() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let text = shared.metrics.render(i64::try_from(now).unwrap_or(i64::MAX));
+    let text = shared.metrics.render(i64::try_from(unix_seconds()).unwrap_or(i64::MAX));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -94,6 +102,8 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
         }
     };
     body.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+    body.insert("pid".into(), std::process::id().into());
+    body.insert("started".into(), shared.started_unix.into());
     body.insert("uptime_seconds".into(), shared.started.elapsed().as_secs().into());
     body.insert("ready".into(), reasons.is_empty().into());
     body.insert("reasons".into(), reasons.into());
@@ -105,6 +115,10 @@ async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn reload(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.readiness.is_handed_over() {
+        let detail = "another process has taken over; ask again";
+        return problem_body(StatusCode::SERVICE_UNAVAILABLE, "handed_over", detail, Value::Null);
+    }
     match (shared.controls.reload)().await {
         Ok(generation) => Json(json!({"generation": generation})).into_response(),
         Err(refused) => {

@@ -12,6 +12,7 @@ pub struct Readiness {
     draining: AtomicBool,
     failed: AtomicBool,
     began: AtomicBool,
+    handed: AtomicBool,
 }
 
 impl Readiness {
@@ -23,6 +24,17 @@ impl Readiness {
     /// The process is to end: no new traffic.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Another process has taken over, and is asked from now on: nothing is changed here any more.
+    pub fn hand_over(&self) {
+        self.handed.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    /// Whether another process has taken over.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed.load(Ordering::Acquire)
     }
 
     /// A part that keeps decisions current has ended: no new traffic.

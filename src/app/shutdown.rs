@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::future::pending;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,11 +14,17 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::readiness::Readiness;
 use crate::app::part::Ended;
-use crate::app::{OnReady, Ready, STOP_TIME, Stop};
+use crate::app::succession::{Prospects, Succession, Taken};
+use crate::app::{AppError, OnReady, Ready, STOP_TIME, Stop, notify};
 use crate::proxy::listening::SocketFiles;
 
 /// What tells the parts to end.
 pub(crate) struct Switches {
+    /// The data plane accepts.
+    pub(crate) go: watch::Sender<bool>,
+    /// The admin listener answers: in an upgrade only once there is no other process that does, or probes and
+    /// scrapes would meet the one or the other.
+    pub(crate) answer: watch::Sender<bool>,
     /// The data plane accepts nothing new and ends when nothing is open.
     pub(crate) drain: watch::Sender<bool>,
     /// The data plane ends now.
@@ -27,11 +33,17 @@ pub(crate) struct Switches {
     pub(crate) control: watch::Sender<bool>,
 }
 
+/// What went wrong first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fault(Arc<Mutex<Option<AppError>>>);
+
 /// Takes signals and ends the parts in order.
 pub(crate) struct Conductor {
     pub(crate) stop: Stop,
     pub(crate) ready: Ready,
     pub(crate) files: SocketFiles,
+    pub(crate) succession: Succession,
+    pub(crate) prospects: Prospects,
     pub(crate) on_ready: OnReady,
     pub(crate) reload: Box<dyn Fn() + Send>,
     pub(crate) readiness: Arc<Readiness>,
@@ -39,14 +51,31 @@ pub(crate) struct Conductor {
     pub(crate) proxy_ended: Ended,
     pub(crate) control_ended: Ended,
     pub(crate) grace: Duration,
-    pub(crate) fault: Arc<OnceLock<&'static str>>,
+    pub(crate) fault: Fault,
 }
 
 enum Event {
     Reload,
     Stop,
+    HandedOver,
     ProxyEnded,
     ControlEnded,
+}
+
+/// Why a process drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Told,
+    HandedOver,
+}
+
+impl Why {
+    fn said(self) -> &'static str {
+        match self {
+            Self::Told => "told to stop",
+            Self::HandedOver => "another process has taken over",
+        }
+    }
 }
 
 /// The signals that are listened to, or what stands for them.
@@ -73,7 +102,13 @@ impl ShutdownSignalWatch for Watch {
 impl Switches {
     pub(crate) fn new() -> Self {
         let new = || watch::channel(false).0;
-        Self { drain: new(), stop: new(), control: new() }
+        Self { go: new(), answer: new(), drain: new(), stop: new(), control: new() }
+    }
+}
+
+impl Fault {
+    pub(crate) fn take(&self) -> Option<AppError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -87,11 +122,28 @@ impl Conductor {
             Ok(source) => source,
             Err(error) => {
                 tracing::error!(%error, "signals cannot be taken");
-                let _first = self.fault.set("signals cannot be taken");
-                return;
+                return self.fail(AppError::Fault("signals cannot be taken"));
             }
         };
+        if !self.succession.takes_over() {
+            self.switches.answer.send_replace(true);
+        }
+        let taken = tokio::select! {
+            taken = self.succession.take_over(&self.switches.go, &mut self.prospects) => taken,
+            () = source.insists() => return tracing::info!("stopped before anything was taken over"),
+        };
+        match taken {
+            Ok(Taken::Over) => self.files.adopt(),
+            Ok(Taken::Nothing) => {}
+            Err(error) => {
+                tracing::error!(%error, "nothing was taken over");
+                return self.fail(error);
+            }
+        }
+        self.succession.listen();
         self.readiness.start();
+        self.switches.answer.send_replace(true);
+        notify::ready();
         tracing::info!(
             listeners = %listed(&self.ready.listeners),
             admin = %listed(self.ready.admin.as_slice()),
@@ -100,10 +152,11 @@ impl Conductor {
         );
         (std::mem::replace(&mut self.on_ready, Box::new(|_| ())))(&self.ready);
         let mut control_ended = false;
-        loop {
+        let why = loop {
             match self.next(&mut source, control_ended).await {
                 Event::Reload => (self.reload)(),
-                Event::Stop => break,
+                Event::Stop => break Why::Told,
+                Event::HandedOver => break Why::HandedOver,
                 Event::ControlEnded => {
                     // What is decided from here on misses key rotations and revocations: no new traffic.
                     tracing::error!("control ended: keys and revocations are not updated any more");
@@ -112,28 +165,41 @@ impl Conductor {
                 }
                 Event::ProxyEnded => {
                     tracing::error!("the data plane ended by itself");
-                    let _first = self.fault.set("the data plane ended by itself");
-                    return;
+                    return self.fail(AppError::Fault("the data plane ended by itself"));
                 }
             }
-        }
-        self.drain(source, control_ended).await;
+        };
+        self.drain(source, control_ended, why).await;
+    }
+
+    fn fail(&self, error: AppError) {
+        self.fault.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     async fn next(&mut self, source: &mut Source, control_ended: bool) -> Event {
+        let mut handed = self.succession.handed();
         tokio::select! {
             biased;
             event = source.next() => event,
+            Ok(_) = handed.wait_for(|handed| *handed) => Event::HandedOver,
             _ = &mut self.proxy_ended => Event::ProxyEnded,
             _ = &mut self.control_ended, if !control_ended => Event::ControlEnded,
         }
     }
 
-    async fn drain(mut self, mut source: Source, control_ended: bool) {
-        tracing::info!(grace_seconds = self.grace.as_secs(), "draining");
-        self.readiness.drain();
+    async fn drain(mut self, mut source: Source, control_ended: bool, why: Why) {
+        tracing::info!(grace_seconds = self.grace.as_secs(), why = why.said(), "draining");
+        match why {
+            Why::Told => {
+                notify::stopping();
+                self.readiness.drain();
+            }
+            // The service goes on, and whoever comes later is answered at the same files.
+            Why::HandedOver => self.files.leave(),
+        }
         // First the files, then the sockets: who comes later finds nobody, not a socket that hangs up.
         drop(std::mem::take(&mut self.files));
+        self.succession.close();
         self.switches.drain.send_replace(true);
         let ended = tokio::select! {
             _ = &mut self.proxy_ended => true,
@@ -180,7 +246,7 @@ impl Source {
         }
     }
 
-    /// Resolves when stopping is asked for a second time.
+    /// Resolves when stopping is asked for, and cannot wait.
     async fn insists(&mut self) {
         match self {
             Self::Signals { terminate, interrupt, hang_up: _ } => tokio::select! {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::watch;
 
-use crate::app::{self, AppError, Ready, Stop};
+use crate::app::{self, AppError, Ready, Start, Stop, Until};
 use crate::cli;
 use crate::cli::demo::scene::Scene;
 use crate::cli::run;
@@ -40,7 +40,7 @@ pub fn demo(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Ex
     let (announce, announced) = mpsc::channel();
     // Nobody listens any more only if this function has returned.
     let on_ready = Box::new(move |ready: &Ready| announce.send(ready.clone()).unwrap_or_default());
-    let gateway = thread::spawn(move || app::serve(path, loaded, stop, on_ready));
+    let gateway = thread::spawn(move || app::serve(path, loaded, Start::Fresh, Until { stop, on_ready }));
     let Ok(ready) = announced.recv() else {
         return ended(gateway, terminal);
     };

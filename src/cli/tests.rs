@@ -29,7 +29,6 @@ fn a_wrong_command_line_is_usage() {
     check(&["rum"], Exit::Usage, "run");
     check(&["run"], Exit::Usage, "--config");
     check(&["check", "--conf", "x"], Exit::Usage, "--conf");
-    check(&["run", "--config", "x", "--upgrade"], Exit::Usage, "not in this version");
     check(&["explain", "--config", "x"], Exit::Usage, "--url");
     check(&["explain", "--config", "x", "--url", "orders"], Exit::Usage, "begins with");
     check(&["explain", "--config", "x", "--url", "/", "--header", "X"], Exit::Usage, "Name: value");

@@ -25,9 +25,6 @@ impl Address {
         let Some(path) = text.strip_prefix(UNIX) else {
             return net::address(text).map(Self::Ip);
         };
-        if path.is_empty() || path.ends_with('/') {
-            return Err(Wrong::is("names no file").hint("write it as `unix:/run/portcullis/http.sock`"));
-        }
         socket_file(path, directory).map(Self::Unix)
     }
 
@@ -66,6 +63,9 @@ impl Display for Address {
 
 /// Reads the path of a socket's file; a relative one begins at `directory`.
 pub fn socket_file(text: &str, directory: &Path) -> Result<PathBuf, Wrong> {
+    if text.is_empty() || text.ends_with('/') {
+        return Err(Wrong::is("names no file"));
+    }
     let path = directory.join(text);
     let length = path.as_os_str().len();
     if length > LONGEST_PATH {

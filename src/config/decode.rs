@@ -73,6 +73,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
         key_mirror: process::key_mirror(&fields),
         limits: process::limits(&fields),
         shutdown_grace: fields.duration("shutdown_grace"),
+        upgrade_socket: process::upgrade_socket(&fields),
         log: process::log(&fields),
     })
 }

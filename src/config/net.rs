@@ -46,8 +46,8 @@ pub fn collides_with_admin(admin: SocketAddr, listener: SocketAddr) -> bool {
     collide(admin, listener) || (both && admin.port() != 0)
 }
 
-/// Reads a peer: `http://HOST[:PORT]`, `h2c://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:PATH`, where a relative
-/// path begins at `directory`.
+/// Reads a peer: `http://HOST[:PORT]`, `h2c://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:PATH`, where a relative path
+/// begins at `directory`.
 pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Peer::Unix(unix(path, directory)?));

@@ -12,6 +12,7 @@ use crate::config::decode::fields::Word;
 use crate::config::network::Network;
 use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
+use crate::config::websocket::WebSocket;
 use crate::config::{
     Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Peer, Require, Requirement, Route,
     Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
@@ -68,6 +69,9 @@ pub(crate) fn print(config: &Config) -> String {
     out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
     out.nested("limits", |out| print_limits(out, &config.limits));
     out.time("shutdown_grace", config.shutdown_grace);
+    if let Some(socket) = &config.upgrade_socket {
+        out.entry("upgrade_socket", path(socket));
+    }
     let log = &config.log;
     out.entry(
         "log",
@@ -209,6 +213,12 @@ fn print_route(out: &mut Out, route: &Route, config: &Config) {
     });
     if let Some(cors) = &route.cors {
         out.nested("cors", |out| print_cors(out, cors));
+    }
+    match &route.websocket {
+        WebSocket::SameOrigin => out.entry("websocket", "same_origin"),
+        WebSocket::Never => out.entry("websocket", "none"),
+        WebSocket::Any => out.entry("websocket", "any"),
+        WebSocket::Origins(origins) => out.entry("websocket", format!("{{origins: {}}}", words(origins))),
     }
     if let Some(upstream) = config.upstreams.get(route.upstream) {
         out.entry("upstream", quote(&upstream.name));

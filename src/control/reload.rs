@@ -147,6 +147,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         key_mirror,
         limits,
         shutdown_grace,
+        upgrade_socket,
         log,
     } = running;
     let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
@@ -163,6 +164,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         ("`key_mirror`", *key_mirror != new.key_mirror),
         ("`limits` other than `token` and `key_set`", bounds(limits) != bounds(&new.limits)),
         ("`shutdown_grace`", *shutdown_grace != new.shutdown_grace),
+        ("`upgrade_socket`", *upgrade_socket != new.upgrade_socket),
         ("`log`", *log != new.log),
     ]
     .into_iter()

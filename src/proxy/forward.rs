@@ -67,8 +67,7 @@ pub(in crate::proxy) async fn forward(
         Balance::ConsistentHash => balance_key(grant, record.client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     };
-    let (mut tried, mut again) = (Tried::new(), false);
-    let look = !idempotent || record.decision_took() > FRESH;
+    let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
@@ -110,10 +109,10 @@ pub(in crate::proxy) async fn forward(
             }
         };
         match failure {
-            // It was refused or overtaken by the peer's goodbye: nothing can happen twice.
-            _ if link.stream.is_unprocessed() && !again => again = true,
             Failure::Unsent if !link.reused => tried.push(link.chosen.address.clone()),
             Failure::Unsent if !again => again = true,
+            // It was refused, or overtaken by the peer's goodbye: nothing can happen twice.
+            _ if link.stream.is_unprocessed() && !again => again = true,
             // The peer had closed a waiting connection, or was still answering on it: it may have acted on the
             // request all the same.
             Failure::Ended | Failure::Twofold if idempotent && link.reused && !again => again = true,

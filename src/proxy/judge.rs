@@ -13,6 +13,7 @@ use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
+use crate::gate::websocket::Handshake;
 use crate::gate::{self, Decision, Field, Request};
 use crate::http1::head::{Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
@@ -103,6 +104,10 @@ fn decide_once(
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
         peer: way.client,
+        websocket: head
+            .websocket
+            .as_ref()
+            .map(|_| Handshake { authority: text(buffer, &head.authority), secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();

@@ -38,11 +38,22 @@ pub(in crate::proxy) enum Accepting {
     Unix(tokio::net::UnixListener),
 }
 
+/// Who has bound a socket, and so removes the file of a Unix one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The gateway: this process, or the one that it takes over from.
+    Own,
+    /// A service manager, before us and beyond us.
+    Manager,
+}
+
 /// A listening socket that somebody else has bound.
 #[derive(Debug)]
 pub struct Given {
     /// The listener it is for, as configured.
     pub listener: Address,
+    /// Who has bound it.
+    pub origin: Origin,
     /// The socket.
     pub socket: OwnedFd,
 }
@@ -55,6 +66,13 @@ pub struct Bound {
     files: SocketFiles,
 }
 
+/// A listening socket before it is dealt.
+#[derive(Debug)]
+struct Found {
+    socket: Listening,
+    origin: Origin,
+}
+
 /// A socket that a worker accepts from.
 #[derive(Debug)]
 pub(in crate::proxy) struct Dealt {
@@ -63,11 +81,19 @@ pub(in crate::proxy) struct Dealt {
     /// Where it listens, with the port that the system chose.
     pub(in crate::proxy) address: Address,
     pub(in crate::proxy) socket: Listening,
+    /// What it would be given on as; nothing if another worker has the same one.
+    name: Option<(Address, Origin)>,
 }
 
-/// The files of the Unix sockets that we have bound: removed when this is dropped, where they still are ours.
+/// The files of the Unix sockets that are ours: removed when this is dropped, where they still are.
 #[derive(Debug, Default)]
-pub struct SocketFiles(Vec<SocketFile>);
+pub struct SocketFiles {
+    ours: Vec<SocketFile>,
+    /// Of the process that gives us its sockets, until it has let go.
+    theirs: Vec<SocketFile>,
+    /// The same, for listeners that we do not have.
+    unwanted: Vec<SocketFile>,
+}
 
 #[derive(Debug)]
 struct SocketFile {
@@ -106,40 +132,62 @@ impl Bound {
             given = others;
             bound.listen(index, listener, ours).map_err(blame)?;
         }
+        for one in given {
+            bound.files.unwanted.extend(SocketFile::given(&one));
+        }
         Ok(bound)
     }
 
     fn listen(&mut self, index: usize, listener: &Listener, given: Vec<Given>) -> io::Result<()> {
-        let sockets = match (&listener.address, given.is_empty()) {
-            (address, false) => given
-                .into_iter()
-                .map(|given| Listening::of(address, given.socket))
-                .collect::<io::Result<_>>()?,
-            (Address::Ip(address), true) => listen(*address, self.workers.len())?,
-            (Address::Unix(path), true) => {
-                let (socket, file) = listen_unix(path, listener.mode)?;
-                self.files.0.push(file);
-                vec![socket]
-            }
-        };
-        let Some(first) = sockets.first() else { return Ok(()) };
-        let address = first.address(&listener.address)?;
-        self.deal(index, &address, sockets)?;
+        let mut found: Vec<Found> = Vec::new();
+        for one in given {
+            self.files.theirs.extend(SocketFile::given(&one));
+            found.push(Found { socket: Listening::of(&one.listener, one.socket)?, origin: one.origin });
+        }
+        if found.is_empty() {
+            let sockets = match &listener.address {
+                Address::Ip(address) => listen(*address, self.workers.len())?,
+                Address::Unix(path) => {
+                    let (socket, file) = listen_unix(path, listener.mode)?;
+                    self.files.ours.push(file);
+                    vec![socket]
+                }
+            };
+            found.extend(sockets.into_iter().map(|socket| Found { socket, origin: Origin::Own }));
+        }
+        self.deal(index, &listener.address, found)
+    }
+
+    /// Every socket to some worker, and some socket to every worker.
+    fn deal(&mut self, listener: usize, configured: &Address, found: Vec<Found>) -> io::Result<()> {
+        let Some(first) = found.first() else { return Ok(()) };
+        let address = first.socket.address(configured)?;
+        for worker in found.len()..self.workers.len() {
+            let socket = found[worker % found.len()].socket.try_clone()?;
+            self.workers[worker].push(Dealt { listener, address: address.clone(), socket, name: None });
+        }
+        let workers = self.workers.len();
+        for (index, Found { socket, origin }) in found.into_iter().enumerate() {
+            let name = Some((configured.clone(), origin));
+            self.workers[index % workers].push(Dealt { listener, address: address.clone(), socket, name });
+        }
         self.addresses.push(address);
         Ok(())
     }
 
-    /// Every socket to some worker, and some socket to every worker.
-    fn deal(&mut self, listener: usize, address: &Address, sockets: Vec<Listening>) -> io::Result<()> {
-        for worker in sockets.len()..self.workers.len() {
-            let socket = sockets[worker % sockets.len()].try_clone()?;
-            self.workers[worker].push(Dealt { listener, address: address.clone(), socket });
+    /// How many workers there are to be.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Copies of every socket, to be given to a process that takes over.
+    pub fn copies(&self) -> io::Result<Vec<Given>> {
+        let mut copies = Vec::new();
+        for Dealt { name, socket, .. } in self.workers.iter().flatten() {
+            let Some((listener, origin)) = name.clone() else { continue };
+            copies.push(Given { listener, origin, socket: socket.try_clone()?.into() });
         }
-        let workers = self.workers.len();
-        for (index, socket) in sockets.into_iter().enumerate() {
-            self.workers[index % workers].push(Dealt { listener, address: address.clone(), socket });
-        }
-        Ok(())
+        Ok(copies)
     }
 
     /// The addresses, with real ports where 0 was asked for.
@@ -156,19 +204,23 @@ impl Bound {
 impl SocketFiles {
     /// Leaves the files where they are: somebody else answers there from now on.
     pub fn leave(&mut self) {
-        self.0.clear();
+        self.ours.clear();
+    }
+
+    /// Takes over the files of the process that has given us its sockets, and removes those of listeners that we
+    /// do not have: nobody will answer there.
+    pub fn adopt(&mut self) {
+        self.ours.append(&mut self.theirs);
+        for file in self.unwanted.drain(..) {
+            file.remove();
+        }
     }
 }
 
 impl Drop for SocketFiles {
     fn drop(&mut self) {
-        for file in &self.0 {
-            // A file that is gone, or has become another's, is none of ours.
-            if SocketFile::at(&file.path)
-                .is_ok_and(|now| (now.device, now.inode) == (file.device, file.inode))
-            {
-                let _ = fs::remove_file(&file.path);
-            }
+        for file in &self.ours {
+            file.remove();
         }
     }
 }
@@ -177,6 +229,21 @@ impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
         let is = fs::symlink_metadata(path)?;
         Ok(Self { path: path.to_owned(), device: is.dev(), inode: is.ino() })
+    }
+
+    /// That of a given socket, if the gateway has made it.
+    fn given(given: &Given) -> Option<Self> {
+        match (&given.listener, given.origin) {
+            (Address::Unix(path), Origin::Own) => Self::at(path).ok(),
+            (Address::Unix(_), Origin::Manager) | (Address::Ip(_), _) => None,
+        }
+    }
+
+    /// Removes it. A file that is gone, or has become another's, is none of ours.
+    fn remove(&self) {
+        if Self::at(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode)) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -225,6 +292,15 @@ impl Listening {
                 stream.set_nonblocking(true)?;
                 Ok((Socket::Unix(tokio::net::UnixStream::from_std(stream)?), None))
             }
+        }
+    }
+}
+
+impl From<Listening> for OwnedFd {
+    fn from(socket: Listening) -> Self {
+        match socket {
+            Listening::Tcp(socket) => socket.into(),
+            Listening::Unix(socket) => socket.into(),
         }
     }
 }

@@ -56,7 +56,9 @@ pub(in crate::proxy) async fn reach(
             None => break,
         };
         let (scheme, secured) = met(grant, view, &chosen.address)?;
-        let Connection { worker, deadline, .. } = &mut *connection;
+        let Connection { worker, deadline, handshake, .. } = &mut *connection;
+        // A WebSocket takes a connection of HTTP/1.1 for itself.
+        let alone = handshake.is_some();
         if !fresh && let Some(stream) = worker.pool.take(&chosen.address, secured.as_ref()) {
             return Ok(Link { stream, chosen, secured, reused: true });
         }
@@ -64,8 +66,11 @@ pub(in crate::proxy) async fn reach(
             match scheme {
                 Scheme::Http => connect(&chosen.address).await.map(|socket| (Stream::Plain(socket), false)),
                 // Boxed: every connection would else carry the room for these.
+                Scheme::H2c if alone => Err(failed("no WebSocket over HTTP/2 to a peer")),
                 Scheme::H2c => Box::pin(share(&worker.pool, &chosen.address)).await,
-                Scheme::Https => Box::pin(secure(&worker.pool, &chosen.address, secured.as_ref())).await,
+                Scheme::Https => {
+                    Box::pin(secure(&worker.pool, &chosen.address, secured.as_ref(), alone)).await
+                }
             }
         };
         match deadline.within(from_now(wait), connecting).await {
@@ -86,6 +91,10 @@ pub(in crate::proxy) async fn reach(
 fn is_exhausted(error: &io::Error) -> bool {
     let [process, system] = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| code == process || code == system)
+}
+
+fn failed(why: impl Into<Cow<'static, str>>) -> Denial {
+    Denial::new(Reason::UpstreamFailed, why)
 }
 
 /// What the peer at this address speaks, and how it has to be verified if that is TLS. What is not known is never met
@@ -119,10 +128,6 @@ async fn connect(address: &PeerAddress) -> Result<Socket, Denial> {
     })
 }
 
-fn failed(why: impl Into<Cow<'static, str>>) -> Denial {
-    Denial::new(Reason::UpstreamFailed, why)
-}
-
 /// A stream of a connection to a peer that speaks HTTP/2 with prior knowledge.
 async fn share(pool: &Pool, address: &PeerAddress) -> Reached {
     let shared = pool.shared.of(address);
@@ -139,13 +144,14 @@ async fn share(pool: &Pool, address: &PeerAddress) -> Reached {
     Ok((Stream::Peer(Box::new(stream)), false))
 }
 
-/// A connection over TLS, or a stream of one where the peer chose HTTP/2.
-async fn secure(pool: &Pool, address: &PeerAddress, secured: Option<&Secured>) -> Reached {
+/// A connection over TLS, or a stream of one where the peer chose HTTP/2, which it is not offered for what is to be
+/// `alone`.
+async fn secure(pool: &Pool, address: &PeerAddress, secured: Option<&Secured>, alone: bool) -> Reached {
     let Some(Secured { tls, name }) = secured else {
         return Err(failed("no authority to verify the peer by"));
     };
     // A peer that is known to share has one opened at a time; whether another does is known only afterwards.
-    let known = pool.shared.known(address);
+    let known = pool.shared.known(address).filter(|_| !alone);
     let _turn = match &known {
         Some(shared) => {
             if let Some(stream) = shared.lend(secured) {
@@ -159,7 +165,8 @@ async fn secure(pool: &Pool, address: &PeerAddress, secured: Option<&Secured>) -
         }
         None => None,
     };
-    let shaken = handshake::connect(connect(address).await?, tls.either(), name.clone()).await;
+    let offer = if alone { tls.http1() } else { tls.either() };
+    let shaken = handshake::connect(connect(address).await?, offer, name.clone()).await;
     let stream = shaken.map_err(|why| failed(format!("no TLS with the peer: {why}")))?;
     let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
     let stream = Stream::Tls(Box::new(stream));

@@ -19,6 +19,11 @@ use crate::proxy::h2::stream::ClientStream;
 /// How long the other side may be silent before the kernel asks whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
+/// Octets that the kernel takes ahead of what is on its way: without a bound it grows to some megabytes for a receiver
+/// that takes nothing, and that is what one short request would cost. What is on its way is not bounded by it, so a fast
+/// receiver is as fast as ever.
+const UNSENT: u32 = 128 * 1024;
+
 /// A connected socket.
 #[derive(Debug)]
 pub(in crate::proxy) enum Socket {
@@ -40,14 +45,16 @@ pub(in crate::proxy) enum Stream {
 }
 
 impl Socket {
-    /// Sets what every socket of ours has: no waiting to fill a packet, and a kernel that asks after a peer that is
-    /// silent. A socket that refuses an option is closed already, and the first read says so.
+    /// Sets what every socket of ours has: no waiting to fill a packet, little held for a peer that takes nothing, and a
+    /// kernel that asks after one that is silent. A socket that refuses an option is closed already, and the first read
+    /// says so.
     pub(in crate::proxy) fn prepare(&self) {
         let Self::Tcp(stream) = self else { return };
         // Without it the last octets of an answer could wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
         let _ = SockRef::from(stream).set_tcp_keepalive(&often);
+        let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
     }
 
     /// Its descriptor's number.
@@ -139,7 +146,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
-            Self::Http2(_) | Self::Peer(_) => self.is_quiet(),
+            Self::Http2(_) => self.is_quiet(),
+            Self::Peer(_) => true,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod bypasses;
 mod clock;
+mod frames;
 mod graphql;
 mod load;
 mod metrics;

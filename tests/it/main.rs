@@ -12,6 +12,7 @@
     reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
 )]
 
+mod activation;
 mod admin;
 mod allow;
 mod cache;
@@ -19,6 +20,7 @@ mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+mod exhaustion;
 #[cfg(feature = "external")]
 mod external;
 mod forwarding;
@@ -44,5 +46,6 @@ mod streaming;
 mod tls;
 mod tokens;
 mod unix_sockets;
+mod upgrade;
 mod upstream_faults;
 mod websocket;

@@ -124,7 +124,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
 /// Keys of features that this version does not have.
 const NOT_YET: [(&str, &str); 6] = [
     ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
-    ("workers: 2", "workers: 2\nupgrade_socket: /run/portcullis.sock"),
+    ("workers: 2", "workers: 2\npolicies: {a: b}"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
     ("public\n", "{require: a, on_stale_revocations: deny}\n"),
     ("workers: 2", "workers: 2\nrevocation: {file: r.yaml, recheck_streams: 5s}"),
@@ -148,6 +148,21 @@ fn o4_what_cannot_be_meant_is_refused() {
         let run = run.says(&[word]);
         assert!(run.output().contains("portcullis.yaml:"), "{to}: no place: {}", run.output());
     }
+}
+
+/// A narrower route takes nothing over from a wider one, and cannot be open by leaving something out: it says what it
+/// requires, or there is no start.
+#[test]
+fn p7_a_narrower_route_is_open_only_where_it_says_so() {
+    for value in
+        ["null", "{}", "''", "[]", "{enforce: deny}", "{require: null}", "{require: {}}", "{require: []}"]
+    {
+        let open = directory(|setup| setup.route("/orders/{id}/open", value));
+        let run = check(open.path());
+        assert_eq!(run.code, 78, "{value}: {}", run.output());
+    }
+    let open = directory(|setup| setup.route("/orders/{id}/open", "{require: public}"));
+    check(open.path()).code(0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::harness::certificates::{Authority, Issued};
 use crate::harness::client::Request;
 use crate::harness::gateway::Gateway;
+use crate::harness::h2;
 use crate::harness::setup::Setup;
 use crate::harness::tls::TlsClient;
 use crate::harness::upstream::Upstream;
@@ -55,6 +56,24 @@ fn a_request_over_tls_is_served_and_forwarded_as_https() {
         assert_eq!(connection.tls().protocol_version(), Some(version.version));
         assert_eq!(connection.tls().alpn_protocol(), Some(&b"http/1.1"[..]));
     }
+}
+
+/// Both protocols at one address: who offers HTTP/2 gets it, and all that is known of the handshake goes for each of its
+/// streams.
+#[test]
+fn http_2_is_agreed_on_and_forwarded_as_https() {
+    let (upstream, authority) = (Upstream::start(), Authority::new("ours"));
+    let gateway = showing(open(&upstream), &authority.server(&[NAME]), "").start();
+    let tls = TlsClient::new(&authority);
+    let client = h2::client::Client::connect_tls(gateway.ports.public, &tls, NAME);
+    for body in ["", "a body", &"x".repeat(200_000)] {
+        let answer = client.send(&Request::post("/orders", body));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(upstream.last().body, body.as_bytes());
+        assert_eq!(upstream.last().head.all("x-forwarded-proto"), ["https"]);
+    }
+    let mut other = tls.connect(gateway.ports.public, NAME);
+    assert_eq!(other.send(&Request::get("/")).status, 200);
 }
 
 /// The client lets the gateway wait until every buffer between them is full, and then reads on: what the gateway still

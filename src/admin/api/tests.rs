@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::*;
 use crate::admin::readiness::Readiness;
@@ -16,11 +17,12 @@ struct Setup {
     configured: &'static str,
     waiting: Option<&'static str>,
     reload: Result<u64, bool>,
+    handed: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { token: Some(TOKEN), configured: "127.0.0.1:9900", waiting: None, reload: Ok(7) }
+        Self { token: Some(TOKEN), configured: "127.0.0.1:9900", waiting: None, reload: Ok(7), handed: false }
     }
 }
 
@@ -33,6 +35,9 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
     let reload = setup.reload;
     let readiness = Arc::new(Readiness::default());
     readiness.start();
+    if setup.handed {
+        readiness.hand_over();
+    }
     let parts = Parts {
         address: setup.configured.parse().expect("an address"),
         metrics: Arc::new(Metrics::new()),
@@ -51,7 +56,7 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
             }),
         },
     };
-    let server = tokio::spawn(serve(listener, parts));
+    let server = tokio::spawn(serve(listener, parts, never()));
     let mut stream = TcpStream::connect(address).await.expect("connects");
     let request = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
     stream.write_all(request.as_bytes()).await.expect("sends");
@@ -59,6 +64,11 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
     stream.read_to_string(&mut answer).await.expect("answers");
     server.abort();
     answer
+}
+
+/// No other process has the listener.
+fn never() -> watch::Receiver<bool> {
+    watch::channel(false).1
 }
 
 #[track_caller]
@@ -145,6 +155,14 @@ async fn a_refused_reload_says_why_and_that_nothing_changed() {
     let restart = Setup { reload: Err(true), ..Setup::default() };
     expect(&ask(restart, &lines).await, 409, &["restart"]);
     expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7}"]);
+}
+
+#[tokio::test]
+async fn who_was_taken_over_from_changes_nothing_and_says_goodbye() {
+    let lines = ["POST /v1/reload HTTP/1.1", HOST, "Authorization: bearer an admin token, with spaces!"];
+    let handed = || Setup { handed: true, ..Setup::default() };
+    expect(&ask(handed(), &lines).await, 503, &["\"reason\":\"handed_over\"", "connection: close"]);
+    expect(&ask(handed(), &["GET /readyz HTTP/1.1", HOST]).await, 503, &["draining", "connection: close"]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ struct Parts {
     proxy: oneshot::Sender<()>,
     control_alive: oneshot::Sender<()>,
     readiness: Arc<Readiness>,
-    fault: Arc<OnceLock<&'static str>>,
+    fault: Fault,
     ready: watch::Receiver<bool>,
 }
 
@@ -23,7 +23,7 @@ fn conductor(grace: Duration) -> (Conductor, Parts) {
     let (announced, ready) = watch::channel(false);
     let switches = Switches::new();
     let readiness = Arc::new(Readiness::default());
-    let fault = Arc::new(OnceLock::new());
+    let fault = Fault::default();
     let parts = Parts {
         stop,
         drain: switches.drain.subscribe(),
@@ -32,13 +32,15 @@ fn conductor(grace: Duration) -> (Conductor, Parts) {
         proxy,
         control_alive,
         readiness: Arc::clone(&readiness),
-        fault: Arc::clone(&fault),
+        fault: fault.clone(),
         ready,
     };
     let conductor = Conductor {
         stop: Stop::When(when),
         ready: Ready { listeners: Vec::new(), admin: None },
         files: SocketFiles::default(),
+        succession: Succession::nobody(Arc::clone(&readiness)),
+        prospects: Prospects { waiting: Box::new(Vec::new), accepting: watch::channel(0).1, workers: 0 },
         on_ready: Box::new(move |_| {
             announced.send_replace(true);
         }),
@@ -70,7 +72,7 @@ async fn control_outlives_the_connections() {
     parts.control.wait_for(|stop| *stop).await.expect("control is told");
     drop(parts.control_alive);
     conducted.await.expect("no panic");
-    assert_eq!(parts.fault.get(), None);
+    assert!(parts.fault.take().is_none());
 }
 
 #[tokio::test]
@@ -90,7 +92,7 @@ async fn a_data_plane_that_ends_by_itself_is_a_fault() {
     drop(parts.proxy);
     let watch = conductor.into_signal_watch();
     assert!(matches!(watch.recv().await, ShutdownSignal::FastShutdown));
-    assert!(parts.fault.get().is_some());
+    assert!(parts.fault.take().is_some());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::config::decode::fields::{self, Fields};
 use crate::config::defaults::KEY_MIRROR;
 use crate::config::log::Log;
 use crate::config::shape::table;
-use crate::config::{Limits, Revocation};
+use crate::config::{Limits, Revocation, address};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {
@@ -30,6 +30,12 @@ pub(crate) fn key_mirror(file: &Fields<'_>) -> Option<PathBuf> {
         Some(value) if value.text().is_some_and(|text| text.text == "none") => None,
         Some(value) => fields::path(value),
     }
+}
+
+/// Reads `upgrade_socket`.
+pub(crate) fn upgrade_socket(file: &Fields<'_>) -> Option<PathBuf> {
+    let directory = file.report.context.directory;
+    file.value("upgrade_socket")?.read(|text| address::socket_file(text, directory))
 }
 
 /// Reads `limits`.

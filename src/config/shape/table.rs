@@ -51,9 +51,15 @@ pub static FILE: Mapping = Mapping {
             Given::Duration(d::SHUTDOWN_GRACE),
             "How long open requests may go on after SIGTERM.",
         ),
+        Key::optional(
+            "upgrade_socket",
+            PATH,
+            "no upgrade without a restart",
+            "Where `run --upgrade` takes over; in a directory (0700) of its own.",
+        ),
         Key::optional("log", Takes::Fields(&LOG), "every default", "Logging."),
     ],
-    later: &["upgrade_socket", "credentials", "tokens", "endpoints", "policies", "oauth", "feed"],
+    later: &["credentials", "tokens", "endpoints", "policies", "oauth", "feed"],
 };
 
 /// One of `listeners`.

@@ -65,7 +65,7 @@ fn the_file_as_a_whole() {
 #[test]
 fn features_of_other_versions_say_so() {
     let absent = "not in this version";
-    for key in ["upgrade_socket", "credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
+    for key in ["credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
@@ -305,6 +305,11 @@ fn what_the_upstream_is_told() {
 
 #[test]
 fn cors() {
+    check(&route("websocket: same-origin"), "same_origin");
+    check(&route("websocket: {}"), "missing key `origins`");
+    check(&route("websocket: {origins: []}"), "empty list");
+    check(&route("websocket: {origins: '*'}"), "websocket: any");
+    check(&route("websocket: {origins: https://a/}"), "has a path");
     check(&route("cors: {}"), "missing key `origins`");
     check(&route("cors: {origins: []}"), "empty list");
     check(&route("cors: {origins: ['*'], credentials: true}"), "with `credentials: true`");

@@ -125,7 +125,7 @@ fn every_mapping_refuses_keys_it_does_not_know() {
             assert!(!properties.contains_key(*later), "{} has {later}", mapping.id);
         }
     }
-    for key in ["unknown", "oauth", "upgrade_socket"] {
+    for key in ["unknown", "oauth", "credentials"] {
         assert!(!accepts(&file(&[(key, "{}")])), "{key}");
     }
 }

@@ -46,6 +46,7 @@ fn what_cannot_change_live_needs_a_restart() {
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),
         (Box::new(|config| config.limits.drain += 1), "`limits` other than `token` and `key_set`"),
         (Box::new(|config| config.shutdown_grace = Duration::from_secs(9)), "`shutdown_grace`"),
+        (Box::new(|config| config.upgrade_socket = Some(PathBuf::from("u"))), "`upgrade_socket`"),
         (Box::new(|config| config.log.format = LogFormat::Text), "`log`"),
     ];
     let running = config(Vec::new());

@@ -86,6 +86,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             key_set: 10_000,
         },
         shutdown_grace: Duration::ZERO,
+        upgrade_socket: None,
         log: Log { format: LogFormat::Json, level: "info".into(), access: true },
     }
 }

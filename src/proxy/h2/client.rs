@@ -23,7 +23,10 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 /// Requests that share a connection, where the peer takes as many.
 const STREAMS: usize = 64;
 
-/// The same of all streams together: one client that does not read its answer holds up no other.
+/// Requests that are sent before the peer has said how many it takes: more could be refused.
+const UNTOLD: usize = 1;
+
+/// Octets that all streams of a connection may hold: one client that does not read its answer holds up no other.
 const CONNECTION_WINDOW: u32 = STREAMS as u32 * STREAM_WINDOW;
 
 /// Octets of a request that a stream may hold unsent.
@@ -155,6 +158,7 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
+        .initial_max_send_streams(UNTOLD)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(ANSWER_HEAD)
@@ -170,7 +174,10 @@ impl Shared {
     }
 
     fn has_room(&self) -> bool {
-        self.state.busy.get() < self.sender.current_max_send_streams().min(STREAMS)
+        // As long as the peer has not said how many it takes, requests wait for that in a queue of `h2`'s.
+        let told = self.state.heard.get() > 0;
+        let most = if told { self.sender.current_max_send_streams().min(STREAMS) } else { STREAMS };
+        self.state.busy.get() < most
     }
 
     fn lend(&self) -> PeerStream {

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use super::{Bound, Given, Listening};
+use super::{Bound, Given, Listening, Origin};
 use crate::config::address::Address;
 use crate::config::{Listener, ProxyProtocol};
 
@@ -22,8 +22,11 @@ fn loopback() -> Listener {
 /// So many sockets that somebody else has bound, for this listener.
 fn given(listener: &Listener, sockets: usize) -> Vec<Given> {
     let bind = |_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let give =
-        |socket: std::net::TcpListener| Given { listener: listener.address.clone(), socket: socket.into() };
+    let give = |socket: std::net::TcpListener| Given {
+        listener: listener.address.clone(),
+        origin: Origin::Own,
+        socket: socket.into(),
+    };
     (0..sockets).map(bind).map(give).collect()
 }
 

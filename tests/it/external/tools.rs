@@ -28,6 +28,11 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// The Python that has the packages.
+pub fn python() -> String {
+    place().join("venv/bin/python").to_string_lossy().into_owned()
+}
+
 /// A script beside the tests, run by `interpreter`.
 pub fn script(interpreter: &str, name: &str) -> Command {
     let mut command = program(interpreter);

@@ -132,7 +132,7 @@ pub const HEADS: [(&str, &[u8], Reason); 74] = [
     ("H5 a small http", b"GET /open http/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 another protocol", b"GET /open ICY/1.1\r\nHost: api.test\r\n\r\n", MalformedRequest),
     ("H5 no version number", b"GET /open HTTP/\r\nHost: api.test\r\n\r\n", MalformedRequest),
-    ("H5 the HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", MalformedRequest),
+    ("H5 what is no HTTP/2 preface", b"PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n", MalformedRequest),
     ("H5 a TLS hello", b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", MalformedRequest),
     (
         "H5 the PROXY protocol",

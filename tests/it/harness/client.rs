@@ -11,6 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::harness::audit;
 use crate::harness::wait::PATIENCE;
+use crate::harness::wire::Wire;
 
 /// A request to be sent.
 #[derive(Clone)]
@@ -45,12 +46,6 @@ pub enum Outcome {
     Closed,
     /// Nothing, in that time.
     Silence,
-}
-
-/// What carries a connection's octets.
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 /// One connection.
@@ -310,6 +305,15 @@ impl Connection {
         }
     }
 
+    /// Octets as they come; empty at the end of the connection.
+    pub fn read_some(&mut self) -> Vec<u8> {
+        let end = Instant::now() + PATIENCE;
+        if self.buffer.is_empty() {
+            self.fill(end).expect("octets, or the end");
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The next `count` octets; `None` where the connection ends, or is reset, before they are all there.
     pub fn read_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
         let end = Instant::now() + PATIENCE;
@@ -439,40 +443,6 @@ pub fn send_raw(address: SocketAddr, octets: &[u8]) -> Vec<Response> {
             Outcome::Silence => {
                 panic!("neither an answer nor the end for {:?}", String::from_utf8_lossy(octets))
             }
-        }
-    }
-}
-
-impl Wire {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => &stream.sock,
-        }
-    }
-}
-
-impl Read for Wire {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(into),
-            Self::Tls(stream) => stream.read(into),
-        }
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(octets),
-            Self::Tls(stream) => stream.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(stream) => stream.flush(),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! an exchange what a script tells it to. It counts what was delivered to it, which is what the upstream would have
 //! acted on.
 
+pub mod plan;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,65 +13,13 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use crate::harness::fault_proxy::plan::{Fault, Phase, Plan};
 use crate::harness::reader::Head;
 use crate::harness::upstream::Upstream;
 use crate::harness::wait::pass;
 
 /// How soon after belated octets a request has come that was written before they could be seen.
 const CROSSING: Duration = Duration::from_micros(50);
-
-/// A point of an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The request's head has come.
-    Head,
-    /// Half of its body has come; nothing happens here without a body.
-    MidBody,
-    /// All of it has come, and nothing was answered.
-    Body,
-    /// The answer's status line was sent.
-    StatusLine,
-    /// Half of its head.
-    MidHead,
-    /// Its head and half of its body.
-    MidAnswer,
-    /// So many octets of it.
-    Octet(usize),
-    /// All of it.
-    Answer,
-}
-
-/// What happens there.
-#[derive(Debug, Clone)]
-pub enum Fault {
-    /// The connection is reset.
-    Reset,
-    /// It is closed in good order.
-    Close,
-    /// Nothing more is sent, and that is said; what comes is read to its end.
-    HalfClose,
-    /// Nothing more is sent; what comes is read to its end.
-    Hang,
-    /// Nothing more is read nor sent, for as long as the proxy lives.
-    Deaf,
-    /// Nothing happens for so long, and then the exchange goes on.
-    Delay(Duration),
-    /// These octets are sent, and then the exchange goes on.
-    Write(Vec<u8>),
-    /// These octets are sent unless the next request has come: nobody can take them for an answer to that.
-    Belated(Vec<u8>),
-    /// The rest of the body is read and no (further) answer is given; the next request may come.
-    Done,
-}
-
-/// What happens in one exchange.
-#[derive(Debug, Clone, Default)]
-pub struct Plan {
-    steps: Vec<(Phase, Fault)>,
-    answer: Option<Vec<u8>>,
-    drip: Option<Duration>,
-    idle: Option<(Duration, bool)>,
-}
 
 /// A request as it was delivered.
 #[derive(Debug, Clone)]
@@ -111,44 +61,6 @@ pub struct FaultProxy {
 enum Next {
     Again,
     End,
-}
-
-impl Phase {
-    /// Those in which the request is not answered yet.
-    pub const BEFORE: [Self; 3] = [Self::Head, Self::MidBody, Self::Body];
-    /// Those within the answer.
-    pub const WITHIN: [Self; 3] = [Self::StatusLine, Self::MidHead, Self::MidAnswer];
-}
-
-impl Plan {
-    /// The request is forwarded, and its answer back.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// This, there. Several at one point happen in the order given.
-    pub fn at(mut self, phase: Phase, fault: Fault) -> Self {
-        self.steps.push((phase, fault));
-        self
-    }
-
-    /// These octets for an answer; the upstream is not asked.
-    pub fn answer(mut self, octets: impl Into<Vec<u8>>) -> Self {
-        self.answer = Some(octets.into());
-        self
-    }
-
-    /// The answer octet by octet, with so long between them.
-    pub fn drip(mut self, pause: Duration) -> Self {
-        self.drip = Some(pause);
-        self
-    }
-
-    /// The connection is closed (or reset) when no request has come so long after the answer.
-    pub fn idle(mut self, wait: Duration, reset: bool) -> Self {
-        self.idle = Some((wait, reset));
-        self
-    }
 }
 
 impl FaultProxy {

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned, SupportedProtocolVersion};
 use tokio::io::copy_bidirectional;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::harness::certificates::{Authority, Issued};
 use crate::harness::client::Connection;
@@ -84,6 +84,11 @@ impl TlsClient {
     pub fn nameless(mut self) -> Self {
         Arc::make_mut(&mut self.config).enable_sni = false;
         self
+    }
+
+    /// For those who bring a socket of their own.
+    pub fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.config))
     }
 
     /// Connects and shakes hands, waiting also for what a TLS 1.3 server says after its client thinks it is done.

@@ -9,7 +9,7 @@ use super::troubled::Troubled;
 use crate::harness::api::{assert_allowed, assert_refused};
 use crate::harness::audit::is_refusal;
 use crate::harness::client::{Outcome, Request, Response};
-use crate::harness::fault_proxy::{Fault, Phase, Plan};
+use crate::harness::fault_proxy::plan::{Fault, Phase, Plan};
 use crate::harness::wait::{PATIENCE, pass};
 
 /// One small answer in each framing, and its body.

@@ -10,7 +10,7 @@ use super::troubled::Troubled;
 use crate::harness::api::assert_allowed;
 use crate::harness::audit::is_refusal;
 use crate::harness::client::{Connection, Outcome, Request};
-use crate::harness::fault_proxy::{Fault, Phase, Plan};
+use crate::harness::fault_proxy::plan::{Fault, Phase, Plan};
 use crate::harness::upstream::Upstream;
 use crate::harness::wait::{PATIENCE, holds, wait_until};
 

@@ -8,7 +8,7 @@ use portcullis::gate::denial::Reason::UpstreamTimeout;
 use super::troubled::Troubled;
 use crate::harness::api::{assert_allowed, assert_refused};
 use crate::harness::client::{Connection, Outcome, Request};
-use crate::harness::fault_proxy::{Fault, Phase, Plan};
+use crate::harness::fault_proxy::plan::{Fault, Phase, Plan};
 use crate::harness::wait::{PATIENCE, pass, wait_for, wait_until};
 
 /// Sends a request, its body in two pieces if `streamed`.

@@ -11,7 +11,7 @@ use crate::harness::upstream::Upstream;
 pub struct Troubled {
     pub gateway: Gateway,
     pub proxy: FaultProxy,
-    pub upstream: Upstream,
+    _upstream: Upstream,
     pub issuer: Issuer,
 }
 
@@ -30,6 +30,6 @@ impl Troubled {
         let value = format!("{{peers: {:?}, {members}}}", proxy.url());
         let setup = usual(&upstream).upstream_as("api", &value).issuer("corp", &issuer);
         let gateway = change(setup.route("/any/{*rest}", "public")).start();
-        Self { gateway, proxy, upstream, issuer }
+        Self { gateway, proxy, _upstream: upstream, issuer }
     }
 }

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::harness::audit;
 use crate::harness::client::{Request, Response};
+use crate::harness::tls::TlsClient;
 use crate::harness::wait::PATIENCE;
 
 /// One connection.
@@ -42,15 +45,38 @@ impl Client {
     /// The same with other settings.
     #[track_caller]
     pub fn connect_with(address: SocketAddr, settings: &h2::client::Builder) -> Self {
+        Self::over(settings, async {
+            let socket = TcpStream::connect(address).await.expect("the gateway accepts");
+            socket.set_nodelay(true).ok();
+            socket
+        })
+    }
+
+    /// Over TLS, agreed on by ALPN.
+    #[track_caller]
+    pub fn connect_tls(address: SocketAddr, client: &TlsClient, name: &str) -> Self {
+        let connector = client.clone().offering(&["h2", "http/1.1"]).connector();
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        Self::over(h2::client::Builder::new().enable_push(false), async {
+            let socket = TcpStream::connect(address).await.expect("the gateway accepts");
+            let stream = connector.connect(name, socket).await.expect("TLS with the gateway");
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "HTTP/2 was not agreed on");
+            stream
+        })
+    }
+
+    #[track_caller]
+    fn over<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        settings: &h2::client::Builder,
+        wire: impl Future<Output = T>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
         let (sender, driver) = runtime.block_on(async {
-            let socket = TcpStream::connect(address).await.expect("the gateway accepts");
-            socket.set_nodelay(true).ok();
-            let (sender, connection) = settings.handshake(socket).await.expect("a handshake");
+            let (sender, connection) = settings.handshake(wire.await).await.expect("a handshake");
             (sender, tokio::spawn(connection))
         });
         Self { runtime, sender, driver }

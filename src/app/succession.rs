@@ -1,0 +1,224 @@
+//! Where a process's sockets come from, and who gets them after it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::admin::readiness::Readiness;
+use crate::app::handover::predecessor::{self, Predecessor};
+use crate::app::handover::words::Name;
+use crate::app::handover::{self, Estate, Host, Offer, Offered};
+use crate::app::{AppError, Start, activation};
+use crate::config::Config;
+use crate::config::address::Address;
+use crate::proxy::listening::{Bound, Given};
+
+/// Sockets that a process is given when it starts.
+#[derive(Debug, Default)]
+pub(crate) struct Inheritance {
+    pub(crate) listeners: Vec<Given>,
+    pub(crate) admin: Option<TcpListener>,
+    pub(crate) predecessor: Option<Predecessor>,
+}
+
+/// What becomes of the sockets.
+pub(crate) struct Succession {
+    predecessor: Option<Predecessor>,
+    socket: Option<PathBuf>,
+    host: Option<Host>,
+    estate: Estate,
+}
+
+/// What a process needs before it takes over.
+pub(crate) struct Prospects {
+    /// The issuers that have no keys yet.
+    pub(crate) waiting: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The workers that accept.
+    pub(crate) accepting: watch::Receiver<usize>,
+    /// How many there are to be.
+    pub(crate) workers: usize,
+}
+
+impl Inheritance {
+    /// What a service manager or the running gateway gives. A running gateway knows nothing of us as long as we
+    /// have not said that we are ready.
+    pub(crate) fn receive(config: &Config, start: Start) -> Result<Self, AppError> {
+        if let Some(socket) = &config.upgrade_socket {
+            handover::secure_directory(socket).map_err(AppError::Configuration)?;
+        }
+        match (start, &config.upgrade_socket) {
+            (Start::Upgrade, Some(socket)) => Self::from_running(config, socket),
+            (Start::Upgrade, None) => Err(AppError::Configuration(
+                "--upgrade needs `upgrade_socket`, here and in the configuration of the running gateway"
+                    .into(),
+            )),
+            (Start::Fresh, Some(socket)) if handover::is_answered(socket) => {
+                Err(AppError::Unavailable(format!(
+                    "a gateway is running already: it answers at {}; --upgrade takes over from it",
+                    socket.display()
+                )))
+            }
+            (Start::Fresh, _) => {
+                let (listeners, admin) = activation::take(config)?;
+                Ok(Self { listeners, admin, predecessor: None })
+            }
+        }
+    }
+
+    fn from_running(config: &Config, socket: &Path) -> Result<Self, AppError> {
+        let (predecessor, sockets) = predecessor::ask(socket)
+            .map_err(|error| AppError::Unavailable(format!("no upgrade: {error}")))?;
+        let admin_at = config.admin.as_ref().map(|admin| admin.address);
+        let mut inheritance = Self { predecessor: Some(predecessor), ..Self::default() };
+        for Offered { name, socket } in sockets {
+            match name {
+                Name::Listener(listener, origin) => {
+                    inheritance.listeners.push(Given { listener, origin, socket });
+                }
+                // One at another address is closed.
+                Name::Admin(address) if address.ip() == admin_at => inheritance.admin = Some(socket.into()),
+                Name::Admin(_) => {}
+            }
+        }
+        Ok(inheritance)
+    }
+}
+
+impl Succession {
+    /// Of these sockets. A process that takes over from nobody listens for its own successor at once.
+    pub(crate) fn new(
+        config: &Config,
+        bound: &Bound,
+        admin: Option<&TcpListener>,
+        predecessor: Option<Predecessor>,
+        readiness: Arc<Readiness>,
+    ) -> Result<Self, AppError> {
+        let mut succession = Self::nobody(readiness);
+        let Some(socket) = &config.upgrade_socket else { return Ok(succession) };
+        let unavailable =
+            |error| AppError::Unavailable(format!("`upgrade_socket` {}: {error}", socket.display()));
+        let admin = admin.zip(config.admin.as_ref().map(|admin| admin.address));
+        let offered = offered(bound, admin).map_err(unavailable)?;
+        succession.estate.offer = Arc::new(Offer::new(offered));
+        succession.socket = Some(socket.clone());
+        if predecessor.is_none() {
+            succession.host = Some(Host::open(socket).map_err(unavailable)?);
+        }
+        succession.predecessor = predecessor;
+        Ok(succession)
+    }
+
+    /// Nobody before, nobody after.
+    pub(crate) fn nobody(readiness: Arc<Readiness>) -> Self {
+        let handed = Arc::new(watch::channel(false).0);
+        let estate = Estate { offer: Arc::default(), readiness, handed };
+        Self { predecessor: None, socket: None, host: None, estate }
+    }
+
+    /// Whether there is a process to take over from.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Turns true when a successor has everything.
+    pub(crate) fn handed(&self) -> watch::Receiver<bool> {
+        self.estate.handed.subscribe()
+    }
+
+    /// Nothing is given to anybody any more: the copies kept for a successor are closed.
+    pub(crate) fn close(&self) {
+        self.estate.offer.close();
+    }
+
+    /// Takes over from the running process, if there is one: waits for keys, has the workers accept (`go`), and
+    /// says so. An error means that it goes on without us.
+    pub(crate) async fn take_over(
+        &mut self,
+        go: &watch::Sender<bool>,
+        prospects: &mut Prospects,
+    ) -> Result<Taken, AppError> {
+        let Some(predecessor) = self.predecessor.take() else {
+            go.send_replace(true);
+            return Ok(Taken::Nothing);
+        };
+        let until = Instant::now() + KEYS_TIME;
+        loop {
+            let waiting = (prospects.waiting)();
+            if waiting.is_empty() {
+                break;
+            }
+            if Instant::now() >= until {
+                return Err(AppError::Unavailable(format!(
+                    "no upgrade: {} without keys for {} s ({}); the running gateway goes on",
+                    if waiting.len() == 1 { "an issuer was" } else { "issuers were" },
+                    KEYS_TIME.as_secs(),
+                    waiting.join(", ")
+                )));
+            }
+            sleep(KEYS_PAUSE).await;
+        }
+        go.send_replace(true);
+        let workers = prospects.workers;
+        let accepting = prospects.accepting.wait_for(|accepting| *accepting >= workers);
+        if !matches!(timeout(handover::STEP, accepting).await, Ok(Ok(_))) {
+            return Err(AppError::Fault("the workers do not start"));
+        }
+        let told = tokio::task::spawn_blocking(move || predecessor.ready()).await;
+        match told {
+            Ok(Ok(())) => tracing::info!("the listeners were taken over"),
+            // It is gone, or goes: who has the sockets serves.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the process that was taken over from did not let go in words")
+            }
+            Err(_) => return Err(AppError::Fault("the process that was taken over from could not be told")),
+        }
+        Ok(Taken::Over)
+    }
+
+    /// Listens for a successor.
+    pub(crate) fn listen(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let host = match self.host.take() {
+            Some(host) => host,
+            None => match Host::open(socket) {
+                Ok(host) => host,
+                Err(error) => {
+                    return tracing::error!(%error, "no upgrade is possible: `upgrade_socket` failed");
+                }
+            },
+        };
+        tokio::spawn(host.serve(self.estate.clone()));
+    }
+}
+
+/// What was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was nobody.
+    Nothing,
+    /// Everything that the process before had.
+    Over,
+}
+
+fn offered(bound: &Bound, admin: Option<(&TcpListener, SocketAddr)>) -> std::io::Result<Vec<Offered>> {
+    let mut offered: Vec<Offered> = bound
+        .copies()?
+        .into_iter()
+        .map(|Given { listener, origin, socket }| Offered { name: Name::Listener(listener, origin), socket })
+        .collect();
+    if let Some((listener, address)) = admin {
+        let socket = listener.try_clone()?.into();
+        offered.push(Offered { name: Name::Admin(Address::Ip(address)), socket });
+    }
+    Ok(offered)
+}
+
+/// For the first keys of every issuer: what the running process has, the new one must have too.
+const KEYS_TIME: Duration = Duration::from_secs(60);
+
+/// Between two looks at them.
+const KEYS_PAUSE: Duration = Duration::from_millis(20);
