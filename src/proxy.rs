@@ -37,7 +37,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{Limits, Listener};
+use crate::config::Listener;
+use crate::config::limits::Limits;
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::config::Limits;
 use crate::config::address::Address;
+use crate::config::limits::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::http1::websocket::Close;
 use crate::metrics::connection::Unserved;
