@@ -128,9 +128,11 @@ pub(in crate::tls) fn parse<'d>(der: &'d CertificateDer<'_>) -> Option<X509Certi
 
 fn dns_names(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
     let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
-    let names = names.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
-        _ => None,
-    });
-    names.collect()
+    let mut found: Vec<Box<str>> = Vec::new();
+    for name in &names.value.general_names {
+        if let GeneralName::DNSName(name) = name {
+            found.push(name.to_ascii_lowercase().into());
+        }
+    }
+    found
 }

@@ -44,10 +44,13 @@ impl TlsFacts {
     /// Of a connection whose handshake is done. `None` where the client's certificate verified and yet cannot be
     /// read: nobody could say then who it is.
     pub fn of(connection: &ServerConnection) -> Option<Self> {
-        let version = match connection.protocol_version()? {
-            ProtocolVersion::TLSv1_3 => "1.3",
-            ProtocolVersion::TLSv1_2 => "1.2",
-            _ => return None,
+        let version = connection.protocol_version()?;
+        let version = if version == ProtocolVersion::TLSv1_3 {
+            "1.3"
+        } else if version == ProtocolVersion::TLSv1_2 {
+            "1.2"
+        } else {
+            return None;
         };
         let client = match connection.peer_certificates().and_then(<[_]>::first) {
             Some(leaf) => Some(Box::new(ClientIdentity::read(leaf)?)),
@@ -83,7 +86,13 @@ impl ClientIdentity {
                 GeneralName::DNSName(name) => self.dns.push((*name).to_owned()),
                 GeneralName::URI(uri) => self.uri.push((*uri).to_owned()),
                 GeneralName::RFC822Name(address) => self.email.push((*address).to_owned()),
-                _ => {}
+                GeneralName::OtherName(..)
+                | GeneralName::X400Address(_)
+                | GeneralName::DirectoryName(_)
+                | GeneralName::EDIPartyName(_)
+                | GeneralName::IPAddress(_)
+                | GeneralName::RegisteredID(_)
+                | GeneralName::Invalid(..) => {}
             }
         }
         Some(())
