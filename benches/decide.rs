@@ -66,6 +66,7 @@ impl Scene {
             headers: &headers,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             tls: None,
+            websocket: None,
         };
         let mut evidence = Evidence::default();
         loop {

@@ -9,6 +9,7 @@
 //! data plane asks for a key through a function, and both functions are control's. No edge imports another.
 
 mod activation;
+mod descriptors;
 mod handover;
 mod logging;
 mod notify;
@@ -115,7 +116,9 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
         reader,
         ask_keys: handle.ask_keys(),
         metrics: Arc::clone(&metrics),
+        listeners: config.listeners.clone(),
         limits: config.limits.clone(),
+        descriptors: descriptors::raise(),
         workers: config.workers.unwrap_or_else(cores),
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,

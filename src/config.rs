@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod expression;
 pub mod log;
 pub mod net;
+pub mod network;
 pub mod pattern;
 pub mod problems;
 pub mod raw;
@@ -15,6 +16,7 @@ pub mod schema;
 pub mod shape;
 pub mod shown;
 pub mod units;
+pub mod websocket;
 
 mod decode;
 mod print;
@@ -29,9 +31,11 @@ use std::time::Duration;
 use crate::config::address::Address;
 use crate::config::expression::Expression;
 use crate::config::log::Log;
+use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{ListenerTls, UpstreamTls};
+use crate::config::websocket::WebSocket;
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -85,6 +89,20 @@ pub struct Listener {
     pub mode: u32,
     /// What it shows of itself over TLS; plain HTTP without.
     pub tls: Option<ListenerTls>,
+    /// Whether its connections begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// Whether connections begin with a PROXY header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    None,
+    /// They must.
+    Required,
 }
 
 /// `admin`.
@@ -179,15 +197,39 @@ impl Scheme {
     }
 }
 
-/// One peer: what it speaks, a host (name or address) and a port.
+/// One peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Peer {
+pub enum Peer {
+    /// What it speaks, a host and a port.
+    Host {
+        /// What it speaks.
+        scheme: Scheme,
+        /// Host name, IPv4 or IPv6 address without brackets.
+        host: Box<str>,
+        /// Port; the scheme's own unless given.
+        port: u16,
+    },
+    /// A Unix socket, where plain HTTP/1.1 is spoken. Absolute, or resolved against the configuration's directory
+    /// already.
+    Unix(Arc<Path>),
+}
+
+impl Peer {
     /// What it speaks.
-    pub scheme: Scheme,
-    /// Host name, IPv4 or IPv6 address without brackets.
-    pub host: Box<str>,
-    /// Port; the scheme's own unless given.
-    pub port: u16,
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Host { scheme, .. } => *scheme,
+            Self::Unix(_) => Scheme::Http,
+        }
+    }
+
+    /// Its host; what listens on a Unix socket is on this one.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Host { host, .. } => host,
+            Self::Unix(_) => "localhost",
+        }
+    }
 }
 
 /// How a peer is chosen.
@@ -340,6 +382,8 @@ pub struct Route {
     pub forward: Forward,
     /// CORS, if it takes part.
     pub cors: Option<Cors>,
+    /// Which pages may open a WebSocket.
+    pub websocket: WebSocket,
     /// Index into [`Config::upstreams`].
     pub upstream: usize,
     /// Whether a refusal counts.

@@ -12,6 +12,7 @@
 //! | one issuer's key for another's token (section 3.8) | keys are found by (issuer, kid) | `it::tokens` |
 //! | a token of another kind (sections 3.11, 3.12) | `token_type`, and the marks of other kinds | `gate::tests` |
 //! | a remembered verdict outlives its cause | epoch, and steps 6 and 9 to 14 on every request | `gate::tests`, `it::cache` |
+//! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
 pub mod checks;
@@ -22,6 +23,7 @@ pub mod explain;
 pub mod grant;
 pub mod memo;
 pub mod preflight;
+pub mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::{Dates, Fingerprint, Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
+use crate::gate::websocket::Handshake;
 use crate::keys::Unverified;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
@@ -67,6 +70,8 @@ pub struct Request<'a> {
     pub headers: &'a [Field<'a>],
     /// The client's address.
     pub peer: IpAddr,
+    /// It asks for a WebSocket.
+    pub websocket: Option<Handshake<'a>>,
     /// What its handshake said; `None` on a plain connection.
     pub tls: Option<&'a TlsFacts>,
 }
@@ -127,6 +132,14 @@ pub fn decide_traced<T: Trace>(
         Err(denial) => return Decision::Refuse(denial.into()),
     };
     trace.step("route", || route.config.name.to_string());
+    match websocket::admit(request, &route.config) {
+        Ok(None) => {}
+        Ok(Some(why)) => trace.step("websocket", || why.to_owned()),
+        Err(denial) => {
+            let route = Some(Arc::clone(route));
+            return Decision::Refuse(Refusal { denial, route, issuer: None });
+        }
+    }
     if route.requirement().is_none() {
         trace.step("public", || "the route asks for nothing".into());
         return Decision::Allow(Grant {

@@ -9,6 +9,7 @@
 //! them again after a reload, because [`Metrics::retain`] drops the series of what left the configuration.
 
 mod cells;
+pub mod connection;
 pub mod issuer;
 pub mod label;
 pub mod route;
@@ -24,6 +25,7 @@ use prometheus::{
 };
 
 use crate::config::address::Address;
+use crate::metrics::connection::ConnectionMetrics;
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
 use crate::metrics::stream::StreamMetrics;
@@ -37,6 +39,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_config_last_reload_success",
     "portcullis_config_reloads_total",
     "portcullis_connections",
+    "portcullis_connections_unserved_total",
     "portcullis_decisions_total",
     "portcullis_http_request_duration_seconds",
     "portcullis_http_requests_total",
@@ -76,6 +79,7 @@ pub struct Metrics {
     upstreams: Mutex<HashMap<Box<str>, Histogram>>,
     verify: HistogramVec,
     connections: IntGaugeVec,
+    unserved: IntCounterVec,
     revocations: IntGaugeVec,
     reloads: IntCounterVec,
     reload_success: IntGauge,
@@ -106,12 +110,6 @@ pub struct CacheMetrics {
     misses: IntCounter,
     evictions: IntCounter,
     entries: IntGauge,
-}
-
-/// One listener's handle.
-#[derive(Debug, Clone)]
-pub struct ConnectionMetrics {
-    open: IntGauge,
 }
 
 impl Default for Metrics {
@@ -146,6 +144,16 @@ impl Metrics {
             connections: registered(
                 &registry,
                 int_gauge_vec("portcullis_connections", "Client connections that are open", &["listener"]),
+            ),
+            unserved: registered(
+                &registry,
+                must(IntCounterVec::new(
+                    Opts::new(
+                        "portcullis_connections_unserved_total",
+                        "Client connections that were closed before their first request, by why",
+                    ),
+                    &["listener", "reason"],
+                )),
             ),
             revocations: registered(
                 &registry,
@@ -252,7 +260,7 @@ impl Metrics {
 
     /// A handle for a listener, by its configured address.
     pub fn connections(&self, listener: &Address) -> ConnectionMetrics {
-        ConnectionMetrics { open: self.connections.with_label_values(&[&listener.to_string()]) }
+        ConnectionMetrics::new(&self.connections, &self.unserved, &listener.to_string())
     }
 
     /// A key fetch of this issuer ended; `result` is a word of the fetcher's own closed list.
@@ -410,18 +418,6 @@ impl CacheMetrics {
     /// A worker's memo grew (or shrank) by so many entries.
     pub fn entries_changed(&self, by: i64) {
         self.entries.add(by);
-    }
-}
-
-impl ConnectionMetrics {
-    /// A connection was accepted.
-    pub fn opened(&self) {
-        self.open.inc();
-    }
-
-    /// It is gone.
-    pub fn closed(&self) {
-        self.open.dec();
     }
 }
 

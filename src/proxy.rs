@@ -4,6 +4,8 @@
 //! on a request's path is shared but the snapshot and the counters. A connection never leaves its worker.
 
 mod access_log;
+mod address;
+mod admission;
 mod balance;
 mod buffer;
 mod connection;
@@ -20,10 +22,12 @@ mod judge;
 pub mod listening;
 mod parting;
 mod pool;
+mod proxy_header;
 mod reach;
 mod refuse;
 mod relay;
 mod request_id;
+mod sparse;
 mod stream;
 mod tunnel;
 mod worker;
@@ -36,10 +40,12 @@ use tokio::sync::watch;
 use crate::config::{Limits, Listener};
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
+use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
 use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{BindError, Bound, Given};
-use crate::proxy::worker::{Admission, Shared, Worker};
+use crate::proxy::sparse::Sparse;
+use crate::proxy::worker::{Shared, Worker};
 use crate::snapshot::Reader;
 
 /// What the data plane is built from.
@@ -50,8 +56,12 @@ pub struct Parts {
     pub ask_keys: AskKeys,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
     /// Every bound.
     pub limits: Limits,
+    /// Descriptors that the process may have open.
+    pub descriptors: usize,
     /// Worker threads.
     pub workers: usize,
     /// Whether each request is one line in the log.
@@ -99,7 +109,9 @@ impl Proxy {
     pub async fn run(self, bound: Bound, signals: Signals) {
         let workers = bound.workers.len();
         let shared = Arc::new(Shared {
-            admission: Admission::new(&self.parts.limits),
+            admission: Admission::new(&self.parts.limits, self.parts.descriptors),
+            starved: Sparse::default(),
+            unannounced: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),

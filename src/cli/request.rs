@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::config::Limits;
 use crate::gate::denial::Reason;
 use crate::gate::explain::{self, Outcome};
+use crate::gate::websocket::Handshake;
 use crate::gate::{Field, Request};
 use crate::http1::head::{self, HeadLimits, RequestError, RequestHead, Span};
 use crate::path;
@@ -131,6 +132,10 @@ impl Described {
             query: head.query.as_ref().map(text),
             headers: &headers,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            websocket: head
+                .websocket
+                .as_ref()
+                .map(|_| Handshake { authority: text(&head.authority), secure: false }),
             tls: None,
         };
         let explanation = explain::explain(snapshot, &request, now);

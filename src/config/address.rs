@@ -37,6 +37,11 @@ impl Address {
         }
     }
 
+    /// The same for the admin listener, whose `[::]` is every IPv4 address too.
+    pub fn collides_with_admin(&self, admin: SocketAddr) -> bool {
+        self.ip().is_some_and(|address| net::collides_with_admin(admin, address))
+    }
+
     /// The IP address and port, if it has them.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {

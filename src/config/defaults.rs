@@ -56,6 +56,8 @@ pub const NAME: usize = 256;
 pub const SOCKET_MODE: u32 = 0o660;
 /// Listeners: each is a socket a worker.
 pub const LISTENERS: usize = 256;
+/// Networks of `trusted_proxies`: each is compared with every entry of `X-Forwarded-For`.
+pub const TRUSTED_PROXIES: usize = 256;
 /// Peers of one upstream.
 pub const PEERS: usize = 1_000;
 /// Certificates of a listener: each is kept prepared, and a chain is some kilobytes.

@@ -2,10 +2,13 @@
 //! to.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Authority;
 
+use crate::config::address::socket_file;
 use crate::config::problems::Wrong;
 use crate::config::{Peer, Scheme};
 
@@ -28,17 +31,28 @@ pub fn address(text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
-/// Whether binding both would put two servers on one address and port. Port 0 is a port of its own each time.
+/// Whether binding both would put two listeners on one address and port. Port 0 is a port of its own each time, and
+/// `[::]` is every IPv6 address and no IPv4 one: `0.0.0.0` stands beside it.
 pub fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && one.is_ipv6() == other.is_ipv6();
     a.port() == b.port()
         && a.port() != 0
         && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
 }
 
-/// Reads a peer's URL: `http://HOST[:PORT]`, `h2c://HOST[:PORT]` or `https://HOST[:PORT]`.
-pub fn peer(text: &str) -> Result<Peer, Wrong> {
-    let example = "write it as `http://10.0.0.5:8080`";
+/// The same where the first is the admin listener, whose `[::]` is every IPv4 address too.
+pub fn collides_with_admin(admin: SocketAddr, listener: SocketAddr) -> bool {
+    let both = admin.ip().is_unspecified() && admin.is_ipv6() && listener.port() == admin.port();
+    collide(admin, listener) || (both && admin.port() != 0)
+}
+
+/// Reads a peer: `http://HOST[:PORT]`, `h2c://HOST[:PORT]`, `https://HOST[:PORT]`, or `unix:PATH`, where a relative path
+/// begins at `directory`.
+pub fn peer(text: &str, directory: &Path) -> Result<Peer, Wrong> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Peer::Unix(unix(path, directory)?));
+    }
+    let example = "write it as `http://10.0.0.5:8080` or `unix:/run/app.sock`";
     let (scheme, uri) = split_url(text, example)?;
     let scheme = match scheme {
         "http" => Scheme::Http,
@@ -55,7 +69,19 @@ pub fn peer(text: &str) -> Result<Peer, Wrong> {
         return Err(Wrong::is("has the port 0").hint(example));
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Peer { scheme, host: bare.to_ascii_lowercase().into(), port })
+    Ok(Peer::Host { scheme, host: bare.to_ascii_lowercase().into(), port })
+}
+
+/// Reads the path of a peer's Unix socket.
+fn unix(path: &str, directory: &Path) -> Result<Arc<Path>, Wrong> {
+    let wrong = |why: &str| Wrong::is(why.to_owned()).hint("write it as `unix:/run/app.sock`");
+    if path.is_empty() || path.ends_with('/') {
+        return Err(wrong("names no file"));
+    }
+    if path.starts_with("//") {
+        return Err(wrong("is written as a URL, which could mean two paths"));
+    }
+    socket_file(path, directory).map(Arc::from)
 }
 
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::network::Network;
 use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
+use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Require, Requirement, Route, Secret,
-    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Limits, Peer, Require, Requirement, Route,
+    Secret, SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -26,14 +28,18 @@ pub(crate) fn print(config: &Config) -> String {
     }
     out.line("listeners:");
     for listener in &config.listeners {
-        let mode = match listener.address {
-            Address::Ip(_) => String::new(),
-            Address::Unix(_) => format!(", mode: {:04o}", listener.mode),
-        };
-        let tls =
-            listener.tls.as_ref().map(|tls| format!(", tls: {}", listener_tls(tls))).unwrap_or_default();
-        let address = quote(&listener.address.to_string());
-        out.line(&format!("  - {{address: {address}{mode}{tls}, proxy_protocol: none}}"));
+        out.line(&format!("  - address: {}", quote(&listener.address.to_string())));
+        if let Address::Unix(_) = listener.address {
+            out.line(&format!("    mode: {:04o}", listener.mode));
+        }
+        if let Some(tls) = &listener.tls {
+            out.line(&format!("    tls: {}", listener_tls(tls)));
+        }
+        out.line(&format!("    proxy_protocol: {}", listener.proxy_protocol.word()));
+        if !listener.trusted_proxies.is_empty() {
+            let networks: Vec<String> = listener.trusted_proxies.iter().map(Network::to_string).collect();
+            out.line(&format!("    trusted_proxies: {}", words(&networks)));
+        }
     }
     if let Some(admin) = &config.admin {
         out.nested("admin", |out| {
@@ -77,8 +83,14 @@ pub(crate) fn print(config: &Config) -> String {
 fn print_upstream(out: &mut Out, upstream: &Upstream) {
     out.line("peers:");
     for peer in &upstream.peers {
-        let host = if peer.host.contains(':') { format!("[{}]", peer.host) } else { peer.host.to_string() };
-        out.line(&format!("  - {}", quote(&format!("{}://{host}:{}", peer.scheme.name(), peer.port))));
+        let written = match peer {
+            Peer::Host { scheme, host, port } if host.contains(':') => {
+                format!("{}://[{host}]:{port}", scheme.name())
+            }
+            Peer::Host { scheme, host, port } => format!("{}://{host}:{port}", scheme.name()),
+            Peer::Unix(path) => format!("unix:{}", path.display()),
+        };
+        out.line(&format!("  - {}", quote(&written)));
     }
     out.entry("balance", upstream.balance.word());
     match &upstream.health {
@@ -201,6 +213,12 @@ fn print_route(out: &mut Out, route: &Route, config: &Config) {
     });
     if let Some(cors) = &route.cors {
         out.nested("cors", |out| print_cors(out, cors));
+    }
+    match &route.websocket {
+        WebSocket::SameOrigin => out.entry("websocket", "same_origin"),
+        WebSocket::Never => out.entry("websocket", "none"),
+        WebSocket::Any => out.entry("websocket", "any"),
+        WebSocket::Origins(origins) => out.entry("websocket", format!("{{origins: {}}}", words(origins))),
     }
     if let Some(upstream) = config.upstreams.get(route.upstream) {
         out.entry("upstream", quote(&upstream.name));

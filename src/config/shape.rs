@@ -104,6 +104,7 @@ pub enum Text {
     Path,
     Url,
     Peer,
+    Network,
     Address,
     Listener,
     Mode,
@@ -166,7 +167,8 @@ impl Text {
         match self {
             Self::Free | Self::Expression | Self::Path => None,
             Self::Url => Some("^https?://[^/?#]+"),
-            Self::Peer => Some("^https?://[^/?#]+/?$"),
+            Self::Peer => Some("^(https?://[^/?#]+/?|unix:/?[^/].*)$"),
+            Self::Network => Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
             Self::Address => Some("^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$"),
             Self::Listener => Some("^((\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:.*[^/])$"),
             Self::Mode => Some("^0[0-7]{3}$"),

@@ -320,6 +320,7 @@ fn explain_decides_as_production_does() {
         query: None,
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
         tls: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
@@ -377,6 +378,7 @@ fn c7_no_clock_makes_a_fault() {
         query: None,
         headers: &headers,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
         tls: None,
     };
     for (now, expected) in [

@@ -151,6 +151,8 @@ pub struct ResponseHead {
     pub framing: Framing,
     /// The value of `Content-Length`, also of an answer to `HEAD` or a 304. 1xx and 204 have none.
     pub declared_length: Option<u64>,
+    /// It is an event stream, by its `Content-Type`.
+    pub event_stream: bool,
     /// Whether the upstream connection may be used again after the body.
     pub keep_alive: bool,
     /// Octets of the head, with the empty line.
@@ -206,6 +208,11 @@ impl RequestHead {
         }
         ends.finish()?;
         self.settle(&asked, &target, &place)
+    }
+
+    /// Whether this could stand in a `Host` line.
+    pub fn is_authority(value: &[u8]) -> bool {
+        authority::parse(value).is_some()
     }
 
     /// Draws the conclusions from all lines together.
@@ -320,6 +327,7 @@ impl ResponseHead {
         self.length = length;
         let http10 = version == 0;
         self.framing = answered.framing(status, to_head, http10)?;
+        self.event_stream = answered.event_stream;
         let bodiless = status < 200 || status == 204;
         self.declared_length = answered.content_length.filter(|_| !bodiless);
         // A body announced where none may be: whatever follows is not known to be a response.

@@ -24,6 +24,8 @@ pub struct RequestEdits<'a> {
     pub original_host: &'a str,
     /// The client's address, for `X-Forwarded-For` and `Forwarded`.
     pub client: IpAddr,
+    /// The proxies between the client and us, for the same, ours the last.
+    pub through: &'a [IpAddr],
     /// `http` or `https`, for `X-Forwarded-Proto`.
     pub scheme: &'a str,
     /// The version that the request was received in, for `Via` (RFC 9110 section 7.6.3).
@@ -184,20 +186,33 @@ fn forwarding(out: &mut Vec<u8>, edits: &RequestEdits<'_>) {
     let client = edits.client.to_canonical();
     out.extend_from_slice(b"X-Forwarded-For: ");
     address(out, client);
+    for proxy in edits.through {
+        out.extend_from_slice(b", ");
+        address(out, proxy.to_canonical());
+    }
     out.extend_from_slice(b"\r\n");
     line(out, "X-Forwarded-Proto", edits.scheme.as_bytes());
     line(out, "X-Forwarded-Host", edits.original_host.as_bytes());
     out.extend_from_slice(b"Forwarded: for=");
-    // RFC 7239 section 6: an IPv6 address is bracketed, and so quoted.
-    out.extend_from_slice(if client.is_ipv6() { b"\"[" } else { b"" });
-    address(out, client);
-    out.extend_from_slice(if client.is_ipv6() { b"]\"" } else { b"" });
+    node(out, client);
     let host = edits.original_host.as_bytes();
     let token = host.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'));
     let quote: &[u8] = if token { b"" } else { b"\"" };
-    for part in [b";host=", quote, host, quote, b";proto=", edits.scheme.as_bytes(), b"\r\n"] {
+    for part in [b";host=", quote, host, quote, b";proto=", edits.scheme.as_bytes()] {
         out.extend_from_slice(part);
     }
+    for proxy in edits.through {
+        out.extend_from_slice(b", for=");
+        node(out, proxy.to_canonical());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 7239 section 6: an IPv6 address is bracketed, and so quoted.
+fn node(out: &mut Vec<u8>, client: IpAddr) {
+    out.extend_from_slice(if client.is_ipv6() { b"\"[" } else { b"" });
+    address(out, client);
+    out.extend_from_slice(if client.is_ipv6() { b"]\"" } else { b"" });
 }
 
 fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {

@@ -30,7 +30,9 @@ fn fed() -> Metrics {
     cache.miss();
     cache.evicted(2);
     cache.entries_changed(3);
-    metrics.connections(&Address::Ip(([127, 0, 0, 1], 8080).into())).opened();
+    let connections = metrics.connections(&Address::Ip(([127, 0, 0, 1], 8080).into()));
+    connections.opened();
+    connections.unserved(connection::Unserved::ProxyHeader);
     metrics.jwks_fetch("corp", "ok");
     metrics.jwks_state("corp", 2, Some(940));
     metrics.revocation_entries("jti", 5);
@@ -63,6 +65,15 @@ fn values_are_what_was_fed() {
     check(&metrics, r#"portcullis_streams_closed_total{reason="drained"} 1"#);
     check(&metrics, r#"portcullis_streams_closed_total{reason="client"} 0"#);
     check(&metrics, r#"portcullis_connections{listener="127.0.0.1:8080"} 1"#);
+    let unserved = |reason: &str, count: u64| {
+        let line = format!(
+            "portcullis_connections_unserved_total{{listener=\"127.0.0.1:8080\",reason=\"{reason}\"}} {count}"
+        );
+        check(&metrics, &line);
+    };
+    unserved("proxy_header", 1);
+    unserved("connections", 0);
+    unserved("connections_per_address", 0);
     check(&metrics, r#"portcullis_revocation_entries{kind="jti"} 5"#);
     check(&metrics, "portcullis_config_generation 7");
     check(&metrics, "portcullis_verified_cache_evictions_total 2");

@@ -21,7 +21,8 @@ const SHOWN: usize = 256;
 pub(in crate::proxy) struct Record {
     pub(in crate::proxy) id: RequestId,
     pub(in crate::proxy) started: Instant,
-    client: IpAddr,
+    /// Who sent it, as far as is known.
+    pub(in crate::proxy) client: IpAddr,
     method: String,
     path: String,
     route: Option<Arc<CompiledRoute>>,

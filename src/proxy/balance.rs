@@ -4,13 +4,14 @@
 //! An upstream of one address without health checks needs no choice and gets none.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use http::Extensions;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::selection::consistent::KetamaHashing;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::config::{Balance, Peer, Scheme, Upstream};
+use crate::proxy::address::PeerAddress;
 use crate::proxy::health::PeerCheck;
 use crate::tls::client::ClientTls;
 
@@ -45,15 +47,15 @@ pub(in crate::proxy) struct Balancer {
     /// What every peer speaks; `None` where they differ.
     scheme: Option<Scheme>,
     choice: Choice,
-    in_flight: DashMap<SocketAddr, Arc<AtomicUsize>>,
+    in_flight: DashMap<PeerAddress, Arc<AtomicUsize>>,
     /// What the addresses are called in the configuration.
-    names: Arc<DashMap<SocketAddr, Peer>>,
+    names: Arc<DashMap<PeerAddress, Peer>>,
     resolved: watch::Receiver<bool>,
     task: Option<AbortHandle>,
 }
 
 enum Choice {
-    Only(SocketAddr),
+    Only(PeerAddress),
     RoundRobin(Arc<LoadBalancer<RoundRobin>>),
     ConsistentHash(Arc<LoadBalancer<KetamaHashing>>),
 }
@@ -61,7 +63,7 @@ enum Choice {
 /// A chosen peer; counted as busy until dropped.
 #[derive(Debug)]
 pub(in crate::proxy) struct Chosen {
-    pub(in crate::proxy) address: SocketAddr,
+    pub(in crate::proxy) address: PeerAddress,
     busy: Option<Arc<AtomicUsize>>,
 }
 
@@ -118,54 +120,56 @@ impl Balancer {
                     }
                 },
             };
-        let first = upstream.peers.first().map(|peer| peer.scheme).unwrap_or_default();
-        let scheme = upstream.peers.iter().all(|peer| peer.scheme == first).then_some(first);
+        let first = upstream.peers.first().map(|peer| peer.scheme()).unwrap_or_default();
+        let scheme = upstream.peers.iter().all(|peer| peer.scheme() == first).then_some(first);
         let (upstream, tls) = (Arc::clone(upstream), tls.cloned());
         Self { upstream, tls, scheme, choice, in_flight: DashMap::new(), names, resolved, task }
     }
 
     /// Chooses a peer that is not among `tried`. `key` is what a consistent hash goes by.
-    pub(in crate::proxy) fn choose(&self, key: &[u8], tried: &[SocketAddr]) -> Option<Chosen> {
+    pub(in crate::proxy) fn choose(&self, key: &[u8], tried: &[PeerAddress]) -> Option<Chosen> {
         let fresh = |backend: &Backend, healthy: bool| {
-            healthy && inet(backend).is_some_and(|address| !tried.contains(&address))
+            healthy && address_of(backend).is_some_and(|address| !tried.contains(&address))
         };
         let address = match &self.choice {
-            Choice::Only(address) => {
-                return (!tried.contains(address)).then_some(Chosen { address: *address, busy: None });
+            Choice::Only(only) => {
+                return (!tried.contains(only)).then(|| Chosen { address: only.clone(), busy: None });
             }
             Choice::RoundRobin(balancer) if self.upstream.balance == Balance::LeastRequests => {
                 let backends = balancer.backends();
                 let all = backends.get_backend();
-                let open =
-                    all.iter().filter(|backend| fresh(backend, backends.ready(backend))).filter_map(inet);
-                open.min_by_key(|address| self.busy(*address).load(Ordering::Relaxed))?
+                let open = all
+                    .iter()
+                    .filter(|backend| fresh(backend, backends.ready(backend)))
+                    .filter_map(address_of);
+                open.min_by_key(|address| self.busy(address).load(Ordering::Relaxed))?
             }
-            Choice::RoundRobin(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
-            Choice::ConsistentHash(balancer) => inet(&balancer.select_with(key, LOOKS, fresh)?)?,
+            Choice::RoundRobin(balancer) => address_of(&balancer.select_with(key, LOOKS, fresh)?)?,
+            Choice::ConsistentHash(balancer) => address_of(&balancer.select_with(key, LOOKS, fresh)?)?,
         };
-        let busy = self.busy(address);
+        let busy = self.busy(&address);
         busy.fetch_add(1, Ordering::Relaxed);
         Some(Chosen { address, busy: Some(busy) })
     }
 
     /// What the peer at this address is called in the configuration, as a `Host` value.
-    pub(in crate::proxy) fn name_of(&self, address: SocketAddr) -> String {
-        let named = self.names.get(&address).map(|peer| peer.to_string());
+    pub(in crate::proxy) fn name_of(&self, address: &PeerAddress) -> String {
+        let named = self.names.get(address).map(|peer| peer.to_string());
         let only =
             || self.upstream.peers.first().filter(|_| self.upstream.peers.len() == 1).map(Peer::to_string);
         named.or_else(only).unwrap_or_else(|| address.to_string())
     }
 
     /// What the peer at this address speaks; `None` if it is none any more.
-    pub(in crate::proxy) fn scheme_of(&self, address: SocketAddr) -> Option<Scheme> {
-        self.scheme.or_else(|| self.peer_of(address, |peer| peer.scheme))
+    pub(in crate::proxy) fn scheme_of(&self, address: &PeerAddress) -> Option<Scheme> {
+        self.scheme.or_else(|| self.peer_of(address, |peer| peer.scheme()))
     }
 
     /// Something of the peer at this address, as it is configured.
-    pub(in crate::proxy) fn peer_of<T>(&self, address: SocketAddr, get: impl Fn(&Peer) -> T) -> Option<T> {
+    pub(in crate::proxy) fn peer_of<T>(&self, address: &PeerAddress, get: impl Fn(&Peer) -> T) -> Option<T> {
         match (&self.choice, self.upstream.peers.first()) {
             (Choice::Only(_), Some(only)) => Some(get(only)),
-            _ => self.names.get(&address).map(|peer| get(&peer)),
+            _ => self.names.get(address).map(|peer| get(&peer)),
         }
     }
 
@@ -182,8 +186,11 @@ impl Balancer {
             && matches!(tokio::time::timeout(at_most, resolved.wait_for(|done| *done)).await, Ok(Ok(_)))
     }
 
-    fn busy(&self, address: SocketAddr) -> Arc<AtomicUsize> {
-        Arc::clone(&self.in_flight.entry(address).or_default())
+    fn busy(&self, address: &PeerAddress) -> Arc<AtomicUsize> {
+        if let Some(busy) = self.in_flight.get(address) {
+            return Arc::clone(&busy);
+        }
+        Arc::clone(&self.in_flight.entry(address.clone()).or_default())
     }
 }
 
@@ -209,7 +216,7 @@ fn start<S>(
     check: Option<PeerCheck>,
     runtime: &Handle,
     found: watch::Sender<bool>,
-    names: &Arc<DashMap<SocketAddr, Peer>>,
+    names: &Arc<DashMap<PeerAddress, Peer>>,
 ) -> (Arc<LoadBalancer<S>>, AbortHandle)
 where
     S: BackendSelection + Send + Sync + 'static,
@@ -258,7 +265,7 @@ where
 /// Peers by name or address.
 struct Names {
     peers: Vec<Peer>,
-    names: Arc<DashMap<SocketAddr, Peer>>,
+    names: Arc<DashMap<PeerAddress, Peer>>,
 }
 
 #[async_trait]
@@ -266,53 +273,60 @@ impl ServiceDiscovery for Names {
     async fn discover(&self) -> pingora_core::Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let mut backends = BTreeSet::new();
         for peer in &self.peers {
-            let addresses = match literal(Some(peer)) {
-                Some(address) => vec![address],
-                None => {
-                    let found = tokio::net::lookup_host((&*peer.host, peer.port)).await;
+            let addresses = match (literal(Some(peer)), peer) {
+                (Some(address), _) => vec![address],
+                (None, Peer::Unix(_)) => Vec::new(),
+                (None, Peer::Host { host, port, .. }) => {
+                    let found = tokio::net::lookup_host((&**host, *port)).await;
                     let found = found.map_err(|error| {
                         let kind = pingora_core::ErrorType::ConnectError;
                         pingora_core::Error::because(kind, "name look-up", error)
                     })?;
-                    found.collect()
+                    found.map(PeerAddress::Inet).collect()
                 }
             };
             for address in addresses {
+                backends.extend(backend(&address));
                 self.names.insert(address, peer.clone());
-                backends.extend(backend(address));
             }
         }
-        self.names.retain(|address, _| backends.iter().any(|backend| inet(backend) == Some(*address)));
+        self.names
+            .retain(|found, _| backends.iter().any(|backend| address_of(backend).as_ref() == Some(found)));
         Ok((backends, HashMap::new()))
     }
 }
 
-fn backend(address: SocketAddr) -> Option<Backend> {
-    Backend::new(&address.to_string()).ok()
+fn backend(address: &PeerAddress) -> Option<Backend> {
+    let addr = match address {
+        PeerAddress::Inet(address) => PeerAddr::Inet(*address),
+        PeerAddress::Unix(path) => PeerAddr::Unix(UnixAddr::from_pathname(path).ok()?),
+    };
+    Some(Backend { addr, weight: 1, ext: Extensions::new() })
 }
 
 /// The address of a backend of ours.
-pub(in crate::proxy) fn inet(backend: &Backend) -> Option<SocketAddr> {
+pub(in crate::proxy) fn address_of(backend: &Backend) -> Option<PeerAddress> {
     match &backend.addr {
-        PeerAddr::Inet(address) => Some(*address),
-        PeerAddr::Unix(_) => None,
+        PeerAddr::Inet(address) => Some(PeerAddress::Inet(*address)),
+        PeerAddr::Unix(address) => address.as_pathname().map(|path| PeerAddress::Unix(path.into())),
     }
 }
 
-fn literal(peer: Option<&Peer>) -> Option<SocketAddr> {
-    let peer = peer?;
-    Some(SocketAddr::new(peer.host.parse().ok()?, peer.port))
+fn literal(peer: Option<&Peer>) -> Option<PeerAddress> {
+    peer.and_then(PeerAddress::literal)
 }
 
 impl std::fmt::Display for Peer {
-    /// As a `Host` value: an IPv6 address in brackets, the port unless it is the scheme's own.
+    /// As a `Host` value: an IPv6 address in brackets, the port unless it is the scheme's own. What listens on a Unix
+    /// socket is on this host.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let own = self.port == self.scheme.port();
-        match (self.host.contains(':'), own) {
-            (true, true) => write!(f, "[{}]", self.host),
-            (true, false) => write!(f, "[{}]:{}", self.host, self.port),
-            (false, true) => f.write_str(&self.host),
-            (false, false) => write!(f, "{}:{}", self.host, self.port),
+        let Self::Host { scheme, host, port } = self else { return f.write_str(self.host()) };
+        let own = *port == scheme.port();
+        match (host.contains(':'), own) {
+            (true, true) => write!(f, "[{host}]"),
+            (true, false) => write!(f, "[{host}]:{port}"),
+            (false, true) => f.write_str(host),
+            (false, false) => write!(f, "{host}:{port}"),
         }
     }
 }

@@ -120,7 +120,7 @@ impl Connection {
                 Next::Again => {}
                 Next::Close => connection.close().await,
                 Next::Abort => connection.abort(),
-                Next::Http2 => connection.become_http2().await,
+                Next::Http2 => Box::pin(connection.become_http2()).await,
             }
         }
     }
@@ -458,3 +458,6 @@ fn refused(error: RequestError) -> Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,12 +15,12 @@ use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
 use crate::proxy::exchange::{
-    Asking, Failure, Manner, answer_body, finish, is_twofold, next, read_head, timed_out,
+    Asking, Failure, Manner, answer_body, ending, finish, is_twofold, next, read_head, timed_out,
 };
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
-use crate::proxy::relay::{self, Lost, Pace, Sink};
+use crate::proxy::relay::{self, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
@@ -37,7 +37,7 @@ pub(in crate::proxy) async fn stream(
     }
     let worker = Rc::clone(&connection.worker);
     let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
-    let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, .. } = connection;
+    let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
     let (mut answer, reused) = (worker.spares.lend(), link.reused);
     // A gRPC stream may be idle both ways for as long as nobody has anything to say.
     let free = Cell::new(head.grpc);
@@ -52,15 +52,15 @@ pub(in crate::proxy) async fn stream(
         let sink = Sink { to: &mut to_upstream, stall: timeout, framing: head.framing, out };
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
-        let mut pump = pin!(pump);
-        let (mut until, asking) = (None, Asking { to_head: *to_head, handshake: None });
+        let (mut pump, mut until) = (pin!(pump), None);
+        let asking = Asking { to_head: *to_head, handshake: None };
         let answered = loop {
             tokio::select! {
                 biased;
                 lost = &mut pump, if !broken => match lost {
                     Lost::Source(fault) => break Err(Failure::Client(fault)),
                     // An upstream that stopped reading may have answered all the same.
-                    Lost::Sink => (broken, until) = (true, Some(from_now(timeout))),
+                    Lost::Sink | Lost::Stalled => (broken, until) = (true, Some(from_now(timeout))),
                 },
                 // The pump was asked just before: what it has done since counts now.
                 () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
@@ -84,27 +84,22 @@ pub(in crate::proxy) async fn stream(
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
-        let mut body_of_answer = answer_body(answer_head, head.takes_trailers);
-        let answer_body = (&mut body_of_answer, answer_head.framing);
+        let mut answer_body = answer_body(answer_head, head.takes_trailers);
+        let ending = ending(&worker, answer_head, (framing, timeout), stay);
         let relayed = {
-            let sink = Sink {
-                to: &mut to_client,
-                stall: worker.limits().write_stall,
-                framing,
-                out: &mut answer_out,
-            };
+            let stall = worker.limits().write_stall;
+            let sink = Sink { to: &mut to_client, stall, framing, out: &mut answer_out };
             let relaying =
-                relay::relay(&mut from_upstream, &mut answer, answer_body, sink, deadline, timeout);
+                relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, ending);
             beside(pin!(relaying), pump, broken).await
         };
         worker.spares.take_back_out(answer_out);
-        Ok((relayed.is_ok(), done.get(), close))
+        Ok((answer_head.status, relayed, done.get(), close))
     };
-    let status = answer_head.status;
     match ended {
-        Ok((whole, sent, close)) => {
-            finish(connection, link, answer, whole && sent);
-            Forwarded::Answered(status, next(whole, close))
+        Ok((status, relayed, sent, close)) => {
+            finish(connection, link, answer, sent && matches!(relayed, Ok(Relayed::Whole)));
+            Forwarded::Answered(status, next(connection, &relayed, close))
         }
         Err(failure) => failed(failure, Forwarded::Broken),
     }
@@ -121,17 +116,17 @@ async fn invite_body(connection: &mut Connection) -> io::Result<()> {
 
 /// Relays the answer while the body is pumped, or the client watched, beside it.
 async fn beside(
-    mut relaying: Pin<&mut impl Future<Output = Result<(), Lost>>>,
+    mut relaying: Pin<&mut impl Future<Output = Result<Relayed, Lost>>>,
     mut pump: Pin<&mut impl Future<Output = Lost>>,
     mut broken: bool,
-) -> Result<(), Lost> {
+) -> Result<Relayed, Lost> {
     loop {
         tokio::select! {
             biased;
             ended = &mut relaying => return ended,
             lost = &mut pump, if !broken => match lost {
                 Lost::Source(_) => return Err(Lost::Sink),
-                Lost::Sink => broken = true,
+                Lost::Sink | Lost::Stalled => broken = true,
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,14 +16,17 @@ use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, ResponseHead};
 use crate::http1::websocket::Accept;
 use crate::http1::write::{self, ResponseEdits};
+use crate::metrics::stream::StreamEnd;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
+use crate::proxy::parting::Stay;
 use crate::proxy::reach::Link;
-use crate::proxy::relay::{self, Fault, Lost, Sink};
+use crate::proxy::relay::{self, Ending, Fault, Lost, Relayed, Sink};
 use crate::proxy::stream::Halves;
+use crate::proxy::worker::Worker;
 
 /// Interim answers (1xx) taken before the real one.
 const INTERIM: usize = 16;
@@ -212,20 +216,21 @@ pub(in crate::proxy) async fn give_back(
     // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
     let early = connection.handshake.is_some() && !connection.input.is_empty();
     let last = connection.is_last() || early;
-    let Connection { worker, stream, deadline, input, out, head, answer_head, cors, .. } = connection;
+    let Connection { worker, stream, deadline, input, out, head, answer_head, cors, stay, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
     let mut body = answer_body(answer_head, head.takes_trailers);
-    let body = (&mut body, answer_head.framing);
     let silence = grant.upstream().response_timeout;
+    let ending = ending(worker, answer_head, (framing, silence), stay);
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
     let (mut from_client, mut to_client) = client.both();
     let sink = Sink { to: &mut to_client, stall, framing, out };
     let relayed = {
-        let mut relaying = pin!(relay::relay(&mut link.stream, &mut answer, body, sink, deadline, silence));
+        let mut relaying =
+            pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, ending));
         let mut gone = pin!(relay::gone(&mut from_client, input));
         poll_fn(|context| match relaying.as_mut().poll(context) {
             Poll::Ready(relayed) => Poll::Ready(relayed),
@@ -235,8 +240,8 @@ pub(in crate::proxy) async fn give_back(
         .await
     };
     let status = answer_head.status;
-    finish(connection, link, answer, relayed.is_ok());
-    Forwarded::Answered(status, next(relayed.is_ok(), close))
+    finish(connection, link, answer, matches!(relayed, Ok(Relayed::Whole)));
+    Forwarded::Answered(status, next(connection, &relayed, close))
 }
 
 /// Reads an answer's body; its trailers are kept for a client that takes them.
@@ -247,12 +252,33 @@ pub(in crate::proxy) fn answer_body(head: &ResponseHead, takes_trailers: bool) -
     }
 }
 
-/// What becomes of the client's connection after an answer.
-pub(in crate::proxy) fn next(whole: bool, close: bool) -> Next {
-    match (whole, close) {
-        (false, _) => Next::Abort,
-        (true, true) => Next::Close,
-        (true, false) => Next::Again,
+/// What may end this answer's body, which the client gets in this framing. An event stream in chunks, whose end can be
+/// told from its being cut off, is one of the long streams. `silence` bounds the wait for what was announced.
+pub(in crate::proxy) fn ending<'w>(
+    worker: &'w Rc<Worker>,
+    head: &ResponseHead,
+    (framing, silence): (Framing, Duration),
+    stay: &mut Option<Stay>,
+) -> Ending<'w> {
+    let is_long = head.event_stream && framing == Framing::Chunked;
+    *stay = is_long.then(|| Stay::on(worker));
+    Ending { framing: head.framing, silence, parting: is_long.then_some(&worker.parting) }
+}
+
+/// What becomes of the client's connection after an answer; a long stream's end is counted.
+pub(in crate::proxy) fn next(connection: &Connection, relayed: &Result<Relayed, Lost>, close: bool) -> Next {
+    if connection.stay.is_some() {
+        connection.worker.streams.closed(match relayed {
+            Ok(Relayed::Whole) | Err(Lost::Source(_)) => StreamEnd::Upstream,
+            Ok(Relayed::Parted) => StreamEnd::Drained,
+            Err(Lost::Sink) => StreamEnd::Client,
+            Err(Lost::Stalled) => StreamEnd::Stalled,
+        });
+    }
+    match relayed {
+        Err(_) => Next::Abort,
+        Ok(Relayed::Whole) if !close => Next::Again,
+        Ok(Relayed::Whole | Relayed::Parted) => Next::Close,
     }
 }
 
@@ -261,6 +287,6 @@ pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buff
     let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
     connection.worker.spares.take_back(answer);
     if reusable {
-        connection.worker.pool.keep(link.chosen.address, link.secured, link.stream);
+        connection.worker.pool.keep(&link.chosen.address, link.secured, link.stream);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! *Why not the balancer's own check.* It is built without TLS, and would need another library's to have it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +13,14 @@ use pingora_core::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::HealthCheck;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::{Peer, Scheme, Upstream};
 use crate::http1::head::{HeadLimits, ResponseHead};
-use crate::proxy::balance::inet;
+use crate::proxy::address::PeerAddress;
+use crate::proxy::balance::address_of;
 use crate::proxy::downstream::Version;
 use crate::proxy::handshake;
-use crate::proxy::stream::Socket;
 use crate::tls::HTTP2;
 use crate::tls::client::{ClientTls, server_name};
 
@@ -43,7 +41,7 @@ pub(in crate::proxy) struct PeerCheck {
     connect_timeout: Duration,
     /// For the answer: a peer that takes longer than from one check to the next is not well.
     answer_timeout: Duration,
-    names: Arc<DashMap<SocketAddr, Peer>>,
+    names: Arc<DashMap<PeerAddress, Peer>>,
     tls: Option<Arc<ClientTls>>,
 }
 
@@ -52,7 +50,7 @@ impl PeerCheck {
     pub(in crate::proxy) fn new(
         upstream: &Upstream,
         tls: Option<&Arc<ClientTls>>,
-        names: &Arc<DashMap<SocketAddr, Peer>>,
+        names: &Arc<DashMap<PeerAddress, Peer>>,
     ) -> Option<Self> {
         let health = upstream.health.as_ref()?;
         Some(Self {
@@ -64,9 +62,9 @@ impl PeerCheck {
         })
     }
 
-    async fn status(&self, address: SocketAddr) -> Result<u16, &'static str> {
+    async fn status(&self, address: &PeerAddress) -> Result<u16, &'static str> {
         // Cloned: nothing of the map is held across a wait.
-        let peer = self.names.get(&address).map(|peer| peer.clone()).ok_or("a peer that is gone")?;
+        let peer = self.names.get(address).map(|peer| peer.clone()).ok_or("a peer that is gone")?;
         let connecting = timeout(self.connect_timeout, self.connect(address, &peer)).await;
         let (stream, version) = connecting.map_err(|_| "no connection within connect_timeout")??;
         let asking = async {
@@ -81,18 +79,16 @@ impl PeerCheck {
     /// A connection, and what is spoken on it.
     async fn connect(
         &self,
-        address: SocketAddr,
+        address: &PeerAddress,
         peer: &Peer,
     ) -> Result<(Box<dyn Octets>, Version), &'static str> {
-        let socket = TcpStream::connect(address).await.map_err(|_| "the connection was refused")?;
-        let socket = Socket::Tcp(socket);
-        socket.prepare();
-        match peer.scheme {
+        let socket = address.connect().await.map_err(|_| "the connection was refused")?;
+        match peer.scheme() {
             Scheme::Http => Ok((Box::new(socket), Version::Http1)),
             Scheme::H2c => Ok((Box::new(socket), Version::Http2)),
             Scheme::Https => {
                 let tls = self.tls.as_ref().ok_or("no authority to verify it by")?;
-                let name = server_name(&peer.host).ok_or("a name that no certificate can have")?;
+                let name = server_name(peer.host()).ok_or("a name that no certificate can have")?;
                 let stream = handshake::connect(socket, tls.either(), name).await?;
                 let version = match stream.get_ref().1.alpn_protocol() {
                     Some(HTTP2) => Version::Http2,
@@ -128,7 +124,7 @@ async fn ask(mut stream: Box<dyn Octets>, peer: &Peer, path: &str) -> Result<u16
 
 /// The same in HTTP/2.
 async fn ask_http2(stream: Box<dyn Octets>, peer: &Peer, path: &str) -> Result<u16, &'static str> {
-    let scheme = if peer.scheme == Scheme::Https { "https" } else { "http" };
+    let scheme = if peer.scheme() == Scheme::Https { "https" } else { "http" };
     let request = Request::get(format!("{scheme}://{peer}{path}")).header("user-agent", "portcullis");
     let request = request.version(http::Version::HTTP_2).body(()).map_err(|_| "a path that is none")?;
     let mut builder = h2::client::Builder::new();
@@ -151,8 +147,8 @@ impl HealthCheck for PeerCheck {
     async fn check(&self, target: &Backend) -> pingora_core::Result<()> {
         let failed =
             |code: u16, why: &'static str| Error::e_explain(ErrorType::CustomCode("health check", code), why);
-        let Some(address) = inet(target) else { return failed(0, "no address") };
-        match self.status(address).await {
+        let Some(address) = address_of(target) else { return failed(0, "no address") };
+        match self.status(&address).await {
             Ok(200..=299) => Ok(()),
             Ok(status) => failed(status, "not a 2xx answer"),
             Err(why) => failed(0, why),

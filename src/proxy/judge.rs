@@ -13,6 +13,7 @@ use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
+use crate::gate::websocket::Handshake;
 use crate::gate::{self, Decision, Field, Request};
 use crate::http1::head::{Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
@@ -20,7 +21,7 @@ use crate::path::{self, Path};
 use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
-use crate::proxy::downstream::Downstream;
+use crate::proxy::downstream::{Downstream, Way};
 use crate::proxy::worker::{Worker, now};
 
 /// Times a decision is made anew: one for each kind of need, one more for a snapshot that changed meanwhile.
@@ -83,6 +84,8 @@ fn decide_once(
     let Asked { head, octets: buffer, downstream } = asked;
     let snapshot = worker.shared.parts.reader.load();
     record.read(snapshot.generation, worker.view(&snapshot));
+    let way = downstream.way(head, buffer);
+    record.client = way.client;
     let Ok(path) = path::canonical(text(buffer, &head.path)) else {
         return Decision::Refuse(Denial::new(Reason::MalformedRequest, "a path that is none").into());
     };
@@ -100,7 +103,11 @@ fn decide_once(
         path,
         query: head.query.as_ref().map(|query| text(buffer, query)),
         headers: &fields,
-        peer: downstream.address,
+        peer: way.client,
+        websocket: head
+            .websocket
+            .as_ref()
+            .map(|_| Handshake { authority: text(buffer, &head.authority), secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
@@ -109,7 +116,7 @@ fn decide_once(
     worker.count_memo();
     match decided {
         Ok(Decision::Allow(grant)) => {
-            write_head(out, asked, &request, &grant, &snapshot.routes);
+            write_head(out, asked, &way, &request, &grant, &snapshot.routes);
             Decision::Allow(grant)
         }
         Ok(decision) => decision,
@@ -126,7 +133,14 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
 
 /// Writes the head to send upstream: what was matched, without any credential or identity header of the
 /// client's, and with the grant's.
-fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant: &Grant, routes: &Routes) {
+fn write_head(
+    out: &mut Vec<u8>,
+    asked: Asked<'_>,
+    way: &Way<'_>,
+    request: &Request<'_>,
+    grant: &Grant,
+    routes: &Routes,
+) {
     let Asked { head, octets: buffer, downstream } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
@@ -172,9 +186,10 @@ fn write_head(out: &mut Vec<u8>, asked: Asked<'_>, request: &Request<'_>, grant:
             },
             query: query.as_deref(),
             host: &host,
-            original_host: authority,
-            client: downstream.address,
-            scheme: downstream.scheme(),
+            original_host: way.host,
+            client: way.client,
+            through: &way.through,
+            scheme: way.scheme,
             received: downstream.version.received(head.http10),
             drop: &drop,
             add: &add,

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
+use crate::proxy::address::PeerAddress;
 use crate::proxy::h2::client::Sharing;
 use crate::proxy::stream::Stream;
 use crate::tls::client::ClientTls;
@@ -23,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 /// Waiting connections by peer, the latest last.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Pool {
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
+    idle: RefCell<HashMap<PeerAddress, Vec<Idle>>>,
     /// Those that requests share.
     pub(in crate::proxy) shared: Sharing,
 }
@@ -50,9 +50,9 @@ struct Idle {
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: SocketAddr, secured: Option<&Secured>) -> Option<Stream> {
+    pub(in crate::proxy) fn take(&self, peer: &PeerAddress, secured: Option<&Secured>) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.get_mut(&peer)?;
+        let waiting = idle.get_mut(peer)?;
         while let Some(at) = waiting.iter().rposition(|idle| idle.secured.as_ref() == secured) {
             let Idle { mut stream, since, .. } = waiting.remove(at);
             if stream.is_quiet() && since.elapsed() < KEPT_FOR {
@@ -63,11 +63,13 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: SocketAddr, secured: Option<Secured>, stream: Stream) {
+    pub(in crate::proxy) fn keep(&self, peer: &PeerAddress, secured: Option<Secured>, stream: Stream) {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.entry(peer).or_default();
-        if waiting.len() < KEPT {
-            waiting.push(Idle { stream, secured, since: Instant::now() });
+        let new = Idle { stream, secured, since: Instant::now() };
+        match idle.get_mut(peer) {
+            Some(waiting) if waiting.len() < KEPT => waiting.push(new),
+            Some(_) => {}
+            None => drop(idle.insert(peer.clone(), vec![new])),
         }
     }
 

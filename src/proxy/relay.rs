@@ -17,6 +17,7 @@ use crate::http1::write;
 use crate::proxy::buffer::{Buffer, ROOM};
 use crate::proxy::deadline::Deadline;
 use crate::proxy::judge::from_now;
+use crate::proxy::parting::Parting;
 
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
 const PACE_WINDOW: Duration = Duration::from_secs(5);
@@ -29,8 +30,10 @@ const GATHERED: usize = 4096;
 pub(in crate::proxy) enum Lost {
     /// Its sender broke off, was too slow, or broke its framing.
     Source(Fault),
-    /// Its receiver broke off or took nothing for too long.
+    /// Its receiver broke off.
     Sink,
+    /// Its receiver took nothing for too long.
+    Stalled,
 }
 
 /// What was wrong with a body's sender.
@@ -137,35 +140,73 @@ pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &
     std::future::pending().await
 }
 
+/// What may end an upstream's body besides its own end.
+pub(in crate::proxy) struct Ending<'p> {
+    /// How the upstream delimits it.
+    pub(in crate::proxy) framing: Framing,
+    /// A body of declared length was there to be announced: the wait for its next octets is bounded by this. Nothing
+    /// bounds it for any other: event streams are silent for as long as nothing happens.
+    pub(in crate::proxy) silence: Duration,
+    /// It is an event stream: it ends well between two of its pieces once goodbye is said. Its client asks for it
+    /// again, from where it was (HTML standard, "Server-sent events").
+    pub(in crate::proxy) parting: Option<&'p Parting>,
+}
+
+/// How a body got across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Relayed {
+    /// Whole.
+    Whole,
+    /// Up to a goodbye.
+    Parted,
+}
+
 /// Sends an upstream's body to the client, after what `sink.out` holds.
-///
-/// A body of declared length was there to be announced: the wait for its next octets is bounded by `silence`. Nothing
-/// bounds it for any other: event streams are silent for as long as nothing happens.
 pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     answer: &mut Buffer,
-    (body, framing): (&mut BodyReader, Framing),
+    body: &mut BodyReader,
     mut sink: Sink<'_, W>,
     deadline: &mut Deadline,
-    silence: Duration,
-) -> Result<(), Lost> {
+    ending: Ending<'_>,
+) -> Result<Relayed, Lost> {
     loop {
         if sink.pass(answer, body, deadline).await? {
-            return Ok(());
+            return Ok(Relayed::Whole);
         }
-        let filling = answer.fill(from, ROOM);
-        let filled = match framing {
+        let filling = ending.or_goodbye(answer.fill(from, ROOM));
+        let filled = match ending.framing {
             Framing::Length(_) => {
-                let filled = deadline.within(from_now(silence), filling).await;
-                filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                let filled = deadline.within(from_now(ending.silence), filling).await;
+                filled.unwrap_or_else(|_| Some(Err(io::ErrorKind::TimedOut.into())))
             }
             Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
         };
         match filled {
-            Ok(0) if framing == Framing::UntilClose => return sink.end(&[], deadline).await,
-            Ok(0) | Err(_) => return Err(Lost::Source(Fault::Gone)),
-            Ok(_) => {}
+            None => {
+                sink.end(&[], deadline).await?;
+                return Ok(Relayed::Parted);
+            }
+            Some(Ok(0)) if ending.framing == Framing::UntilClose => {
+                sink.end(&[], deadline).await?;
+                return Ok(Relayed::Whole);
+            }
+            Some(Ok(0) | Err(_)) => return Err(Lost::Source(Fault::Gone)),
+            Some(Ok(_)) => {}
         }
+    }
+}
+
+impl Ending<'_> {
+    /// What `future` gives, or `None` where goodbye is said first.
+    async fn or_goodbye<F: Future>(&self, future: F) -> Option<F::Output> {
+        let Some(parting) = self.parting else { return Some(future.await) };
+        let (mut goodbye, mut future) = (pin!(parting.goodbye()), pin!(future));
+        poll_fn(|context| match goodbye.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => future.as_mut().poll(context).map(Some),
+        })
+        .await
     }
 }
 
@@ -228,7 +269,10 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
 
     /// Writes `out` and then `content`, together where the receiver takes it.
     async fn flush(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
-        send(self.to, self.out, content, self.stall, deadline).await.map_err(|_| Lost::Sink)?;
+        let lost = |error: io::Error| {
+            if error.kind() == io::ErrorKind::TimedOut { Lost::Stalled } else { Lost::Sink }
+        };
+        send(self.to, self.out, content, self.stall, deadline).await.map_err(lost)?;
         self.out.clear();
         Ok(())
     }

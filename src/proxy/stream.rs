@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -54,6 +55,14 @@ impl Socket {
         let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
         let _ = SockRef::from(stream).set_tcp_keepalive(&often);
         let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    }
+
+    /// Its descriptor's number.
+    pub(in crate::proxy) fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        }
     }
 
     /// Resolves when a read would not wait.
@@ -137,7 +146,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.is_silent(),
             Self::Tls(stream) => stream.get_ref().0.is_silent() && self.is_quiet(),
-            Self::Http2(_) | Self::Peer(_) => self.is_quiet(),
+            Self::Http2(_) => self.is_quiet(),
+            Self::Peer(_) => true,
         }
     }
 
@@ -260,10 +270,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-            Self::Http2(stream) => {
-                stream.shut_down();
-                Poll::Ready(Ok(()))
-            }
+            Self::Http2(stream) => Poll::Ready(stream.shut_down()),
             Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }

@@ -2,5 +2,10 @@
 //! combination of the two sides.
 
 mod downstream;
+mod grpc;
 mod hostile;
+mod pairs;
+mod scene;
 mod trailers;
+mod upstream;
+mod websocket;

@@ -12,6 +12,7 @@
     reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
 )]
 
+mod activation;
 mod admin;
 mod allow;
 mod cache;
@@ -29,6 +30,7 @@ mod http2;
 mod identity_headers;
 mod keys;
 mod limits;
+mod listeners;
 mod logs;
 mod metrics;
 mod operating;

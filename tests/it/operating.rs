@@ -172,16 +172,6 @@ fn what_this_version_lacks_is_said_to_be_lacking() {
         assert_eq!(run.code, 78, "{to}: {}", run.output());
         run.says(&["not in this version"]);
     }
-    let proxied = directory(|setup| {
-        setup.yaml(|text| {
-            text.replacen(
-                "listeners: [",
-                "listeners: [{address: '127.0.0.1:1', proxy_protocol: required}, ",
-                1,
-            )
-        })
-    });
-    check(proxied.path()).code(78).says(&["not in this version"]);
     // The store is accepted already, and makes nothing.
     let store = directory(|setup| setup.yaml_tail("store: {sqlite: portcullis.db}"));
     check(store.path()).code(0);

@@ -1,5 +1,7 @@
 //! Bodies flow both ways as they come, with back-pressure, and every framing arrives as what it means.
 
+mod large;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

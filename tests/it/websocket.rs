@@ -1,6 +1,10 @@
 //! WebSocket over HTTP/1.1 (RFC 6455): decided on the handshake like any request, and a tunnel only after the
 //! upstream's 101 (threats H1).
 
+mod bounds;
+mod goodbye;
+mod origin;
+
 use portcullis::gate::denial::Reason::{MalformedRequest, UpstreamFailed};
 
 use crate::harness::api::{Api, assert_allowed, assert_refused};

@@ -1,4 +1,4 @@
-//! `forward` and `cors` of a route: what the upstream and the browser are told.
+//! `forward`, `cors` and `websocket` of a route: what the upstream and the browser are told.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use crate::config::decode::value::Value;
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::raw::Entry;
 use crate::config::shape;
+use crate::config::websocket::WebSocket;
 use crate::config::{ArrayForm, Cors, Forward, ForwardHeader, net};
 
 /// Reads `forward`.
@@ -85,6 +86,24 @@ pub(crate) fn cors(value: Value<'_>) -> Option<Cors> {
         expose: header_names(&fields, "expose"),
         max_age: fields.duration("max_age"),
     })
+}
+
+/// Reads `websocket`.
+pub(crate) fn websocket(value: Value<'_>) -> Option<WebSocket> {
+    if value.is_scalar() {
+        return match value.choice(&["same_origin", "none", "any"], &[])? {
+            0 => Some(WebSocket::SameOrigin),
+            1 => Some(WebSocket::Never),
+            _ => Some(WebSocket::Any),
+        };
+    }
+    let fields = Fields::open(value, &shape::route::WEBSOCKET)?;
+    let origin = |text: &str| match text {
+        "*" => Err(Wrong::is("is no origin").hint("write `websocket: any` for pages of every origin")),
+        _ => net::origin(text).map(|()| Box::from(text)),
+    };
+    let origins = fields.value("origins")?.some();
+    Some(WebSocket::Origins(origins.into_iter().filter_map(|value| value.read(origin)).collect()))
 }
 
 fn header_names(fields: &Fields<'_>, name: &str) -> Vec<Box<str>> {

@@ -5,11 +5,12 @@ use crate::config::decode::certificate;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
-use crate::config::defaults::{CERTIFICATES, LISTENERS, SOCKET_MODE};
+use crate::config::defaults::{CERTIFICATES, LISTENERS, SOCKET_MODE, TRUSTED_PROXIES};
+use crate::config::network::Network;
 use crate::config::problems::{Problem, Wrong};
 use crate::config::shape::{Mapping, table};
 use crate::config::shown::{ClientCertificate, ListenerTls};
-use crate::config::{Admin, Listener, net};
+use crate::config::{Admin, Listener, ProxyProtocol, net};
 
 /// Reads `listeners`. No two share an address.
 pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
@@ -21,9 +22,9 @@ pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
     for value in values.into_iter().take(LISTENERS) {
         let place = |text: &str| Address::read(text, file.report.context.directory);
         let Some((address, fields)) = address(value, &table::LISTENER, place) else { continue };
+        let (proxy_protocol, trusted_proxies) = fields.as_ref().map(proxies).unwrap_or_default();
         let (mut mode, mut own) = (SOCKET_MODE, None);
         if let Some(fields) = fields {
-            fields.word_of("proxy_protocol");
             mode = socket_mode(&fields, &address).unwrap_or(mode);
             own = fields.value("tls").and_then(tls);
         }
@@ -31,9 +32,27 @@ pub(crate) fn listeners(file: &Fields<'_>) -> Vec<Listener> {
             value.problem(format!("{address} collides with the listener {}", other.address));
             continue;
         }
-        listeners.push(Listener { address, mode, tls: own });
+        listeners.push(Listener { address, mode, tls: own, proxy_protocol, trusted_proxies });
     }
     listeners
+}
+
+/// What stands before a listener: whether it says so itself, and whose word is taken for whom.
+fn proxies(fields: &Fields<'_>) -> (ProxyProtocol, Vec<Network>) {
+    let values = fields.value("trusted_proxies").map(Value::list).unwrap_or_default();
+    if let Some(value) = values.get(TRUSTED_PROXIES) {
+        value.problem(format!("more than {TRUSTED_PROXIES} networks"));
+    }
+    let networks = values.into_iter().take(TRUSTED_PROXIES).filter_map(|value| {
+        let network = value.read(Network::read)?;
+        if network.is_everything() {
+            let problem = Problem::new(value.node.at, "`trusted_proxies` names every address there is");
+            fields.report.warning(problem.hint("any client can then say that it is another one"));
+        }
+        Some(network)
+    });
+    let networks = networks.collect();
+    (fields.choice("proxy_protocol"), networks)
 }
 
 /// Reads `tls`: one certificate, or several.
@@ -87,8 +106,7 @@ fn tls(value: Value<'_>) -> Option<ListenerTls> {
 pub(crate) fn admin(file: &Fields<'_>, listeners: &[Listener]) -> Option<Admin> {
     let value = file.value("admin")?;
     let (address, fields) = address(value, &table::ADMIN, net::address)?;
-    let place = Address::Ip(address);
-    if let Some(other) = listeners.iter().find(|other| other.address.collides(&place)) {
+    if let Some(other) = listeners.iter().find(|other| other.address.collides_with_admin(address)) {
         value.problem_with_hint(
             format!("{address} collides with the listener {}", other.address),
             "the admin listener has an address of its own, best on loopback",

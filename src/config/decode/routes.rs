@@ -12,6 +12,7 @@ use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Problem, quoted};
 use crate::config::raw::{Content, Entry};
 use crate::config::shape;
+use crate::config::websocket::WebSocket;
 use crate::config::{Enforce, Forward, Require, Route};
 
 /// Reads `routes`. Not empty, and no two tie.
@@ -84,6 +85,7 @@ fn route(
         require,
         forward: Forward::default(),
         cors: None,
+        websocket: WebSocket::default(),
         upstream,
         enforce: Enforce::default(),
         dangerous_path: false,
@@ -99,6 +101,7 @@ fn route(
     let require = fields.value("require").and_then(|value| requirements.read(value));
     let forward = fields.value("forward").and_then(forward::forward).unwrap_or_default();
     let cors = fields.value("cors").and_then(forward::cors);
+    let websocket = fields.value("websocket").and_then(forward::websocket).unwrap_or_default();
     let upstream = match fields.value("upstream") {
         Some(value) => upstreams.find(value),
         None => only(upstreams, value),
@@ -108,7 +111,7 @@ fn route(
     warn_unfilled(&fields, require.as_ref(), &forward);
     let route = short(require?, upstream?);
     let name = name.unwrap_or_else(|| route.name.clone());
-    Some(Route { name, forward, cors, enforce, dangerous_path, ..route })
+    Some(Route { name, forward, cors, websocket, enforce, dangerous_path, ..route })
 }
 
 /// The upstream of a route that names none: the only one.

@@ -35,7 +35,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         response_timeout: defaults::RESPONSE_TIMEOUT,
     };
     if value.is_scalar() {
-        return Some(plain(vec![value.read(net::peer)?]));
+        return Some(plain(vec![peer(value)?]));
     }
     let fields = Fields::open(value, &table::UPSTREAM)?;
     let upstream = Upstream {
@@ -47,7 +47,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         tls: fields.value("tls").and_then(tls),
         ..plain(peers(&fields))
     };
-    let secured = upstream.peers.iter().any(|peer| peer.scheme == Scheme::Https);
+    let secured = upstream.peers.iter().any(|peer| peer.scheme() == Scheme::Https);
     if let (Some(entry), false) = (fields.entry("tls"), secured || upstream.peers.is_empty()) {
         let problem = Problem::new(entry.at, "`tls` of an upstream without an `https` peer");
         fields.report.problem(problem.hint("write its peers as `https://HOST`, or leave `tls` out"));
@@ -62,15 +62,24 @@ fn peers(fields: &Fields<'_>) -> Vec<Peer> {
         value.problem(format!("more than {} peers", defaults::PEERS));
     }
     for value in values.into_iter().take(defaults::PEERS) {
-        let Some(peer) = value.read(net::peer) else { continue };
-        if peers.iter().any(|other| (&other.host, other.port) == (&peer.host, peer.port)) {
+        let Some(peer) = peer(value) else { continue };
+        // One address has one scheme: the balancer goes by addresses.
+        let place = |peer: &Peer| match peer {
+            Peer::Host { host, port, .. } => (host.to_string(), *port),
+            Peer::Unix(path) => (path.display().to_string(), 0),
+        };
+        if peers.iter().any(|other| place(other) == place(&peer)) {
             // The balancer keeps a set of peers: a second one would be accepted and ignored.
-            value.problem(format!("the peer {}:{} is there twice", peer.host, peer.port));
+            value.problem("a peer is there twice");
         } else {
             peers.push(peer);
         }
     }
     peers
+}
+
+fn peer(value: Value<'_>) -> Option<Peer> {
+    value.read(|text| net::peer(text, value.report.context.directory))
 }
 
 fn tls(value: Value<'_>) -> Option<UpstreamTls> {

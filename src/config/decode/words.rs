@@ -3,7 +3,7 @@
 use crate::config::decode::fields::Word;
 use crate::config::log::LogFormat;
 use crate::config::shown::ClientCertificate;
-use crate::config::{ArrayForm, Balance, Enforce, TokenType};
+use crate::config::{ArrayForm, Balance, Enforce, ProxyProtocol, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {
@@ -12,6 +12,10 @@ impl Word for Balance {
         ("least_requests", Self::LeastRequests),
         ("consistent_hash", Self::ConsistentHash),
     ];
+}
+
+impl Word for ProxyProtocol {
+    const WORDS: &'static [(&'static str, Self)] = &[("none", Self::None), ("required", Self::Required)];
 }
 
 impl Word for ClientCertificate {

@@ -1,4 +1,11 @@
-use super::{address, collide, fetched, folded, header_name, host, host_and_port, origin, peer};
+use std::path::Path;
+
+use super::{address, collide, fetched, folded, header_name, host, host_and_port, origin};
+use crate::config::Peer;
+
+fn peer(text: &str) -> Result<Peer, crate::config::problems::Wrong> {
+    super::peer(text, Path::new("/etc/portcullis"))
+}
 
 fn refused<T>(read: impl Fn(&str) -> Result<T, crate::config::problems::Wrong>, texts: &[&str]) {
     for text in texts {
@@ -29,11 +36,27 @@ fn addresses_collide_when_one_covers_the_other() {
     };
     check("127.0.0.1:80", "127.0.0.1:80", true);
     check("0.0.0.0:80", "127.0.0.1:80", true);
-    check("[::]:80", "127.0.0.1:80", true);
+    check("[::]:80", "[::1]:80", true);
+    check("[::]:80", "127.0.0.1:80", false);
+    check("[::]:80", "0.0.0.0:80", false);
     check("0.0.0.0:80", "[::1]:80", false);
     check("127.0.0.1:80", "127.0.0.1:81", false);
     check("127.0.0.1:80", "127.0.0.2:80", false);
     check("127.0.0.1:0", "127.0.0.1:0", false);
+}
+
+#[test]
+fn the_admin_listener_on_every_address_is_on_ipv4_too() {
+    let check = |admin: &str, listener: &str, expected: bool| {
+        let (admin, listener) = (admin.parse().expect("an address"), listener.parse().expect("an address"));
+        assert_eq!(super::collides_with_admin(admin, listener), expected, "{admin} {listener}");
+    };
+    check("[::]:80", "127.0.0.1:80", true);
+    check("[::]:80", "[::1]:80", true);
+    check("[::]:80", "127.0.0.1:81", false);
+    check("[::]:0", "127.0.0.1:0", false);
+    check("127.0.0.1:80", "[::]:80", false);
+    check("127.0.0.1:80", "0.0.0.0:80", true);
 }
 
 #[test]
@@ -60,14 +83,23 @@ fn peers() {
             "http://a..b",
             "http:///x",
             "http://*",
+            "unix:",
+            "unix:///run/app.sock",
+            "unix:/a\0b",
+            "UNIX:/run/app.sock",
         ],
     );
-    let read = |text: &str| peer(text).map(|peer| (peer.host.to_string(), peer.port)).ok();
+    let read = |text: &str| match peer(text).ok()? {
+        Peer::Host { host, port, .. } => Some((host.to_string(), port)),
+        Peer::Unix(path) => Some((path.display().to_string(), 0)),
+    };
     assert_eq!(read("http://10.0.0.5:8080"), Some(("10.0.0.5".into(), 8080)));
     assert_eq!(read("http://Orders.Internal/"), Some(("orders.internal".into(), 80)));
     assert_eq!(read("https://orders.internal"), Some(("orders.internal".into(), 443)));
     assert_eq!(read("h2c://orders.internal"), Some(("orders.internal".into(), 80)));
     assert_eq!(read("http://[::1]:3000"), Some(("::1".into(), 3000)));
+    assert_eq!(read("unix:/run/app.sock"), Some(("/run/app.sock".into(), 0)));
+    assert_eq!(read("unix:app.sock"), Some(("/etc/portcullis/app.sock".into(), 0)));
 }
 
 #[test]

@@ -15,6 +15,12 @@ pub static ROUTE: Mapping = Mapping {
         Key::required("require", Takes::Short(&REQUIREMENT, &REQUIRE), "What it requires."),
         Key::optional("forward", Takes::Fields(&FORWARD), "every default", "What the upstream is told."),
         Key::optional("cors", Takes::Fields(&CORS), "no CORS", "Cross-origin requests by browsers."),
+        Key::or(
+            "websocket",
+            Takes::Either(&[words(&["same_origin", "none", "any"]), Takes::Fields(&WEBSOCKET)]),
+            Given::Word("same_origin"),
+            "Which pages may open a WebSocket.",
+        ),
         Key::optional("upstream", Takes::Text(Text::Name), "the only upstream", "Where it goes."),
         Key::or(
             "enforce",
@@ -95,6 +101,14 @@ pub static HEADER: Mapping = Mapping {
             "How an array is written.",
         ),
     ],
+    later: &[],
+};
+
+/// `websocket` of a route, in long form.
+pub static WEBSOCKET: Mapping = Mapping {
+    id: "websocket",
+    name: "`websocket`",
+    keys: &[Key::required("origins", Takes::Some(&Takes::Text(Text::Origin)), "Exact origins.")],
     later: &[],
 };
 

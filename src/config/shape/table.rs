@@ -77,12 +77,18 @@ pub static LISTENER: Mapping = Mapping {
         Key::optional("tls", Takes::Fields(&LISTENER_TLS), "plain HTTP", "What it shows of itself over TLS."),
         Key::or(
             "proxy_protocol",
-            Takes::Word { now: &["none"], later: &["required"] },
+            words(&["none", "required"]),
             Given::Word("none"),
             "Whether connections begin with a PROXY header.",
         ),
+        Key::optional(
+            "trusted_proxies",
+            Takes::Any(&Takes::Text(Text::Network)),
+            "nobody's are",
+            "Whose `X-Forwarded-*` are believed.",
+        ),
     ],
-    later: &["trusted_proxies"],
+    later: &[],
 };
 
 /// `tls` of a listener: one certificate, or several in `certificates`.

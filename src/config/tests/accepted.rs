@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{config, file, issuer, read, route};
 use crate::config::log::LogFormat;
 use crate::config::{
-    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource,
+    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Peer, Require, Requirement, Secret, SecretSource,
     TokenPlace, TokenType, UpstreamHost,
 };
 use crate::token::Algorithm;
@@ -125,7 +125,11 @@ fn upstreams() {
     let text = "{api: {peers: [http://a, 'http://[::1]:81'], balance: consistent_hash, health: {path: /h, interval: 1s}, \
                 host: {literal: a.b}, connect_timeout: 2s, response_timeout: 1m}}";
     let upstream = &config(&file(&[("upstreams", text)])).upstreams[0];
-    assert_eq!(upstream.peers.iter().map(|peer| peer.port).collect::<Vec<_>>(), [80, 81]);
+    let port = |peer: &Peer| match peer {
+        Peer::Host { port, .. } => *port,
+        Peer::Unix(path) => panic!("{path:?}"),
+    };
+    assert_eq!(upstream.peers.iter().map(port).collect::<Vec<_>>(), [80, 81]);
     assert_eq!(upstream.balance, Balance::ConsistentHash);
     assert_eq!(upstream.health, Some(Health { path: "/h".into(), interval: Duration::from_secs(1) }));
     assert_eq!(upstream.host, UpstreamHost::Literal("a.b".into()));

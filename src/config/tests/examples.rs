@@ -42,7 +42,7 @@ fn the_quickstart_is_what_the_readme_shows() {
     assert_eq!(config.admin.map(|admin| admin.address.to_string()).as_deref(), Some("127.0.0.1:9900"));
     assert_eq!(&*config.issuers[0].issuer, "https://issuer.example");
     assert_eq!(config.issuers[0].keys.value, KeySource::JwksFile("/etc/portcullis/keys/jwks.json".into()));
-    assert_eq!(config.upstreams[0].peers[0].port, 3000);
+    assert!(format!("{:?}", config.upstreams[0].peers[0]).contains("port: 3000"));
     assert_eq!(config.key_mirror, None);
     let names: Vec<&str> = config.routes.iter().map(|route| &*route.name).collect();
     assert_eq!(names, ["GET /hello", "/health"]);

@@ -39,6 +39,13 @@ fn odd_names_survive() {
         ("upstreams", "{'a: b #c': 'http://[::1]:81'}"),
         ("listeners", "['[::]:80', 127.0.0.1:0, 'unix:/a b', {address: 'unix:/b', mode: 0600}]"),
     ]));
+    check(&file(&[
+        ("upstreams", "{a: {peers: ['unix:run/a b.sock', unix:/c, http://b]}}"),
+        (
+            "listeners",
+            "[{address: 1.2.3.4:5, proxy_protocol: required, trusted_proxies: ['::/8', 10.0.0.1]}]",
+        ),
+    ]));
     check(&file(&[("routes", "{'*.a.com/{x}/%C3%A9/{*y}': 'a''b', '/': {require: public, name: 'null'}}")]));
     check(
         &issuer("claims: {scope: ['a\"b', '/a~1b', '~']}, from: [{header: 'X!'}, {query: '*'}]")

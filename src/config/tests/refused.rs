@@ -68,8 +68,6 @@ fn features_of_other_versions_say_so() {
     for key in ["credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
-    check(&file(&[("listeners", "[{address: 1.2.3.4:5, trusted_proxies: [10.0.0.0/8]}]")]), absent);
-    check(&file(&[("listeners", "[{address: 1.2.3.4:5, proxy_protocol: required}]")]), absent);
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
     for key in ["inspected_body", "inspected_total"] {
@@ -94,6 +92,11 @@ fn listeners_and_admin() {
     check(&file(&[("listeners", "[127.0.0.1:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[0.0.0.0:1, 127.0.0.1:1]")]), "collides with the listener");
     check(&file(&[("listeners", "[{}]")]), "missing key `address`");
+    let listener = |text: &str| file(&[("listeners", &format!("[{{address: 1.2.3.4:5, {text}}}]"))]);
+    check(&listener("proxy_protocol: optional"), "none of `none`, `required`");
+    check(&listener("trusted_proxies: [10.0.0.0/33]"), "is no network");
+    check(&listener("trusted_proxies: localhost"), "is no network");
+    check(&listener("trusted_proxies: 10.0.0.1/8"), "`10.0.0.0/8` is the network");
     check(&file(&[("admin", "127.0.0.1:8080")]), "collides with the listener");
     check(&file(&[("admin", "{address: 127.0.0.1:8080}")]), "collides with the listener");
     check(&file(&[("admin", "{token: {env: A}}")]), "missing key `address`");
@@ -126,6 +129,10 @@ fn upstreams() {
     check(&upstream("{}"), "`upstreams` is empty");
     check(&upstream("{api: 10.0.0.5:8080}"), "no URL");
     check(&upstream("{api: http://a/path}"), "has a path");
+    check(&upstream("{api: 'unix:'}"), "names no file");
+    check(&upstream("{api: unix://run/app.sock}"), "written as a URL");
+    check(&upstream(&format!("{{api: unix:/{}}}", "a".repeat(107))), "a socket's path has at most 107");
+    check(&upstream("{api: {peers: [unix:a, unix:/etc/portcullis/a]}}"), "is there twice");
     check(&upstream("{api: {}}"), "missing key `peers`");
     check(&upstream("{api: {peers: []}}"), "empty list");
     check(&upstream("{api: {peers: [http://a, http://a:80]}}"), "is there twice");
@@ -298,6 +305,11 @@ fn what_the_upstream_is_told() {
 
 #[test]
 fn cors() {
+    check(&route("websocket: same-origin"), "same_origin");
+    check(&route("websocket: {}"), "missing key `origins`");
+    check(&route("websocket: {origins: []}"), "empty list");
+    check(&route("websocket: {origins: '*'}"), "websocket: any");
+    check(&route("websocket: {origins: https://a/}"), "has a path");
     check(&route("cors: {}"), "missing key `origins`");
     check(&route("cors: {origins: []}"), "empty list");
     check(&route("cors: {origins: ['*'], credentials: true}"), "with `credentials: true`");

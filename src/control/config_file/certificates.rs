@@ -75,12 +75,12 @@ impl Loader<'_> {
     }
 
     fn client(&mut self, upstream: &Upstream, before: Option<Arc<ClientTls>>) -> Option<Arc<ClientTls>> {
-        let mut secured = upstream.peers.iter().filter(|peer| peer.scheme == Scheme::Https).peekable();
+        let mut secured = upstream.peers.iter().filter(|peer| peer.scheme() == Scheme::Https).peekable();
         secured.peek()?;
         let tls = upstream.tls.as_ref();
         let at = tls.map_or(START, |tls| tls.at);
-        for peer in secured.filter(|peer| server_name(&peer.host).is_none()) {
-            let what = format!("no certificate can be for the peer {} of `{}`", peer.host, upstream.name);
+        for peer in secured.filter(|peer| server_name(peer.host()).is_none()) {
+            let what = format!("no certificate can be for the peer {} of `{}`", peer.host(), upstream.name);
             self.problems.push(Problem::new(at, what));
         }
         let authority = match tls.and_then(|tls| tls.ca.as_ref()) {

@@ -1,17 +1,15 @@
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::address::Address;
 use crate::config::log::LogFormat;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
-use crate::config::{Admin, Config, KeySource, Listener, Located, Secret, SecretSource};
+use crate::config::{Admin, Config, KeySource, Located, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -35,20 +33,13 @@ fn tls(certificate: &str) -> ListenerTls {
 #[test]
 fn what_cannot_change_live_needs_a_restart() {
     let token = || Some(Secret { source: SecretSource::Env("T".into()), at: Position::default() });
-    let address: SocketAddr = ([127, 0, 0, 1], 9_900).into();
     let admin = |config: &mut Config, token| {
         config.admin = Some(Admin { address: ([127, 0, 0, 1], 1).into(), token })
     };
     type Edit<'e> = Box<dyn Fn(&mut Config) + 'e>;
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
-        (
-            Box::new(|config| {
-                let listener = Listener { address: Address::Ip(address), mode: 0o660, tls: None };
-                config.listeners.push(listener);
-            }),
-            "`listeners`",
-        ),
+        (Box::new(|config| config.listeners.push(config.listeners[0].clone())), "`listeners`"),
         (Box::new(|config| config.listeners[0].tls = Some(tls("a.pem"))), "whether a listener has `tls`"),
         (Box::new(|config| admin(config, None)), "`admin.address`"),
         (Box::new(|config| config.store = Some(PathBuf::from("p.db"))), "`store`"),

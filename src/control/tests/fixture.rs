@@ -11,7 +11,9 @@ use tokio::net::TcpListener;
 use crate::config::address::Address;
 use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
-use crate::config::{ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, TokenPlace, TokenType};
+use crate::config::{
+    ClaimMap, Config, Issuer, KeySource, Limits, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
+};
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
 
@@ -53,6 +55,8 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             address: Address::Ip(([127, 0, 0, 1], 0).into()),
             mode: 0o660,
             tls: None,
+            proxy_protocol: ProxyProtocol::None,
+            trusted_proxies: Vec::new(),
         }],
         admin: None,
         upstreams: Vec::new(),

@@ -21,6 +21,7 @@ fn check(
         query,
         headers: &fields,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
         tls: None,
     };
     let found = find(&request, places).map(|credential| credential.token).map_err(|denial| denial.reason);

@@ -94,6 +94,7 @@ impl Scene {
             query,
             headers: &fields,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            websocket: None,
             tls: None,
         };
         let mut evidence = Evidence::default();

@@ -179,6 +179,7 @@ impl<'b> Asked<'b> {
 pub(super) struct Answered<'b> {
     pub(super) content_length: Option<u64>,
     pub(super) chunked: bool,
+    pub(super) event_stream: bool,
     pub(super) connection: Options<'b>,
 }
 
@@ -214,7 +215,11 @@ impl<'b> Answered<'b> {
             Field::Via => Ok(Known::Via),
             Field::Cors => Ok(Known::Cors),
             Field::Host | Field::Authorization | Field::Cookie | Field::Origin => Ok(Known::Other),
-            Field::ContentType | Field::Expect | Field::Forwarding | Field::Other => Ok(Known::Other),
+            Field::ContentType => {
+                self.event_stream = is_event_stream(value);
+                Ok(Known::Other)
+            }
+            Field::Expect | Field::Forwarding | Field::Other => Ok(Known::Other),
         }
     }
 
@@ -236,6 +241,13 @@ impl<'b> Answered<'b> {
             None => Framing::UntilClose,
         })
     }
+}
+
+/// Whether a `Content-Type` is that of an event stream, whatever its parameters.
+fn is_event_stream(value: &[u8]) -> bool {
+    const KIND: &[u8] = b"text/event-stream";
+    let (kind, rest) = value.split_at_checked(KIND.len()).unwrap_or((value, &[]));
+    kind.eq_ignore_ascii_case(KIND) && matches!(rest.first(), None | Some(b';' | b' ' | b'\t'))
 }
 
 /// The options of all `Connection` lines (RFC 9110 section 7.6.1).

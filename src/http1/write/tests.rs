@@ -9,6 +9,7 @@ const EDITS: RequestEdits<'static> = RequestEdits {
     host: "up:3000",
     original_host: "a",
     client: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 200, 3)),
+    through: &[],
     scheme: "http",
     received: "1.1",
     drop: &|_, _| false,
@@ -116,6 +117,17 @@ fn s5_forwarded_is_quoted_where_it_must_be() {
         );
         assert_eq!(sent, expected);
     }
+}
+
+#[test]
+fn s5_proxies_on_the_way_are_named_in_order() {
+    let address = |text: &str| text.parse().expect("an address");
+    let through = [address("10.0.0.1"), address("2001:db8::2"), address("::ffff:10.0.0.3")];
+    let edits = RequestEdits { client: address("192.0.2.1"), through: &through, ..EDITS };
+    let sent = request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &edits);
+    assert!(sent.contains("\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.1, 2001:db8::2, 10.0.0.3\r\n"), "{sent}");
+    assert!(sent.contains("\r\nForwarded: for=192.0.2.1;"), "{sent}");
+    assert!(sent.contains(", for=10.0.0.1, for=\"[2001:db8::2]\", for=10.0.0.3\r\n"), "{sent}");
 }
 
 #[test]

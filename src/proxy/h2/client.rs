@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use h2::client::{Builder, SendRequest};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::proxy::address::PeerAddress;
 use crate::proxy::h2::io::Watched;
 use crate::proxy::h2::peer::PeerStream;
 use crate::proxy::pool::Secured;
@@ -23,7 +23,10 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 /// Requests that share a connection, where the peer takes as many.
 const STREAMS: usize = 64;
 
-/// The same of all streams together: one client that does not read its answer holds up no other.
+/// Requests that are sent before the peer has said how many it takes: more could be refused.
+const UNTOLD: usize = 1;
+
+/// Octets that all streams of a connection may hold: one client that does not read its answer holds up no other.
 const CONNECTION_WINDOW: u32 = STREAMS as u32 * STREAM_WINDOW;
 
 /// Octets of a request that a stream may hold unsent.
@@ -45,7 +48,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// A worker's connections by peer.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Sharing {
-    peers: RefCell<HashMap<SocketAddr, Rc<SharedPeer>>>,
+    peers: RefCell<HashMap<PeerAddress, Rc<SharedPeer>>>,
 }
 
 /// The connections to one peer.
@@ -86,13 +89,13 @@ pub(super) struct Lease {
 
 impl Sharing {
     /// The connections to this peer, if it is one that has had any.
-    pub(in crate::proxy) fn known(&self, peer: SocketAddr) -> Option<Rc<SharedPeer>> {
-        self.peers.borrow().get(&peer).map(Rc::clone)
+    pub(in crate::proxy) fn known(&self, peer: &PeerAddress) -> Option<Rc<SharedPeer>> {
+        self.peers.borrow().get(peer).map(Rc::clone)
     }
 
     /// The connections to this peer.
-    pub(in crate::proxy) fn of(&self, peer: SocketAddr) -> Rc<SharedPeer> {
-        Rc::clone(self.peers.borrow_mut().entry(peer).or_default())
+    pub(in crate::proxy) fn of(&self, peer: &PeerAddress) -> Rc<SharedPeer> {
+        Rc::clone(self.peers.borrow_mut().entry(peer.clone()).or_default())
     }
 
     /// Drops what was closed or has not been used for long, and peers with nothing open.
@@ -155,6 +158,7 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
+        .initial_max_send_streams(UNTOLD)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(ANSWER_HEAD)
@@ -170,7 +174,10 @@ impl Shared {
     }
 
     fn has_room(&self) -> bool {
-        self.state.busy.get() < self.sender.current_max_send_streams().min(STREAMS)
+        // As long as the peer has not said how many it takes, requests wait for that in a queue of `h2`'s.
+        let told = self.state.heard.get() > 0;
+        let most = if told { self.sender.current_max_send_streams().min(STREAMS) } else { STREAMS };
+        self.state.busy.get() < most
     }
 
     fn lend(&self) -> PeerStream {

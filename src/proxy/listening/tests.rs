@@ -4,15 +4,19 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use super::{Bound, Given, Listening, Origin};
-use crate::config::Listener;
 use crate::config::address::Address;
+use crate::config::{Listener, ProxyProtocol};
+
+fn at(address: Address, mode: u32) -> Listener {
+    Listener { address, mode, tls: None, proxy_protocol: ProxyProtocol::None, trusted_proxies: Vec::new() }
+}
 
 fn unix(path: &Path) -> Listener {
-    Listener { address: Address::Unix(path.to_owned()), mode: 0o600, tls: None }
+    at(Address::Unix(path.to_owned()), 0o600)
 }
 
 fn loopback() -> Listener {
-    Listener { address: Address::Ip(([127, 0, 0, 1], 0).into()), mode: 0o660, tls: None }
+    at(Address::Ip(([127, 0, 0, 1], 0).into()), 0o660)
 }
 
 /// So many sockets that somebody else has bound, for this listener.

@@ -89,10 +89,10 @@ impl Scene {
     #[track_caller]
     fn attack(&self, name: &str, count: usize) -> Outcome {
         let gateway = &self.api.gateway;
-        let cpu = gateway.cpu_seconds();
+        let cpu = gateway.processor_time().as_secs_f64();
         let quiet = Watch::quiet(gateway.ports.public);
-        let an_answer = (gateway.cpu_seconds() - cpu) / quiet.count as f64;
-        let (before, cpu) = (gateway.resident_kib(), gateway.cpu_seconds());
+        let an_answer = (gateway.processor_time().as_secs_f64() - cpu) / quiet.count as f64;
+        let (before, cpu) = (gateway.resident_kib(), gateway.processor_time().as_secs_f64());
         let mut command = tools::script(&tools::python(), "frames.py");
         command.args([name, &gateway.ports.public.port().to_string(), &count.to_string()]);
         let watch = Watch::start(gateway.ports.public);
@@ -105,7 +105,7 @@ impl Scene {
         let served = watch.end();
         let said = attack.join().expect("it ends well");
         let told = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-        let cpu = (gateway.cpu_seconds() - cpu - an_answer * served.count as f64).max(0.0);
+        let cpu = (gateway.processor_time().as_secs_f64() - cpu - an_answer * served.count as f64).max(0.0);
         Outcome { told, served, quiet, resident: (before, most), cpu }
     }
 

@@ -6,7 +6,9 @@ use crate::harness::canary;
 use crate::harness::client::Response;
 
 /// Headers that may leave on any answer.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 24] = [
+    "grpc-status",
+    "grpc-message",
     "date",
     "content-type",
     "content-length",
@@ -56,11 +58,19 @@ pub fn check(response: &Response, method: &str) {
     }
     if is_refusal(response) {
         check_refusal(response, method);
+    } else if is_grpc_refusal(response) {
+        let code = response.header("grpc-message").unwrap_or_default();
+        assert!(Reason::from_code(code).is_some(), "{code:?} is no reason: {response:?}");
     } else if response.header("x-upstream").is_none() {
         let ours = response.status < 400 || response.header("content-type").is_none();
         assert!(ours || method == "HEAD", "an error of the gateway's without a problem body: {response:?}");
         assert!(response.header("www-authenticate").is_none(), "a challenge on no refusal: {response:?}");
     }
+}
+
+/// Whether the gateway refused in gRPC: there the status is another field's, and the challenge stands on a 200.
+fn is_grpc_refusal(response: &Response) -> bool {
+    response.header("grpc-status").is_some() && response.header("x-upstream").is_none()
 }
 
 /// Whether it is the gateway that refused.

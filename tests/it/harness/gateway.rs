@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,7 +13,10 @@ use tempfile::TempDir;
 use crate::harness::canary;
 use crate::harness::client::{Connection, Outcome, Request, Response};
 use crate::harness::metrics::Scrape;
-use crate::harness::process::{command, cpu_seconds, descriptors, resident_kib, signal, wait_for_exit};
+use crate::harness::process::{
+    command, command_with_descriptors, descriptors, limit_descriptors, processor_time, resident_kib, signal,
+    wait_for_exit,
+};
 use crate::harness::setup::{Ports, Setup};
 use crate::harness::wait::{PATIENCE, wait_for, wait_until};
 
@@ -58,7 +62,7 @@ impl Setup {
         let directory = tempfile::tempdir().expect("a directory");
         self.write_to(directory.path(), ports);
         let log = |name: &str| Stdio::from(File::create(directory.path().join(name)).expect("a log file"));
-        let mut command = command();
+        let mut command = self.descriptors.map_or_else(command, command_with_descriptors);
         command.arg("run").arg("--config").arg(directory.path().join("portcullis.yaml"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(log("stdout.log")).stderr(log("stderr.log"));
@@ -246,9 +250,14 @@ impl Gateway {
         resident_kib(self.pid())
     }
 
-    /// Processor seconds used so far.
-    pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(self.pid())
+    /// Lets it have so many descriptors from now on.
+    pub fn limit_descriptors(&self, count: usize) {
+        limit_descriptors(self.pid(), count);
+    }
+
+    /// Processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        processor_time(self.pid())
     }
 
     /// Open descriptors.

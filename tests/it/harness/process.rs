@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use crate::harness::canary;
 use crate::harness::wait::wait_for;
@@ -60,6 +61,14 @@ pub fn command() -> Command {
     command
 }
 
+/// The same in a process that may have so many descriptors open, and no more by its own doing.
+pub fn command_with_descriptors(count: usize) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {count} && exec \"$0\" \"$@\"")).arg(BINARY);
+    command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
 /// Runs the binary to its end in `directory`.
 #[track_caller]
 pub fn run<A: AsRef<OsStr>>(directory: &Path, arguments: &[A]) -> Run {
@@ -110,14 +119,20 @@ pub fn resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0)
 }
 
-/// Processor seconds that a process has used, in its own code and in the kernel's.
-pub fn cpu_seconds(pid: u32) -> f64 {
-    // The fields after the program's name, which may hold spaces: user and system time are the 12th and 13th, in
-    // hundredths of a second.
+/// Lets a process have so many descriptors from now on; those that are open stay.
+pub fn limit_descriptors(pid: u32, count: usize) {
+    let limit = format!("--nofile={count}:");
+    let set = Command::new("prlimit").arg("--pid").arg(pid.to_string()).arg(limit).status();
+    assert!(set.expect("prlimit(1) runs").success(), "the limit is taken");
+}
+
+/// Processor time that a process has used, its own and the system's for it (proc_pid_stat(5)).
+pub fn processor_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
-    let times = fields.split(' ').skip(11).take(2).filter_map(|time| time.parse::<f64>().ok());
-    times.sum::<f64>() / 100.0
+    let (_, rest) = stat.rsplit_once(')').unwrap_or_default();
+    let ticks = |field: usize| rest.split_whitespace().nth(field).and_then(|ticks| ticks.parse::<u64>().ok());
+    // Of a hundred a second, on every Linux that there is.
+    Duration::from_millis(10 * (ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)))
 }
 
 /// Open descriptors of a process.

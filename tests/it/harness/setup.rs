@@ -24,6 +24,7 @@ pub struct Setup {
     edits: Vec<Edit>,
     pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) environment: Vec<(String, String)>,
+    pub(crate) descriptors: Option<usize>,
 }
 
 /// Where a gateway listens.
@@ -51,6 +52,7 @@ impl Setup {
             edits: Vec::new(),
             files: Vec::new(),
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -167,6 +169,12 @@ impl Setup {
     /// An environment variable of the gateway's.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Descriptors that the gateway may have open (`ulimit -n`).
+    pub fn descriptors(mut self, count: usize) -> Self {
+        self.descriptors = Some(count);
         self
     }
 

@@ -219,6 +219,11 @@ impl Exchange {
     /// Reads the body and answers with a status, header lines and a body.
     pub fn answer(&mut self, status: u16, headers: &str, body: &[u8]) -> io::Result<Then> {
         self.body()?;
+        self.answer_read(status, headers, body)
+    }
+
+    /// The same where the body was read already.
+    pub fn answer_read(&mut self, status: u16, headers: &str, body: &[u8]) -> io::Result<Then> {
         let head = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         let mut octets = head.into_bytes();
         if self.request.method != "HEAD" {

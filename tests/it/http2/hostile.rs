@@ -8,13 +8,14 @@ use crate::harness::api::{Api, assert_allowed, assert_refused};
 use crate::harness::client::Request;
 use crate::harness::h2::client::Client;
 use crate::harness::h2::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
-    WINDOW_UPDATE, fields, frame, request,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE,
+    fields, frame, integer, request,
 };
 use crate::harness::upstream::Then;
 use crate::harness::wait::wait_until;
 
 const PROTOCOL_ERROR: u32 = 1;
+const REFUSED_STREAM: u8 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
@@ -162,10 +163,8 @@ fn d1_rapid_resets_are_told_to_calm_down() {
             let (stream, seen) = (index * 2 + 1, api.upstream.count());
             raw.send(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/any/hang", &[]));
             if wait && index < 110 {
-                if raw.is_over() {
-                    break;
-                }
-                wait_until("the request is upstream", || api.upstream.count() > seen);
+                // Or the gateway has had enough.
+                wait_until("the request is upstream", || api.upstream.count() > seen || raw.is_over());
             }
             if !raw.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes()) {
                 break;
@@ -301,7 +300,66 @@ fn h2_header_list_and_h2_streams_are_announced_and_kept() {
     let large = request("GET", "/health", &[("x-large", &"a".repeat(5000))]);
     raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &large);
     assert_eq!(status(&mut raw), 0, "431 is in no static table");
-    let open = request("POST", "/orders", &[("content-length", "5")]);
     assert_eq!(api.upstream.count(), 0);
-    let _ = (open, ACK);
+    // Three at once, whatever the client thinks of it.
+    for stream in [3, 5, 7, 9] {
+        raw.send(HEADERS, END_HEADERS, stream, &request("POST", "/any/x", &[]));
+    }
+    let refused = raw.next_of(RST_STREAM).map(|frame| (frame.stream, frame.payload));
+    assert_eq!(refused, Some((9, vec![0, 0, 0, REFUSED_STREAM])));
+}
+
+/// The HTTP/2 bomb: a table that is filled once, heads of one octet a field, and windows that let no answer out.
+#[test]
+fn d3_the_bomb_stays_within_3_mib_a_connection_and_is_released() {
+    const CONNECTIONS: u64 = 8;
+    let api =
+        Api::with(|setup| setup.workers(1).route("/any/{*rest}", "public").limits("write_stall: 3s").quiet());
+    api.upstream.on("/any/large", |exchange| exchange.answer(200, "X-Upstream: yes\r\n", &[b'a'; 200_000]));
+    // What a worker keeps for lending, and what serving a first connection takes.
+    let warm = Client::connect(api.gateway.ports.public);
+    for _ in 0..40 {
+        warm.send(&Request::get("/any/large"));
+    }
+    drop(warm);
+    wait_until("nothing is open", || api.gateway.metric("connections", &[]) == 0.0);
+    let before = api.gateway.resident_kib();
+    let mut held: Vec<Raw> = (0..CONNECTIONS).map(|_| bomb(&api)).collect();
+    for raw in &mut held {
+        for stream in (1..63).step_by(2) {
+            raw.send(WINDOW_UPDATE, 0, stream, &1_u32.to_be_bytes());
+        }
+    }
+    wait_until("all are being answered", || api.upstream.count() >= 40 + 16 * CONNECTIONS as usize);
+    let held_kib = api.gateway.resident_kib().saturating_sub(before) / CONNECTIONS;
+    // Past four times the list it is no mistake any more, and the connection ends.
+    let mut raw = bomb(&api);
+    let block = [request("GET", "/any/large", &[]), vec![0x80 | 62; 4000]].concat();
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 63, &block);
+    assert!(raw.goaway().is_some_and(|code| code != 0));
+    drop((raw, held));
+    wait_until("nothing is open", || api.gateway.metric("connections", &[]) == 0.0);
+    let kept_kib = api.gateway.resident_kib().saturating_sub(before) / CONNECTIONS;
+    eprintln!("the bomb: {held_kib} KiB a connection, {kept_kib} KiB of it kept after the close");
+    assert!(held_kib <= 3 << 10 && kept_kib <= 1 << 10, "D3: {held_kib} KiB, {kept_kib} KiB kept");
+    assert_allowed(&api.gateway.send(&Request::get("/health")));
+}
+
+/// A connection with 31 requests on it, each of as many fields as the list may hold or of far more.
+fn bomb(api: &Api) -> Raw {
+    let mut raw = Raw::connect(api.gateway.ports.public, &[(INITIAL_WINDOW_SIZE, 0)]);
+    // One field of 3,000 octets enters the table (RFC 7541 section 6.2.1); each octet is then one of it.
+    let mut seed = request("GET", "/any/large", &[]);
+    seed.push(0x40);
+    for text in ["x-bomb", &"b".repeat(3000)] {
+        integer(&mut seed, 7, 0, text.len());
+        seed.extend_from_slice(text.as_bytes());
+    }
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 1, &seed);
+    for stream in (3..63).step_by(2) {
+        let references = if stream % 4 == 3 { 4 } else { 18 };
+        let block = [request("GET", "/any/large", &[]), vec![0x80 | 62; references]].concat();
+        raw.send(HEADERS, END_HEADERS | END_STREAM, stream, &block);
+    }
+    raw
 }

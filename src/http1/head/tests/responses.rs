@@ -169,3 +169,21 @@ fn lines_and_reason_are_read() {
         assert_eq!(super::text(text.as_bytes(), &accepted_response(&text, false).reason), reason);
     }
 }
+
+#[test]
+fn an_event_stream_is_told_by_its_type() {
+    for (line, expected) in [
+        ("Content-Type: text/event-stream", true),
+        ("content-type: Text/Event-Stream;charset=utf-8", true),
+        ("Content-Type: text/event-stream ; x=y", true),
+        ("Content-Type: text/event-streams", false),
+        ("Content-Type: text/event", false),
+        ("Content-Type: application/json", false),
+        ("X-Content-Type: text/event-stream", false),
+    ] {
+        let mut head = ResponseHead { event_stream: !expected, ..ResponseHead::default() };
+        let octets = format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n");
+        assert_eq!(head.read(octets.as_bytes(), &LIMITS, false), Ok(true));
+        assert_eq!(head.event_stream, expected, "{line}");
+    }
+}
