@@ -270,10 +270,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-            Self::Http2(stream) => {
-                stream.shut_down();
-                Poll::Ready(Ok(()))
-            }
+            Self::Http2(stream) => Poll::Ready(stream.shut_down()),
             Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
         }

@@ -8,3 +8,4 @@ mod pairs;
 mod scene;
 mod trailers;
 mod upstream;
+mod websocket;

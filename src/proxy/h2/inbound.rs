@@ -47,9 +47,17 @@ impl Inbound {
         Self { from, framed, ours: head, read: 0, content: Bytes::new(), stage: Stage::Data }
     }
 
-    /// Whether a read would not wait, before the first.
-    pub(super) fn has_more(&self) -> bool {
-        self.read < self.ours.len() || !self.content.is_empty()
+    /// Resolves when there is something to read; `false` says that the body has ended, and everything of it was read.
+    pub(super) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            if self.read < self.ours.len() || !self.content.is_empty() {
+                return Poll::Ready(Ok(true));
+            }
+            if self.stage == Stage::Done {
+                return Poll::Ready(Ok(false));
+            }
+            ready!(self.poll_frames(context))?;
+        }
     }
 
     /// Reads some; `false` says that the body has ended, and everything of it was read.
@@ -64,23 +72,32 @@ impl Inbound {
             if into.filled().len() > before || into.remaining() == 0 {
                 return Poll::Ready(Ok(true));
             }
-            match self.stage {
-                Stage::Data => match ready!(self.from.poll_data(context)) {
-                    Some(content) => self.take(content.map_err(failed)?),
-                    None if self.framed == Framed::ChunksAndTrailers => self.stage = Stage::Trailers,
-                    None => self.finish(&[]),
-                },
-                Stage::Trailers => {
-                    let trailers = ready!(self.from.poll_trailers(context)).map_err(failed)?;
-                    let mut section = Vec::new();
-                    for (name, value) in trailers.iter().flatten() {
-                        field(&mut section, name.as_str(), value.as_bytes());
-                    }
-                    self.finish(&section);
-                }
-                Stage::Done => return Poll::Ready(Ok(false)),
+            if self.stage == Stage::Done {
+                return Poll::Ready(Ok(false));
             }
+            ready!(self.poll_frames(context))?;
         }
+    }
+
+    /// Takes what comes next of the frames; all that came before was read.
+    fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.stage {
+            Stage::Data => match ready!(self.from.poll_data(context)) {
+                Some(content) => self.take(content.map_err(failed)?),
+                None if self.framed == Framed::ChunksAndTrailers => self.stage = Stage::Trailers,
+                None => self.finish(&[]),
+            },
+            Stage::Trailers => {
+                let trailers = ready!(self.from.poll_trailers(context)).map_err(failed)?;
+                let mut section = Vec::new();
+                for (name, value) in trailers.iter().flatten() {
+                    field(&mut section, name.as_str(), value.as_bytes());
+                }
+                self.finish(&section);
+            }
+            Stage::Done => {}
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn take(&mut self, content: Bytes) {

@@ -96,7 +96,11 @@ impl Outbound {
         Ok(())
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    /// Ends the stream, after what is its body because it was sent.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        if self.ended {
+            return Ok(());
+        }
         self.ended = true;
         let trailers = fields(self.body.trailers());
         if trailers.is_empty() {

@@ -130,7 +130,8 @@ fn builder(limits: &Limits) -> Builder {
         .max_concurrent_reset_streams(REMEMBERED)
         .max_pending_accept_reset_streams(REMEMBERED)
         .max_local_error_reset_streams(Some(FAULTY))
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_connect_protocol();
     builder
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::request::Parts;
@@ -14,9 +15,11 @@ use tokio::io::ReadBuf;
 
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Known, ResponseHead, octets};
+use crate::http1::websocket::{self, Accept};
 use crate::proxy::h2::OWN_HEAD;
 use crate::proxy::h2::inbound::{Framed, Inbound, failed, field};
 use crate::proxy::h2::outbound::Outbound;
+use crate::proxy::worker::random;
 
 /// A request's octets to read, and room for its answer's.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(in crate::proxy) struct ClientStream {
     answer: Answer,
     /// The request is `HEAD`: its answer has no body.
     to_head: bool,
+    /// The request is a WebSocket handshake (RFC 8441), and this is what its 101 has to say.
+    handshake: Option<Accept>,
     /// Streams of the connection that their client reset before they were answered, less those that it let be.
     reset_early: Rc<Cell<usize>>,
     /// This one was counted there, or will not be.
@@ -47,13 +52,17 @@ impl ClientStream {
         respond: SendResponse<Bytes>,
         reset_early: Rc<Cell<usize>>,
     ) -> Self {
+        let socket = Socket::of(head);
         let framed = match body.is_end_stream() || head.headers.contains_key(header::CONTENT_LENGTH) {
             true => Framed::Plain,
+            // What comes on a WebSocket's stream is no request's body.
+            false if socket != Socket::None => Framed::Plain,
             // A request's trailers end here: what was decided on cannot be changed by what comes after it.
             false => Framed::Chunks,
         };
         Self {
-            request: Inbound::new(request_head(head, framed), body, framed),
+            handshake: socket.accept(),
+            request: Inbound::new(request_head(head, framed, &socket), body, framed),
             answer: Answer::Awaited(respond, Vec::new()),
             to_head: head.method == Method::HEAD,
             reset_early,
@@ -63,19 +72,22 @@ impl ClientStream {
 
     /// Resolves when a read would not wait: there is a request, so at once until that has been read.
     pub(in crate::proxy) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.request.has_more() { Poll::Ready(Ok(())) } else { self.poll_gone(context) }
+        match ready!(self.request.poll_readable(context))? {
+            false if self.handshake.is_none() => self.poll_gone(context),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     /// Reads the request. Its end is no end of the client's: a half-closed stream is one that waits for its
-    /// answer. What ends it is a reset.
+    /// answer. What ends it is a reset. A WebSocket's stream ends as a connection does.
     pub(in crate::proxy) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match ready!(self.request.poll_read(context, into))? {
-            true => Poll::Ready(Ok(())),
-            false => self.poll_gone(context),
+            false if self.handshake.is_none() => self.poll_gone(context),
+            _ => Poll::Ready(Ok(())),
         }
     }
 
@@ -91,9 +103,16 @@ impl ClientStream {
         }
     }
 
-    /// Says that nothing more is written: an answer that is not whole is one that was broken off.
-    pub(in crate::proxy) fn shut_down(&mut self) {
-        self.reset(Reason::INTERNAL_ERROR);
+    /// Says that nothing more is written: a WebSocket may end anywhere, but an answer that is not whole is one that
+    /// was broken off.
+    pub(in crate::proxy) fn shut_down(&mut self) -> io::Result<()> {
+        match &mut self.answer {
+            Answer::Begun(outbound) if self.handshake.is_some() => outbound.end(),
+            Answer::Begun(_) | Answer::Awaited(..) => {
+                self.reset(Reason::INTERNAL_ERROR);
+                Ok(())
+            }
+        }
     }
 
     /// Breaks the stream off: what was sent must not look whole.
@@ -141,7 +160,11 @@ impl ClientStream {
         let before = so_far.len();
         so_far.extend_from_slice(octets);
         let mut head = ResponseHead::default();
-        if !head.read(so_far, &OWN_HEAD, self.to_head).map_err(|_| io::ErrorKind::InvalidData)? {
+        let read = match &self.handshake {
+            Some(accept) => head.read_handshake(so_far, &OWN_HEAD, accept),
+            None => head.read(so_far, &OWN_HEAD, self.to_head),
+        };
+        if !read.map_err(|_| io::ErrorKind::InvalidData)? {
             return if so_far.len() > OWN_HEAD.total {
                 Err(io::ErrorKind::InvalidData.into())
             } else {
@@ -150,9 +173,14 @@ impl ClientStream {
         }
         let answer = response(so_far, &head)?;
         so_far.clear();
-        if head.status < 200 {
+        if head.status == 101 {
+            // RFC 8441 section 5: from here on DATA is the connection's octets.
+            let to = respond.send_response(answer, false).map_err(failed)?;
+            self.answer = Answer::Begun(Outbound::new(to, BodyReader::new(Framing::UntilClose), false));
+        } else if head.status < 200 {
             respond.send_informational(answer).map_err(failed)?;
         } else {
+            self.handshake = None;
             let ended = head.framing == Framing::None;
             let to = respond.send_response(answer, ended).map_err(failed)?;
             let body = BodyReader::keeping_trailers(head.framing);
@@ -168,10 +196,56 @@ impl Drop for ClientStream {
     }
 }
 
+/// What an extended CONNECT asks for (RFC 8441 section 4).
+#[derive(Debug, PartialEq, Eq)]
+enum Socket {
+    /// It is none.
+    None,
+    /// A WebSocket; HTTP/1.1 wants a key for it (RFC 6455 section 4.1).
+    Web(String),
+    /// What is not served.
+    Other,
+}
+
+impl Socket {
+    fn of(head: &Parts) -> Self {
+        match (head.extensions.get::<Protocol>(), random::<16>()) {
+            (None, _) => Self::None,
+            // The rest is as it was sent, and not fit to be repeated.
+            (Some(protocol), Ok(key)) if protocol.as_str() == "websocket" => {
+                Self::Web(base64_simd::STANDARD.encode_to_string(key))
+            }
+            (Some(_), _) => Self::Other,
+        }
+    }
+
+    fn accept(&self) -> Option<Accept> {
+        match self {
+            Self::Web(key) => Some(websocket::accept(key.as_bytes())),
+            Self::None | Self::Other => None,
+        }
+    }
+
+    /// Appends the lines of a handshake; the version is the client's to say.
+    fn lines(&self, out: &mut Vec<u8>) {
+        let (to, key) = match self {
+            Self::None => return,
+            Self::Web(key) => ("websocket", Some(key)),
+            Self::Other => ("other", None),
+        };
+        field(out, "connection", b"upgrade");
+        field(out, "upgrade", to.as_bytes());
+        if let Some(key) = key {
+            field(out, "sec-websocket-key", key.as_bytes());
+        }
+    }
+}
+
 /// A request's head in HTTP/1.1. Whatever is wrong with it in HTTP/1.1 stays wrong, for the reader to refuse.
-fn request_head(head: &Parts, framed: Framed) -> Vec<u8> {
+fn request_head(head: &Parts, framed: Framed, socket: &Socket) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(head.method.as_str().as_bytes());
+    let method = if *socket == Socket::None { head.method.as_str() } else { "GET" };
+    out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     let authority = head.uri.authority().map(http::uri::Authority::as_str);
     let path = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
@@ -205,6 +279,7 @@ fn request_head(head: &Parts, framed: Framed) -> Vec<u8> {
     if !crumbs.is_empty() {
         field(&mut out, "cookie", &crumbs);
     }
+    socket.lines(&mut out);
     if framed == Framed::Chunks {
         field(&mut out, "transfer-encoding", b"chunked");
     }
@@ -216,8 +291,10 @@ fn request_head(head: &Parts, framed: Framed) -> Vec<u8> {
 fn response(buffer: &[u8], head: &ResponseHead) -> io::Result<Response<()>> {
     let unfit = |_| io::Error::from(io::ErrorKind::InvalidData);
     let mut response = Response::new(());
+    // RFC 8441 section 5: there is nothing to switch, so a 101 is a 200.
+    let status = if head.status == 101 { 200 } else { head.status };
     *response.status_mut() =
-        StatusCode::from_u16(head.status).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        StatusCode::from_u16(status).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     let fields = response.headers_mut();
     fields.reserve(head.lines.len());
     // An answer of gRPC that is all head has the fields of its trailers, and no others than it knows.
@@ -231,6 +308,9 @@ fn response(buffer: &[u8], head: &ResponseHead) -> io::Result<Response<()>> {
         }
         let name = HeaderName::from_bytes(octets(buffer, &line.name))
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        if head.status == 101 && name == header::SEC_WEBSOCKET_ACCEPT {
+            continue;
+        }
         let value = HeaderValue::from_bytes(octets(buffer, &line.value)).map_err(unfit)?;
         fields.append(name, value);
     }

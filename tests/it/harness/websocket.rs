@@ -106,6 +106,17 @@ impl Frame {
         octets
     }
 
+    /// The frame that `octets` begin with, and how many of them it is; `None` where it is not all there.
+    pub fn parse(octets: &[u8]) -> Option<(Self, usize)> {
+        let mut at = 0;
+        let frame = Self::take(|count| {
+            let piece = octets.get(at..at + count)?.to_vec();
+            at += count;
+            Some(piece)
+        })?;
+        Some((frame, at))
+    }
+
     /// Takes a frame out of what `read` gives, so many octets at a time; `None` where it gives none.
     fn take(mut read: impl FnMut(usize) -> Option<Vec<u8>>) -> Option<Self> {
         let head = read(2)?;

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::harness::audit;
 use crate::harness::client::{Request, Response};
 use crate::harness::tls::TlsClient;
-use crate::harness::wait::PATIENCE;
+use crate::harness::wait::{PATIENCE, wait_until};
 
 /// One connection.
 pub struct Client {
@@ -109,6 +109,21 @@ impl Client {
         self.open_head(head.body(()).expect("a request that HTTP/2 can say"), ends)
     }
 
+    /// Begins an extended CONNECT (RFC 8441 section 4) for `request`'s target, with its fields.
+    pub fn extended_connect(&self, protocol: &'static str, request: &Request) -> Stream<'_> {
+        wait_until("the gateway offers extended CONNECT", || {
+            self.sender.is_extended_connect_protocol_enabled()
+        });
+        let mut head = http::Request::builder().method("CONNECT").version(http::Version::HTTP_2);
+        head = head.uri(format!("http://{}{}", request.headers[0].1, request.target));
+        for (name, value) in &request.headers[1..] {
+            head = head.header(name.as_str(), value.as_str());
+        }
+        let mut head = head.body(()).expect("a request that HTTP/2 can say");
+        head.extensions_mut().insert(h2::ext::Protocol::from_static(protocol));
+        self.open_head(head, false).expect("a stream")
+    }
+
     /// Begins a request as it is.
     pub fn open_head(&self, head: http::Request<()>, ends: bool) -> Result<Stream<'_>, h2::Error> {
         let method = head.method().to_string();
@@ -124,11 +139,6 @@ impl Client {
         let driver = &mut self.driver;
         let ended = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, driver).await });
         ended.expect("the connection ends").expect("no panic")
-    }
-
-    /// Whether the connection is over.
-    pub fn is_over(&self) -> bool {
-        self.driver.is_finished()
     }
 
     #[track_caller]
