@@ -153,6 +153,16 @@ pub struct TlsFront {
 impl TlsFront {
     /// Starts one that shows this certificate, and wants one signed by `clients` if there is such.
     pub fn start(shown: &Issued, clients: Option<&Authority>, behind: SocketAddr) -> Self {
+        Self::start_speaking(&["http/1.1"], shown, clients, behind)
+    }
+
+    /// The same, speaking these protocols.
+    pub fn start_speaking(
+        protocols: &[&str],
+        shown: &Issued,
+        clients: Option<&Authority>,
+        behind: SocketAddr,
+    ) -> Self {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(rustls::ALL_VERSIONS)
             .expect("versions");
@@ -165,7 +175,7 @@ impl TlsFront {
             ),
         };
         let mut config = builder.with_single_cert(vec![shown.der()], shown.key_der()).expect("a certificate");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let seen = Arc::new(Seen::default());
         let running = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
