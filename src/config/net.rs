@@ -9,8 +9,8 @@ use http::Uri;
 use http::uri::Authority;
 
 use crate::config::address::socket_file;
+use crate::config::peer::{Peer, Scheme};
 use crate::config::problems::Wrong;
-use crate::config::{Peer, Scheme};
 
 #[cfg(test)]
 mod tests;
