@@ -109,7 +109,7 @@
 //!    what the upstream receives; one request in is at most one request out.
 //! 3. *Identity is ours.* No octet of a client can make, drop or shadow a header that carries identity.
 //! 4. *No secret leaves.* Tokens, keys and secrets stand in no log, metric, error or answer, at any level.
-//! 5. *Bounded.* Every queue, cache, body, head, retry and wait has a limit with a name ([`config::Limits`],
+//! 5. *Bounded.* Every queue, cache, body, head, retry and wait has a limit with a name ([`config::limits::Limits`],
 //!    [`config::defaults`]).
 //! 6. *Fail closed, keep serving.* What is unknown or unreadable refuses that request; it allows nothing,
 //!    stops nothing, and never costs the last good configuration or keys.

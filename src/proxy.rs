@@ -37,7 +37,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{Limits, Listener};
+use crate::config::Listener;
+use crate::config::limits::Limits;
 use crate::gate::evidence::AskKeys;
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;
@@ -112,6 +113,7 @@ impl Proxy {
             admission: Admission::new(&self.parts.limits, self.parts.descriptors),
             starved: Sparse::default(),
             unannounced: Sparse::default(),
+            unshaken: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             handshakes: Handshakes::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::config::Limits;
+use crate::config::limits::Limits;
 use crate::gate::denial::Reason;
 use crate::gate::explain::{self, Outcome};
 use crate::gate::websocket::Handshake;

@@ -12,8 +12,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::config::address::Address;
+use crate::config::limits::Limits;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{Config, Limits, Listener};
+use crate::config::{Config, Listener};
 use crate::control::config_file::{self, Attempt};
 use crate::control::files::Files;
 use crate::snapshot::Snapshot;

@@ -11,6 +11,10 @@ pub enum Unserved {
     ConnectionsPerAddress,
     /// It does not begin with a PROXY header, or not in time.
     ProxyHeader,
+    /// As many TLS handshakes are under way as `limits.handshakes` allows.
+    Handshakes,
+    /// Its TLS handshake failed, or took too long.
+    Handshake,
 }
 
 /// One listener's handle.
@@ -22,7 +26,13 @@ pub struct ConnectionMetrics {
 
 impl Unserved {
     /// Every reason.
-    const ALL: [Self; 3] = [Self::Connections, Self::ConnectionsPerAddress, Self::ProxyHeader];
+    const ALL: [Self; 5] = [
+        Self::Connections,
+        Self::ConnectionsPerAddress,
+        Self::ProxyHeader,
+        Self::Handshakes,
+        Self::Handshake,
+    ];
 
     /// Its label; a bound's is the bound's name.
     fn name(self) -> &'static str {
@@ -30,6 +40,8 @@ impl Unserved {
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
             Self::ProxyHeader => "proxy_header",
+            Self::Handshakes => "handshakes",
+            Self::Handshake => "handshake",
         }
     }
 }

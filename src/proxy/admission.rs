@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-use crate::config::Limits;
+use crate::config::limits::Limits;
 
 /// Descriptors that clients leave free: one in this many of all, for upstream connections, the admin listener and
 /// files.

@@ -20,7 +20,7 @@ use crate::proxy::admission::Place;
 use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::h2::server;
-use crate::proxy::handshake;
+use crate::proxy::handshake::{self, Failed};
 use crate::proxy::proxy_header::{self, Origin, Progress};
 use crate::proxy::refuse;
 use crate::proxy::stream::{Socket, Stream};
@@ -81,9 +81,9 @@ pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
     let (stream, tls, version) = match tls {
         None => (Stream::Plain(socket), None, Version::Http1),
         // Boxed: every connection would else carry the room for it.
-        Some(tls) => match Box::pin(handshake::accept(&worker, socket, &tls)).await {
-            Some(shaken) => (shaken.stream, Some(Rc::new(shaken.facts)), shaken.version),
-            None => return,
+        Some(tls) => match Box::pin(handshake::accept(&worker, socket, &tls, &idle)).await {
+            Ok(shaken) => (shaken.stream, Some(Rc::new(shaken.facts)), shaken.version),
+            Err(failed) => return unshaken(&worker, &door, address, failed),
         },
     };
     let downstream = Downstream::new(address, version, tls, door);
@@ -136,5 +136,18 @@ fn unannounced(worker: &Worker, door: &Door, peer: IpAddr, what: &io::Error) {
     if let Some(left_out) = worker.shared.unannounced.due() {
         let listener = &door.listener.address;
         tracing::debug!(%peer, %listener, left_out, "a connection without a PROXY header: {what}");
+    }
+}
+
+/// A connection whose handshake came to nothing is closed: what could be said of it was an alert.
+fn unshaken(worker: &Worker, door: &Door, peer: IpAddr, failed: Failed) {
+    let (counted, why) = match failed {
+        Failed::Bound => (Unserved::Handshakes, "too many are under way"),
+        Failed::Why(why) => (Unserved::Handshake, why),
+    };
+    door.metrics.unserved(counted);
+    if let Some(left_out) = worker.shared.unshaken.due() {
+        let listener = &door.listener.address;
+        tracing::debug!(%peer, %listener, left_out, why, "a TLS handshake failed");
     }
 }

@@ -1,21 +1,20 @@
 //! Shaking hands: with clients as a TLS server, with peers as a TLS client.
 //!
 //! Bounded in number (`limits.handshakes`, all workers together) and in time (`limits.header_time` with clients,
-//! `connect_timeout` with peers). What fails is closed; a debug line says why, so many a second and no more, and never
-//! an octet of what was sent.
+//! `connect_timeout` with peers). What fails is closed, and why is told in words of ours, never with an octet of what was
+//! sent.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind};
-use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::proxy::deadline::Deadline;
+use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::downstream::Version;
 use crate::proxy::judge::from_now;
 use crate::proxy::stream::{Socket, Stream};
@@ -27,9 +26,6 @@ use crate::tls::why::why;
 
 /// Octets that rustls may hold for a receiver that takes none: two full records.
 const HELD: usize = 32 * 1024;
-
-/// Failed handshakes told of at most this often, a worker.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// A client's connection whose handshake is done.
 pub(in crate::proxy) struct Shaken {
@@ -58,58 +54,47 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// When a worker last told of a failed handshake, and how many it has kept to itself since.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct Told(Cell<Option<Instant>>, Cell<u64>);
-
-impl Told {
-    fn failed(&self, why: &str) {
-        if self.0.get().is_some_and(|at| at.elapsed() < TOLD_EVERY) {
-            self.1.set(self.1.get().saturating_add(1));
-            return;
-        }
-        self.0.set(Some(Instant::now()));
-        let unsaid = self.1.replace(0);
-        tracing::debug!(why, unsaid, "a TLS handshake failed");
-    }
+/// Why a client's handshake came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) enum Failed {
+    /// As many are under way as there may be.
+    Bound,
+    /// This.
+    Why(&'static str),
 }
 
-/// Shakes hands with a client; `None` where nothing comes of it.
-pub(in crate::proxy) async fn accept(worker: &Worker, socket: Socket, tls: &ServerTls) -> Option<Shaken> {
+/// Shakes hands with a client. Until its first octet `idle` says that it can be closed without loss, and it is none of
+/// those that are under way.
+pub(in crate::proxy) async fn accept(
+    worker: &Worker,
+    socket: Socket,
+    tls: &ServerTls,
+    idle: &Cell<bool>,
+) -> Result<Shaken, Failed> {
     let limits = worker.limits();
-    let Some(_under_way) = worker.shared.handshakes.begin(limits.handshakes) else {
-        worker.told.failed("too many are under way");
-        return None;
-    };
+    let (mut deadline, until) = (Deadline::new(), from_now(limits.header_time));
+    let late = |Elapsed| Failed::Why("not done within header_time");
+    idle.set(!worker.draining.get());
+    let first = deadline.within(until, poll_fn(|context| socket.poll_readable(context))).await;
+    idle.set(false);
+    first.map_err(late)?.map_err(|error| Failed::Why(reason(&error)))?;
+    let _under_way = worker.shared.handshakes.begin(limits.handshakes).ok_or(Failed::Bound)?;
     let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
     let shaking = acceptor.accept_with(socket, |connection| connection.set_buffer_limit(Some(HELD)));
-    let stream = match Deadline::new().within(from_now(limits.header_time), shaking).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            worker.told.failed(reason(&error));
-            return None;
-        }
-        Err(_) => {
-            worker.told.failed("not done within header_time");
-            return None;
-        }
-    };
+    let shaken = deadline.within(until, shaking).await.map_err(late)?;
+    let stream = shaken.map_err(|error| Failed::Why(reason(&error)))?;
     let connection = stream.get_ref().1;
-    let Some(facts) = TlsFacts::of(connection) else {
-        worker.told.failed("the client's certificate cannot be read");
-        return None;
-    };
+    let facts = TlsFacts::of(connection).ok_or(Failed::Why("the client's certificate cannot be read"))?;
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     // The certificate was verified when the session began; its time may have ended since.
     if resumed && facts.client.as_ref().is_some_and(|client| client.not_after < now().0) {
-        worker.told.failed("the session outlived the client's certificate");
-        return None;
+        return Err(Failed::Why("the session outlived the client's certificate"));
     }
     let version = match connection.alpn_protocol() {
         Some(HTTP2) => Version::Http2,
         Some(_) | None => Version::Http1,
     };
-    Some(Shaken { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), facts, version })
+    Ok(Shaken { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), facts, version })
 }
 
 /// Shakes hands with a peer as `name`. The caller bounds the wait; the error says why, in words of ours.

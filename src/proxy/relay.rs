@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::config::Limits;
+use crate::config::limits::Limits;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::Framing;
 use crate::http1::write;

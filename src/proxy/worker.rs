@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::config::Limits;
 use crate::config::address::Address;
+use crate::config::limits::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::http1::websocket::Close;
 use crate::metrics::connection::Unserved;
@@ -27,7 +27,7 @@ use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
 use crate::proxy::entrance::{self, Arrived, Door};
-use crate::proxy::handshake::{Handshakes, Told};
+use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
@@ -62,6 +62,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) starved: Sparse,
     /// The log of connections without the PROXY header that they must have.
     pub(in crate::proxy) unannounced: Sparse,
+    pub(in crate::proxy) unshaken: Sparse,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
     pub(in crate::proxy) handshakes: Handshakes,
@@ -88,7 +89,6 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
-    pub(in crate::proxy) told: Told,
     pub(in crate::proxy) parting: Parting,
     pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
@@ -146,7 +146,6 @@ impl Worker {
             draining: Cell::new(false),
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
-            told: Told::default(),
             parting: Parting::default(),
             streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use crate::config::decode::fields::{self, Fields};
 use crate::config::defaults::KEY_MIRROR;
+use crate::config::limits::Limits;
 use crate::config::log::Log;
 use crate::config::shape::table;
-use crate::config::{Limits, Revocation, address};
+use crate::config::{Revocation, address};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {

@@ -14,7 +14,7 @@ use http::Request;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
-use crate::config::Limits;
+use crate::config::limits::Limits;
 use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::h2::io::Watched;

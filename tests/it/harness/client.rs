@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -52,12 +51,12 @@ pub enum Outcome {
 
 /// One connection.
 pub struct Connection {
-    stream: Wire,
-    buffer: Vec<u8>,
-    audit: bool,
+    pub(in crate::harness) stream: Wire,
+    pub(in crate::harness) buffer: Vec<u8>,
+    pub(in crate::harness) audit: bool,
     /// Over TLS: it ended with a `close_notify`.
-    ended_well: bool,
-    trailers: bool,
+    pub(in crate::harness) ended_well: bool,
+    pub(in crate::harness) trailers: bool,
 }
 
 impl Request {
@@ -183,34 +182,6 @@ impl Connection {
         })
     }
 
-    /// Over TLS whose handshake is done; every answer is audited.
-    pub fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
-        Self {
-            stream: Wire::Tls(Box::new(stream)),
-            buffer: Vec::new(),
-            audit: true,
-            ended_well: false,
-            trailers: false,
-        }
-    }
-
-    /// The bare socket.
-    pub fn into_tcp(self) -> TcpStream {
-        match self.stream {
-            Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => stream.sock,
-        }
-    }
-
-    /// What the handshake came to.
-    #[track_caller]
-    pub fn tls(&self) -> &ClientConnection {
-        match &self.stream {
-            Wire::Plain(_) => panic!("a plain connection"),
-            Wire::Tls(stream) => &stream.conn,
-        }
-    }
-
     /// The same without the audit of answers: for servers that are not the gateway's data plane.
     pub fn unaudited(mut self) -> Self {
         self.audit = false;
@@ -312,11 +283,6 @@ impl Connection {
     pub fn expect_end(&mut self) {
         let outcome = self.wait("GET", PATIENCE);
         assert!(matches!(outcome, Outcome::Closed), "waited for the end of the connection, got {outcome:?}");
-    }
-
-    /// Whether the end that was seen was an orderly one: over TLS, with a `close_notify`.
-    pub fn ended_well(&self) -> bool {
-        self.ended_well
     }
 
     /// Whether the gateway ends the connection within `patience`, whatever it sends before.

@@ -5,6 +5,8 @@ use std::net::TcpStream;
 
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::harness::client::Connection;
+
 /// What carries a connection's octets.
 pub enum Wire {
     /// As it is.
@@ -45,5 +47,40 @@ impl Write for Wire {
             Self::Plain(stream) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
         }
+    }
+}
+
+impl Connection {
+    /// Over TLS whose handshake is done; every answer is audited.
+    pub fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        Self {
+            stream: Wire::Tls(Box::new(stream)),
+            buffer: Vec::new(),
+            audit: true,
+            ended_well: false,
+            trailers: false,
+        }
+    }
+
+    /// The bare socket.
+    pub fn into_tcp(self) -> TcpStream {
+        match self.stream {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => stream.sock,
+        }
+    }
+
+    /// What the handshake came to.
+    #[track_caller]
+    pub fn tls(&self) -> &ClientConnection {
+        match &self.stream {
+            Wire::Plain(_) => panic!("a plain connection"),
+            Wire::Tls(stream) => &stream.conn,
+        }
+    }
+
+    /// Whether the end that was seen was an orderly one: over TLS, with a `close_notify`.
+    pub fn ended_well(&self) -> bool {
+        self.ended_well
     }
 }

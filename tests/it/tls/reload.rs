@@ -94,7 +94,7 @@ fn a_broken_pair_changes_nothing_and_says_where() {
             "{}",
             answer.text()
         );
-        assert_eq!(gateway.metric("portcullis_config_last_reload_success", &[]), 0.0);
+        assert_eq!(gateway.metric("config_last_reload_success", &[]), 0.0);
         assert_eq!(current(&gateway, &authority), old.der().to_vec());
         swap(&gateway, &old);
     }
