@@ -145,6 +145,8 @@ impl Control {
         self.run_fetches();
         let requests = Arc::clone(&self.shared);
         let requests = &requests.requests;
+        // What changed between the load and the watch was told by no event.
+        requests.hinted.notify_one();
         let mut loading: Option<Loading> = None;
         loop {
             let idle = loading.is_none();

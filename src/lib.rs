@@ -63,7 +63,7 @@
 //! proxy   head = RequestHead::read(&bytes)               one Host, one length, sizes capped; path made canonical once
 //!         snapshot = reader.load()                       once per decision; dropped before any await
 //! gate    1 route        most specific match             → no_route | method_not_allowed (default deny)
-//!         2 operation    (later: what a body asks for)
+//!         2 operation    a WebSocket's origin             → condition_failed (later: what a body asks for)
 //!         3 public?      the route asks for nothing      → Grant without an identity
 //!         4 credential   bearer, header, cookie, query   → no_credentials | many_credentials | malformed_request
 //!         5 token        compact JWS, caps, no crit      → malformed_token

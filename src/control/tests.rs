@@ -113,6 +113,33 @@ async fn fetched_keys_are_published_for_their_issuer_alone() {
     assert_eq!(ask(&running.handle, "nobody", "k9").await, KeysAnswer::Fetched);
 }
 
+/// Found under load: a file that changed after it was read and before its directory was watched went unnoticed until
+/// the next poll.
+#[tokio::test]
+async fn a_change_before_the_first_watch_is_noticed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("portcullis.yaml");
+    let text = |route: &str| {
+        format!(
+            "version: 1\nlisteners: 127.0.0.1:0\nkey_mirror: none\nupstreams: {{a: http://a}}\nroutes: {{{route}: public}}\n"
+        )
+    };
+    fs::write(&path, text("/before")).expect("written");
+    let loaded = crate::control::config_file::load(&path, &|_| None, None).expect("a configuration");
+    let metrics = Arc::new(Metrics::new());
+    let (control, reader, _handle) = Control::start(path.clone(), Arc::new(|_| None), loaded, metrics);
+    fs::write(&path, text("/after")).expect("written");
+    let (_stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(control.run(stopped));
+    let noticed = async {
+        while reader.load().generation == 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), noticed).await.expect("the change is noticed without a poll");
+    task.abort();
+}
+
 #[tokio::test]
 async fn a_miss_before_the_writer_runs_joins_the_first_fetch() {
     let server = Server::start(|_, _, _| Some(answer("200 OK", "", &jwks(&["a1"])))).await;

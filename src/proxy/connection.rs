@@ -120,7 +120,7 @@ impl Connection {
                 Next::Again => {}
                 Next::Close => connection.close().await,
                 Next::Abort => connection.abort(),
-                Next::Http2 => connection.become_http2().await,
+                Next::Http2 => Box::pin(connection.become_http2()).await,
             }
         }
     }

@@ -52,8 +52,8 @@ pub(in crate::proxy) async fn stream(
         let sink = Sink { to: &mut to_upstream, stall: timeout, framing: head.framing, out };
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
-        let mut pump = pin!(pump);
-        let (mut until, asking) = (None, Asking { to_head: *to_head, handshake: None });
+        let (mut pump, mut until) = (pin!(pump), None);
+        let asking = Asking { to_head: *to_head, handshake: None };
         let answered = loop {
             tokio::select! {
                 biased;
@@ -87,12 +87,8 @@ pub(in crate::proxy) async fn stream(
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
         let ending = ending(&worker, answer_head, (framing, timeout), stay);
         let relayed = {
-            let sink = Sink {
-                to: &mut to_client,
-                stall: worker.limits().write_stall,
-                framing,
-                out: &mut answer_out,
-            };
+            let stall = worker.limits().write_stall;
+            let sink = Sink { to: &mut to_client, stall, framing, out: &mut answer_out };
             let relaying =
                 relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, ending);
             beside(pin!(relaying), pump, broken).await

@@ -89,7 +89,8 @@ pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
     let downstream = Downstream::new(address, version, tls, door);
     match version {
         Version::Http1 => Connection::new(worker, stream, downstream, idle).serve().await,
-        Version::Http2 => server::serve(worker, stream, Bytes::new(), downstream, idle).await,
+        // Boxed too: most connections speak HTTP/1.1, and wait for most of their time.
+        Version::Http2 => Box::pin(server::serve(worker, stream, Bytes::new(), downstream, idle)).await,
     }
 }
 

@@ -6,6 +6,7 @@
 //! Sent again only where that cannot make anything happen twice (RFC 9110 section 9.2.2): nothing was sent, or
 //! the method is idempotent and the body whole in our hands; and then once.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -68,24 +69,19 @@ pub(in crate::proxy) async fn forward(
     }
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
-    let key = match grant.upstream().balance {
-        Balance::ConsistentHash => balance_key(grant, record.client),
-        Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
-    };
+    let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
         let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
-        if look && link.reused && !link.stream.is_silent() {
-            again = true;
-            continue;
-        }
         if grant.upstream().host == UpstreamHost::Upstream {
             name_host(&mut connection.out, &view.balancer.name_of(&link.chosen.address));
         }
-        let failure = if whole {
+        let failure = if look && link.reused && !link.stream.is_silent() {
+            Failure::Unsent
+        } else if whole {
             let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
             match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
                 Ok(()) => {
@@ -127,6 +123,14 @@ pub(in crate::proxy) async fn forward(
             | Failure::Client(_)
             | Failure::Denied(_)) => return failed(failure, fail),
         }
+    }
+}
+
+/// What its peer is chosen by, where it is not the peers' turn.
+fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
+    match grant.upstream().balance {
+        Balance::ConsistentHash => balance_key(grant, client),
+        Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
     }
 }
 

@@ -274,9 +274,8 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
 
     /// Writes `out` and then `content`, together where the receiver takes it.
     async fn flush(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
-        let lost = |error: io::Error| match error.kind() {
-            io::ErrorKind::TimedOut => Lost::Stalled,
-            _ => Lost::Sink,
+        let lost = |error: io::Error| {
+            if error.kind() == io::ErrorKind::TimedOut { Lost::Stalled } else { Lost::Sink }
         };
         send(self.to, self.out, content, self.stall, deadline).await.map_err(lost)?;
         self.out.clear();

@@ -186,8 +186,13 @@ fn leave(worker: &Rc<Worker>, mut link: Link, upward: Option<End>) {
             // Closing with octets unread would reset what the upstream has not read yet: the goodbye.
             tokio::task::spawn_local(async move {
                 let _stay = stay;
-                let _told = link.stream.shutdown().await;
-                let _read = tokio::time::timeout(LINGER, waste(&mut link.stream)).await;
+                // Both bounded: over TLS even the end is something that has to be taken.
+                let _read = tokio::time::timeout(LINGER, async {
+                    if link.stream.shutdown().await.is_ok() {
+                        waste(&mut link.stream).await;
+                    }
+                })
+                .await;
             });
         }
         Some(End::Cut | End::Lost | End::Stalled) | None => link.stream.abort(),

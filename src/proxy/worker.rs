@@ -251,12 +251,12 @@ impl Worker {
         self.next_connection.set(number.wrapping_add(1));
         let idle = Rc::new(Cell::new(false));
         let arrived = Arrived { socket, peer, door: Rc::clone(door), place, idle: Rc::clone(&idle) };
-        let serving = entrance::enter(Rc::clone(self), arrived);
         let (worker, door) = (Rc::clone(self), Rc::clone(door));
         door.metrics.opened();
         let task = tokio::task::spawn_local(async move {
-            let _closed = Closed { worker, door, number };
-            serving.await;
+            let _closed = Closed { worker: Rc::clone(&worker), door, number };
+            // Made in here: a future that is moved in has its room twice, for as long as the connection lives.
+            entrance::enter(worker, arrived).await;
         });
         self.open.borrow_mut().insert(number, (idle, task.abort_handle()));
     }

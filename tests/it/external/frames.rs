@@ -14,7 +14,7 @@ use crate::harness::client::Request;
 use crate::harness::issuer::Issuer;
 use crate::harness::setup::Setup;
 use crate::harness::upstream::{Then, Upstream};
-use crate::harness::wait::{eventually, holds, wait_until};
+use crate::harness::wait::{eventually, wait_until};
 
 /// Resident memory that any attack may add, in KiB (threats 2I).
 const MEMORY_KIB: u64 = 64 << 10;

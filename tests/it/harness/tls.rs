@@ -153,11 +153,11 @@ pub struct TlsFront {
 impl TlsFront {
     /// Starts one that shows this certificate, and wants one signed by `clients` if there is such.
     pub fn start(shown: &Issued, clients: Option<&Authority>, behind: SocketAddr) -> Self {
-        Self::start_speaking(&["http/1.1"], shown, clients, behind)
+        Self::choosing(&["http/1.1"], shown, clients, behind)
     }
 
-    /// The same, speaking these protocols.
-    pub fn start_speaking(
+    /// The same that chooses among these application protocols; what is behind it speaks whichever was chosen.
+    pub fn choosing(
         protocols: &[&str],
         shown: &Issued,
         clients: Option<&Authority>,
@@ -175,7 +175,7 @@ impl TlsFront {
             ),
         };
         let mut config = builder.with_single_cert(vec![shown.der()], shown.key_der()).expect("a certificate");
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let seen = Arc::new(Seen::default());
         let running = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

@@ -159,10 +159,10 @@ fn a_peer_over_tls_speaks_what_it_chose() {
     let authority = Authority::new("upstreams");
     let (one, two) = (harness::upstream::Upstream::start(), Upstream::start());
     let shown = authority.server(&["localhost"]);
-    let both = TlsFront::start_speaking(&["h2", "http/1.1"], &shown, None, two.address);
-    let old = TlsFront::start_speaking(&["http/1.1"], &shown, None, one.address);
-    let strict = TlsFront::start_speaking(&["h2"], &shown, None, two.address);
-    let other = TlsFront::start_speaking(&["h2"], &authority.server(&["other.test"]), None, two.address);
+    let both = TlsFront::choosing(&["h2", "http/1.1"], &shown, None, two.address);
+    let old = TlsFront::choosing(&["http/1.1"], &shown, None, one.address);
+    let strict = TlsFront::choosing(&["h2"], &shown, None, two.address);
+    let other = TlsFront::choosing(&["h2"], &authority.server(&["other.test"]), None, two.address);
     let mut setup = Gateway::new().workers(1).file("ca.pem", authority.pem());
     for (name, front) in [("both", &both), ("old", &old), ("strict", &strict), ("other", &other)] {
         let peer = format!("https://localhost:{}", front.address.port());
@@ -194,8 +194,7 @@ fn a_websocket_over_tls_is_not_offered_http_2() {
     let authority = Authority::new("upstreams");
     let one = harness::upstream::Upstream::start();
     one.on("/ws", harness::websocket::echo);
-    let front =
-        TlsFront::start_speaking(&["h2", "http/1.1"], &authority.server(&["localhost"]), None, one.address);
+    let front = TlsFront::choosing(&["h2", "http/1.1"], &authority.server(&["localhost"]), None, one.address);
     let peer = format!("https://localhost:{}", front.address.port());
     let gateway = Gateway::new()
         .upstream_as("api", &format!("{{peers: {peer:?}, tls: {{ca: ca.pem}}}}"))

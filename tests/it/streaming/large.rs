@@ -38,7 +38,7 @@ fn bounded<T>(api: &Api, what: &str, chunked: bool, work: impl FnOnce() -> T) ->
     });
     let rate = (length(chunked) >> 20) as f64 / start.elapsed().as_secs_f64();
     let grown = most.load(Ordering::SeqCst).saturating_sub(before);
-    println!("{what}: {rate:.0} MiB/s, {grown} KiB more at most");
+    eprintln!("{what}: {rate:.0} MiB/s, {grown} KiB more at most");
     assert!(grown < GROWTH_KIB, "I5: {grown} KiB for {what}");
     outcome
 }

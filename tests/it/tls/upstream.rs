@@ -1,13 +1,14 @@
 //! Peers over TLS: verified, or not spoken to.
 
-use super::NAME;
+use super::{NAME, showing};
 use crate::harness::certificates::{Authority, Leaf};
 use crate::harness::client::Request;
 use crate::harness::gateway::Gateway;
 use crate::harness::setup::Setup;
-use crate::harness::tls::TlsFront;
+use crate::harness::tls::{TlsClient, TlsFront};
 use crate::harness::upstream::Upstream;
 use crate::harness::wait::wait_until;
+use crate::harness::websocket::{BINARY, Frame, WebSocket, echo, handshake};
 
 /// An upstream of one `https` peer on this machine, verified by `ca.pem`; `members` are more of its mapping.
 fn reaching(front: &TlsFront, host: &str, authority: &Authority, members: &str) -> Setup {
@@ -153,6 +154,27 @@ fn kept_connections_outlive_a_reload_of_something_else() {
     assert_eq!(front.shaken(), 1);
 }
 
+/// Over TLS on both sides; the peer would rather speak HTTP/2, in which no such handshake can be sent on.
+#[test]
+fn a_websocket_is_opened_over_tls_in_http_1_1() {
+    let (upstream, authority) = (Upstream::start(), Authority::new("everybody's"));
+    upstream.on("/ws", echo);
+    let shown = authority.server(&["localhost"]);
+    let front = TlsFront::choosing(&["h2", "http/1.1"], &shown, None, upstream.address);
+    let gateway =
+        showing(reaching(&front, "localhost", &authority, ""), &authority.server(&[NAME]), "").start();
+    let mut connection = TlsClient::new(&authority).connect(gateway.ports.public, NAME);
+    connection.write(&handshake("/ws").octets());
+    let mut socket = WebSocket::opened(connection);
+    socket.echoes("hello");
+    let large = vec![7; 1 << 20];
+    socket.send(&Frame::new(BINARY, &large));
+    assert!(socket.receive() == Some(Frame::new(BINARY, &large).plain()), "not an echo");
+    socket.send(&Frame::close(1000));
+    assert_eq!(socket.receive().and_then(|frame| frame.code()), Some(1000));
+    assert_eq!(upstream.count(), 1);
+}
+
 #[test]
 fn health_is_asked_over_tls_too() {
     let (well, authority) = (Upstream::start(), Authority::new("upstreams"));
@@ -179,5 +201,4 @@ fn health_is_asked_over_tls_too() {
     assert!(impostor.failed() >= failed);
     well.on("/healthz", |exchange| exchange.answer(500, "", b""));
     gateway.wait_for_status(&Request::get("/"), 502);
-    let _ = NAME;
 }

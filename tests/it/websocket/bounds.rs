@@ -45,7 +45,7 @@ fn i5_idle_websockets_hold_no_buffers() {
         sockets.push(socket);
     }
     let each = api.gateway.resident_kib().saturating_sub(before) as f64 / COUNT as f64;
-    println!("{each:.1} KiB an idle WebSocket");
+    eprintln!("{each:.1} KiB an idle WebSocket");
     assert!(each < 24.0, "I5: {each:.1} KiB an idle WebSocket");
     // Silence is nothing to end one for: longer than `idle_time`, and it is still there.
     assert!(holds(Duration::from_millis(1500), || !api.gateway.has_exited()));

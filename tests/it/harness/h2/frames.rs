@@ -25,7 +25,6 @@ pub const END_HEADERS: u8 = 4;
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub kind: u8,
-    pub flags: u8,
     pub stream: u32,
     pub payload: Vec<u8>,
 }
@@ -140,11 +139,11 @@ impl Raw {
     fn take(&mut self) -> Option<Frame> {
         let head = self.buffer.get(..9)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let (kind, flags) = (head[3], head[4]);
+        let kind = head[3];
         let stream = u32::from_be_bytes(head[5..9].try_into().expect("four octets")) & 0x7fff_ffff;
         let payload = self.buffer.get(9..9 + length)?.to_vec();
         self.buffer.drain(..9 + length);
-        Some(Frame { kind, flags, stream, payload })
+        Some(Frame { kind, stream, payload })
     }
 }
 
