@@ -84,25 +84,6 @@ fn unix(path: &str, directory: &Path) -> Result<Arc<Path>, Wrong> {
     socket_file(path, directory).map(Arc::from)
 }
 
-impl Scheme {
-    /// As a URL begins with it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::H2c => "h2c",
-            Self::Https => "https",
-        }
-    }
-
-    /// Where it is spoken unless a URL says otherwise.
-    pub fn port(self) -> u16 {
-        match self {
-            Self::Http | Self::H2c => 80,
-            Self::Https => 443,
-        }
-    }
-}
-
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.
 pub fn fetched(text: &str, plain: bool) -> Result<(), Wrong> {
     let example = "write it as `https://login.example.com/…`";
