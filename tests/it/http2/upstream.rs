@@ -194,8 +194,7 @@ fn a_websocket_over_tls_is_not_offered_http_2() {
     let authority = Authority::new("upstreams");
     let one = harness::upstream::Upstream::start();
     one.on("/ws", harness::websocket::echo);
-    let front =
-        TlsFront::choosing(&["h2", "http/1.1"], &authority.server(&["localhost"]), None, one.address);
+    let front = TlsFront::choosing(&["h2", "http/1.1"], &authority.server(&["localhost"]), None, one.address);
     let peer = format!("https://localhost:{}", front.address.port());
     let gateway = Gateway::new()
         .upstream_as("api", &format!("{{peers: {peer:?}, tls: {{ca: ca.pem}}}}"))
