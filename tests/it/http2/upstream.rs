@@ -133,7 +133,7 @@ fn a_peer_that_says_goodbye_loses_nothing() {
 
 #[test]
 fn a_peer_that_does_not_speak_http_2_is_a_failed_one() {
-    let upstream = Upstream::start();
+    let upstream = harness::upstream::Upstream::start();
     let url = upstream.url().replace("http://", "h2c://");
     let gateway = Gateway::new().upstream_as("api", &url).route("/any/{*rest}", "public").start();
     let refused = gateway.send(&Request::get("/any/x"));
