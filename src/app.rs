@@ -32,12 +32,14 @@ use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{Inheritance, Prospects, Succession};
+use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle};
 use crate::metrics::Metrics;
 use crate::proxy::{self, Proxy, Signals};
+use crate::snapshot::Reader;
 
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,17 +114,7 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
 
     let config = loaded.config.clone();
     let (control, reader, handle) = Control::start(origin, environment(), loaded, Arc::clone(&metrics));
-    let proxy = Proxy::new(proxy::Parts {
-        reader,
-        ask_keys: handle.ask_keys(),
-        metrics: Arc::clone(&metrics),
-        listeners: config.listeners.clone(),
-        limits: config.limits.clone(),
-        descriptors: descriptors::raise(),
-        workers: config.workers.unwrap_or_else(cores),
-        access_log: config.log.access,
-        shutdown_grace: config.shutdown_grace,
-    });
+    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
@@ -191,6 +183,20 @@ async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     if go.wait_for(|go| *go).await.is_ok() {
         work.await;
     }
+}
+
+fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: Arc<Metrics>) -> Proxy {
+    Proxy::new(proxy::Parts {
+        reader,
+        ask_keys: handle.ask_keys(),
+        metrics,
+        listeners: config.listeners.clone(),
+        limits: config.limits.clone(),
+        descriptors: descriptors::raise(),
+        workers: config.workers.unwrap_or_else(cores),
+        access_log: config.log.access,
+        shutdown_grace: config.shutdown_grace,
+    })
 }
 
 /// One provider for every TLS and signature in the process, chosen before anything can choose another one

@@ -11,6 +11,7 @@ pub mod log;
 pub mod net;
 pub mod network;
 pub mod pattern;
+pub mod peer;
 pub mod problems;
 pub mod raw;
 pub mod schema;
@@ -35,6 +36,7 @@ use crate::config::limits::Limits;
 use crate::config::log::Log;
 use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
+use crate::config::peer::Peer;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::config::websocket::WebSocket;
@@ -166,53 +168,6 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
-}
-
-/// What a peer speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Scheme {
-    /// HTTP/1.1, as it is on the wire.
-    #[default]
-    Http,
-    /// HTTP/2 with prior knowledge, as it is on the wire.
-    H2c,
-    /// HTTP over TLS: HTTP/2 or HTTP/1.1, as the peer chooses.
-    Https,
-}
-
-/// One peer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Peer {
-    /// What it speaks, a host and a port.
-    Host {
-        /// What it speaks.
-        scheme: Scheme,
-        /// Host name, IPv4 or IPv6 address without brackets.
-        host: Box<str>,
-        /// Port; the scheme's own unless given.
-        port: u16,
-    },
-    /// A Unix socket, where plain HTTP/1.1 is spoken. Absolute, or resolved against the configuration's directory
-    /// already.
-    Unix(Arc<Path>),
-}
-
-impl Peer {
-    /// What it speaks.
-    pub fn scheme(&self) -> Scheme {
-        match self {
-            Self::Host { scheme, .. } => *scheme,
-            Self::Unix(_) => Scheme::Http,
-        }
-    }
-
-    /// Its host; what listens on a Unix socket is on this one.
-    pub fn host(&self) -> &str {
-        match self {
-            Self::Host { host, .. } => host,
-            Self::Unix(_) => "localhost",
-        }
-    }
 }
 
 /// How a peer is chosen.

@@ -124,6 +124,10 @@
 //! | transport | mapped in [`proxy`], upstream apart from downstream | the network | 502, 504, or a closed connection |
 //! | our bug | a panic fails one request | us | 500 and a counter; never an allow |
 //!
+//! *Why HTTP/2 is translated.* There is one strict reader, of HTTP/1.1, and one way through `proxy`. Each stream of
+//! an HTTP/2 connection, a client's or a peer's, is made to look like an HTTP/1.1 connection of one request at the
+//! outermost edge (`proxy::h2`), so that nothing is decided, timed, bounded or counted twice.
+//!
 //! # Where the next features go
 //!
 //! | feature | room |

@@ -25,7 +25,7 @@ use prometheus::{
 };
 
 use crate::config::address::Address;
-use crate::metrics::connection::ConnectionMetrics;
+use crate::metrics::connection::{ConnectionMetrics, ConnectionSeries};
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
 use crate::metrics::stream::StreamMetrics;
@@ -78,8 +78,7 @@ pub struct Metrics {
     issuers: Mutex<BTreeMap<Box<str>, IssuerSeries>>,
     upstreams: Mutex<HashMap<Box<str>, Histogram>>,
     verify: HistogramVec,
-    connections: IntGaugeVec,
-    unserved: IntCounterVec,
+    connections: ConnectionSeries,
     revocations: IntGaugeVec,
     reloads: IntCounterVec,
     reload_success: IntGauge,
@@ -141,20 +140,7 @@ impl Metrics {
                     &["algorithm"],
                 )),
             ),
-            connections: registered(
-                &registry,
-                int_gauge_vec("portcullis_connections", "Client connections that are open", &["listener"]),
-            ),
-            unserved: registered(
-                &registry,
-                must(IntCounterVec::new(
-                    Opts::new(
-                        "portcullis_connections_unserved_total",
-                        "Client connections that were closed before their first request, by why",
-                    ),
-                    &["listener", "reason"],
-                )),
-            ),
+            connections: ConnectionSeries::new(&registry),
             revocations: registered(
                 &registry,
                 int_gauge_vec("portcullis_revocation_entries", "Revocation entries in force", &["kind"]),
@@ -260,7 +246,7 @@ impl Metrics {
 
     /// A handle for a listener, by its configured address.
     pub fn connections(&self, listener: &Address) -> ConnectionMetrics {
-        ConnectionMetrics::new(&self.connections, &self.unserved, &listener.to_string())
+        self.connections.of(&listener.to_string())
     }
 
     /// A key fetch of this issuer ended; `result` is a word of the fetcher's own closed list.

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[cfg(feature = "external")]
 #[path = "deploy/external.rs"]
+#[cfg(feature = "external")]
 mod external;
 
 use std::collections::BTreeSet;

@@ -9,8 +9,8 @@ use http::Uri;
 use http::uri::Authority;
 
 use crate::config::address::socket_file;
+use crate::config::peer::{Peer, Scheme};
 use crate::config::problems::Wrong;
-use crate::config::{Peer, Scheme};
 
 #[cfg(test)]
 mod tests;
@@ -82,25 +82,6 @@ fn unix(path: &str, directory: &Path) -> Result<Arc<Path>, Wrong> {
         return Err(wrong("is written as a URL, which could mean two paths"));
     }
     socket_file(path, directory).map(Arc::from)
-}
-
-impl Scheme {
-    /// As a URL begins with it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::H2c => "h2c",
-            Self::Https => "https",
-        }
-    }
-
-    /// Where it is spoken unless a URL says otherwise.
-    pub fn port(self) -> u16 {
-        match self {
-            Self::Http | Self::H2c => 80,
-            Self::Https => 443,
-        }
-    }
 }
 
 /// Reads the URL of a key set or an issuer that is fetched. `plain` accepts `http` beyond loopback.

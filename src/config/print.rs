@@ -11,11 +11,12 @@ use crate::config::address::Address;
 use crate::config::decode::fields::Word;
 use crate::config::limits::Limits;
 use crate::config::network::Network;
+use crate::config::peer::Peer;
 use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Peer, Require, Requirement, Route, Secret,
+    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Require, Requirement, Route, Secret,
     SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};

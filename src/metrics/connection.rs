@@ -1,6 +1,8 @@
 //! Connections of one listener: those that are open, and those that were never served.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::metrics::{int_gauge_vec, must, registered};
 
 /// Why a connection was not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,13 @@ pub enum Unserved {
 pub struct ConnectionMetrics {
     open: IntGauge,
     unserved: [IntCounter; Unserved::ALL.len()],
+}
+
+/// What the handles are made from.
+#[derive(Debug)]
+pub(crate) struct ConnectionSeries {
+    open: IntGaugeVec,
+    unserved: IntCounterVec,
 }
 
 impl Unserved {
@@ -46,15 +55,28 @@ impl Unserved {
     }
 }
 
-impl ConnectionMetrics {
-    /// The handle of the listener with this label.
-    pub(crate) fn new(open: &IntGaugeVec, unserved: &IntCounterVec, listener: &str) -> Self {
-        Self {
-            open: open.with_label_values(&[listener]),
-            unserved: Unserved::ALL.map(|why| unserved.with_label_values(&[listener, why.name()])),
-        }
+impl ConnectionSeries {
+    /// The families, registered.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let open = int_gauge_vec("portcullis_connections", "Client connections that are open", &["listener"]);
+        let unserved = Opts::new(
+            "portcullis_connections_unserved_total",
+            "Client connections that were closed before their first request, by why",
+        );
+        let unserved = must(IntCounterVec::new(unserved, &["listener", "reason"]));
+        Self { open: registered(registry, open), unserved: registered(registry, unserved) }
     }
 
+    /// The handle of the listener with this label.
+    pub(crate) fn of(&self, listener: &str) -> ConnectionMetrics {
+        ConnectionMetrics {
+            open: self.open.with_label_values(&[listener]),
+            unserved: Unserved::ALL.map(|why| self.unserved.with_label_values(&[listener, why.name()])),
+        }
+    }
+}
+
+impl ConnectionMetrics {
     /// A connection was accepted.
     pub fn opened(&self) {
         self.open.inc();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::Peer;
+use crate::config::peer::Peer;
 use crate::proxy::stream::Socket;
 
 /// A peer's address, found.

@@ -21,7 +21,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::config::{Balance, Peer, Scheme, Upstream};
+use crate::config::peer::{Peer, Scheme};
+use crate::config::{Balance, Upstream};
 use crate::proxy::address::PeerAddress;
 use crate::proxy::health::PeerCheck;
 use crate::tls::client::ClientTls;

@@ -32,6 +32,11 @@ impl Buffer {
         &self.octets[self.start..self.end]
     }
 
+    /// Whether there is room at all, used or not.
+    pub(in crate::proxy) fn is_lent(&self) -> bool {
+        !self.octets.is_empty()
+    }
+
     pub(in crate::proxy) fn is_empty(&self) -> bool {
         self.start == self.end
     }

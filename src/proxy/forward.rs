@@ -20,6 +20,7 @@ use crate::http1::head::{Framing, octets, text};
 use crate::http1::{websocket, write};
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
+use crate::proxy::downstream::Version;
 use crate::proxy::duplex;
 use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
@@ -62,6 +63,10 @@ pub(in crate::proxy) async fn forward(
         Ok(whole) => whole,
         Err(what) => return Forwarded::Broken(Denial::new(Reason::MalformedRequest, what)),
     };
+    if whole && connection.downstream.version == Version::Http2 && connection.input.is_empty() {
+        // The stream's only request has been read. Many streams that wait shall not hold a buffer each.
+        connection.worker.spares.take_back(std::mem::take(&mut connection.input));
+    }
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
     let key = peer_key(grant, record.client);

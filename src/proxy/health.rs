@@ -15,7 +15,8 @@ use pingora_load_balancing::health_check::HealthCheck;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::config::{Peer, Scheme, Upstream};
+use crate::config::Upstream;
+use crate::config::peer::{Peer, Scheme};
 use crate::http1::head::{HeadLimits, ResponseHead};
 use crate::proxy::address::PeerAddress;
 use crate::proxy::balance::address_of;

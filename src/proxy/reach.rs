@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use smallvec::SmallVec;
 
-use crate::config::Scheme;
+use crate::config::peer::Scheme;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::proxy::address::PeerAddress;

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::config::limits::Limits;
@@ -132,6 +132,11 @@ pub(in crate::proxy) async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 /// Resolves when the client has gone. What it sends ahead is taken into `input` as far as there is room: past that
 /// its end would not be seen before the octets in front of it are.
 pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &mut Buffer) {
+    if !input.is_lent() {
+        // Nothing can come but the end.
+        let _ = from.read(&mut [0; 1]).await;
+        return;
+    }
     while !input.is_full(ROOM) {
         if !matches!(input.fill(from, ROOM).await, Ok(1..)) {
             return;

@@ -8,6 +8,7 @@ mod frames;
 mod graphql;
 mod load;
 mod metrics;
+mod peers;
 mod requests;
 mod slow_clients;
 mod tools;

@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     unreachable_pub,
     reason = "a test binary: a failed expectation is a failed test, and nothing here is anybody's library"
 )]

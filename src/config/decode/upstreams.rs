@@ -6,10 +6,11 @@ use crate::config::decode::certificate;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::names::{self, Named};
 use crate::config::decode::value::Value;
+use crate::config::peer::{Peer, Scheme};
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::shape::table;
 use crate::config::shown::UpstreamTls;
-use crate::config::{Balance, Health, Peer, Scheme, Upstream, UpstreamHost, defaults, net};
+use crate::config::{Balance, Health, Upstream, UpstreamHost, defaults, net};
 
 /// Reads `upstreams`.
 pub(crate) fn upstreams(file: &Fields<'_>) -> Named<Upstream> {

@@ -1,7 +1,7 @@
+use crate::config::peer::Peer;
 use std::path::Path;
 
 use super::{address, collide, fetched, folded, header_name, host, host_and_port, origin};
-use crate::config::Peer;
 
 fn peer(text: &str) -> Result<Peer, crate::config::problems::Wrong> {
     super::peer(text, Path::new("/etc/portcullis"))

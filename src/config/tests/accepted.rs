@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{config, file, issuer, read, route};
 use crate::config::log::LogFormat;
+use crate::config::peer::Peer;
 use crate::config::{
-    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Peer, Require, Requirement, Secret, SecretSource,
+    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource,
     TokenPlace, TokenType, UpstreamHost,
 };
 use crate::token::Algorithm;

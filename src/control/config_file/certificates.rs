@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::peer::Scheme;
 use crate::config::problems::{Position, Problem};
 use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
-use crate::config::{Config, Listener, Located, Scheme, Upstream};
+use crate::config::{Config, Listener, Located, Upstream};
 use crate::control::clock;
 use crate::control::config_file::{Loader, START, Sort};
 use crate::snapshot::Snapshot;

@@ -221,3 +221,27 @@ proptest! {
         let _ = compare_cuts(framing, body.as_bytes(), &steps);
     }
 }
+
+/// However the input is cut, and only where somebody asked for them.
+#[test]
+fn trailers_are_kept_for_who_wants_them() {
+    let body = b"3\r\nabc\r\n0;x=y\r\nA: 1\r\nB:\t2 \r\n\r\nnext";
+    for cut in 1..body.len() {
+        let mut keeping = BodyReader::keeping_trailers(Framing::Chunked);
+        let mut forgetting = BodyReader::new(Framing::Chunked);
+        for reader in [&mut keeping, &mut forgetting] {
+            let mut at = 0;
+            for end in [cut, body.len()] {
+                while at < end && !reader.is_done() {
+                    at += match reader.next(&body[at..end]).expect("a body") {
+                        Piece::Content { skip, length } => skip + length,
+                        Piece::More { skip } | Piece::End { skip } => skip,
+                    };
+                }
+            }
+            assert_eq!(at, body.len() - 4, "cut at {cut}");
+        }
+        assert_eq!(keeping.trailers(), b"A: 1\r\nB:\t2 \r\n", "cut at {cut}");
+        assert_eq!(forgetting.trailers(), b"");
+    }
+}

@@ -108,6 +108,7 @@ fn s5_forwarded_is_quoted_where_it_must_be() {
             client: client.parse().expect("an address"),
             original_host: host,
             scheme: "https",
+            received: "1.0",
             ..EDITS
         };
         let sent = request("GET / HTTP/1.0\r\nHost: a\r\n\r\n", &edits);
@@ -220,5 +221,37 @@ fn chunk_sizes_are_plain_hexadecimal() {
         let mut out = b"x".to_vec();
         chunk_size(&mut out, length);
         assert_eq!(out, format!("x{line}").as_bytes());
+    }
+}
+
+/// Trailers that a recipient could take for a head's (RFC 9110 section 6.5.1), or that speak of the way, end here.
+#[test]
+fn h6_only_harmless_trailers_follow_the_last_chunk() {
+    let mut out = Vec::new();
+    last_chunk(&mut out, b"");
+    assert_eq!(out, b"0\r\n\r\n");
+    let never = [
+        "content-length: 5",
+        "Transfer-Encoding: chunked",
+        "Connection: x",
+        "te: x",
+        "Host: a",
+        "X-Forwarded-For: a",
+        "X_Forwarded_For: a",
+        "Access-Control-Allow-Origin: *",
+        "Authorization: a",
+        "Cookie: a",
+        "Set-Cookie: a",
+        "content-encoding: gzip",
+        "Content-Type: text/html",
+        "Location: /",
+        "WWW-Authenticate: Bearer",
+        "cache-control: public",
+        "Via: 1.1 x",
+    ];
+    for line in never {
+        let mut out = Vec::new();
+        last_chunk(&mut out, format!("{line}\r\nGrpc-Status: 0\r\nx:\r\n").as_bytes());
+        assert_eq!(out, b"0\r\nGrpc-Status: 0\r\nx:\r\n\r\n", "{line}");
     }
 }

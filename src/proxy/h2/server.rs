@@ -140,7 +140,7 @@ impl Serving {
         let worker = Rc::clone(&self.worker);
         let mut drain = pin!(worker.drain_begins());
         loop {
-            self.idle.set(self.streams.is_empty());
+            self.idle.set(self.streams.is_empty() && !connection.has_streams());
             let event = poll_fn(|context| self.poll_event(context, &mut connection, drain.as_mut())).await;
             match event {
                 Event::Accepted(accepted) => self.accept(*accepted),
@@ -188,7 +188,7 @@ impl Serving {
         if self.leaving == Leaving::No && drain.poll(context).is_ready() {
             return Poll::Ready(Event::Drain);
         }
-        let Some(due) = self.due() else { return Poll::Pending };
+        let Some(due) = self.due(connection.has_streams()) else { return Poll::Pending };
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
@@ -196,15 +196,18 @@ impl Serving {
     }
 
     /// When waiting has been long enough, as things stand: for a client that takes nothing, for a request, for the
-    /// end of a connection that was told to go.
-    fn due(&self) -> Option<Instant> {
+    /// end of a connection that was told to go. `unsent` says that something of an answer is still on its way: where its
+    /// window was taken back, it may stay so.
+    fn due(&self, unsent: bool) -> Option<Instant> {
         let limits = self.worker.limits();
         let stall = self.stalled.get().map(|since| since + limits.write_stall);
-        let quiet = match (self.leaving, self.streams.is_empty()) {
-            (Leaving::No, true) => Some(self.quiet + limits.idle_time),
-            (Leaving::Told, true) | (Leaving::Thrown, _) => Some(self.quiet + GOODBYE),
+        let wait = match (self.leaving, self.streams.is_empty()) {
             (Leaving::No | Leaving::Told, false) => None,
+            (Leaving::No | Leaving::Told, true) if unsent => Some(limits.write_stall),
+            (Leaving::No, true) => Some(limits.idle_time),
+            (Leaving::Told, true) | (Leaving::Thrown, _) => Some(GOODBYE),
         };
+        let quiet = wait.map(|wait| self.quiet + wait);
         [stall, quiet].into_iter().flatten().min()
     }
 

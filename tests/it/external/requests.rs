@@ -251,3 +251,24 @@ fn h5_valid_requests_pass_or_their_refusal_is_listed() {
         again.iter().filter(|(name, _)| !happened.iter().any(|(other, _)| other == name)).collect();
     assert!(beyond.is_empty(), "with a Host they are refused, and without one they pass: {beyond:?}");
 }
+
+/// The same corpora's PROXY headers, before a listener that asks for one.
+#[test]
+fn h5_proxy_headers_are_read_or_the_connection_ends() {
+    let api = Api::with(|setup| {
+        let setup =
+            setup.no_routes().route("/{*rest}", "public").quiet().listener("proxy_protocol: required");
+        setup.limits("idle_time: 200ms, header_time: 500ms")
+    });
+    let cases = corpus("valid").into_iter().chain(corpus("invalid"));
+    let cases: Vec<_> = cases.filter(|(name, _)| name.contains("/pp_")).collect();
+    let sent = cases.into_iter().map(|case| with_host(case.clone()).unwrap_or(case));
+    let verdicts: Vec<Verdict> = sent.map(|(name, octets)| send(&api, name, &octets)).collect();
+    one_in_is_one_out(&verdicts);
+    let passed: Vec<_> = verdicts.iter().filter(|verdict| verdict.passed > 0).collect();
+    println!("corpus gunicorn PROXY headers: {} cases, {} passed", verdicts.len(), passed.len());
+    let passed: Vec<_> = passed.iter().map(|verdict| (verdict.name.as_str(), verdict.passed)).collect();
+    // The one that is called valid and does not pass has no PROXY header: here it is not optional.
+    let listed = [("valid/pp_01", 1), ("valid/pp_02", 2), ("valid/pp_04", 1), ("valid/pp_05", 1)];
+    assert_eq!(passed, listed, "{verdicts:#?}");
+}

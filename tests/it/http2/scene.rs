@@ -169,9 +169,8 @@ fn script_two(upstream: &two::Upstream, given_up: &Arc<Mutex<Vec<Instant>>>) {
         Box::pin(async move {
             exchange.body().await?;
             exchange.head(200, &[], false)?;
-            exchange.send(b"half", false).await?;
-            // What was sent is on its way before the reset overtakes it.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            // More than a window holds: when it is sent, the beginning has been read.
+            exchange.send(&[b'a'; 200_000], false).await?;
             exchange.reset(h2::Reason::INTERNAL_ERROR);
             Ok(())
         })

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portcullis::gate::denial::Reason;
 
+use crate::harness;
 use crate::harness::api::{assert_allowed, assert_refused};
+use crate::harness::certificates::Authority;
 use crate::harness::client::Request;
 use crate::harness::gateway::Gateway;
 use crate::harness::h2::client::Client;
 use crate::harness::h2::upstream::Upstream;
+use crate::harness::tls::TlsFront;
 use crate::harness::wait::wait_until;
+use crate::harness::websocket::{WebSocket, handshake};
 
 fn before(upstream: &Upstream) -> Gateway {
     Gateway::new().workers(1).upstream_as("api", &upstream.url()).route("/any/{*rest}", "public").start()
@@ -42,7 +46,11 @@ fn a_peer_that_takes_few_streams_gets_few_and_more_connections() {
         let (now, most) = (Arc::clone(&counted), Arc::clone(&peak));
         Box::pin(async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            // Until all have been waiting that can be.
+            exchange.body().await?;
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
             now.fetch_sub(1, Ordering::SeqCst);
             exchange.answer(200, &[], b"slow").await
         })
@@ -125,7 +133,7 @@ fn a_peer_that_says_goodbye_loses_nothing() {
 
 #[test]
 fn a_peer_that_does_not_speak_http_2_is_a_failed_one() {
-    let upstream = crate::harness::upstream::Upstream::start();
+    let upstream = harness::upstream::Upstream::start();
     let url = upstream.url().replace("http://", "h2c://");
     let gateway = Gateway::new().upstream_as("api", &url).route("/any/{*rest}", "public").start();
     let refused = gateway.send(&Request::get("/any/x"));
@@ -143,4 +151,60 @@ fn health_is_asked_in_http_2() {
     wait_until("the peer is known to be well, and the other not", || {
         (0..4).all(|_| gateway.send(&Request::get("/any/x")).status == 200)
     });
+}
+
+/// Over TLS the peer chooses, and is verified either way.
+#[test]
+fn a_peer_over_tls_speaks_what_it_chose() {
+    let authority = Authority::new("upstreams");
+    let (one, two) = (harness::upstream::Upstream::start(), Upstream::start());
+    let shown = authority.server(&["localhost"]);
+    let both = TlsFront::choosing(&["h2", "http/1.1"], &shown, None, two.address);
+    let old = TlsFront::choosing(&["http/1.1"], &shown, None, one.address);
+    let strict = TlsFront::choosing(&["h2"], &shown, None, two.address);
+    let other = TlsFront::choosing(&["h2"], &authority.server(&["other.test"]), None, two.address);
+    let mut setup = Gateway::new().workers(1).file("ca.pem", authority.pem());
+    for (name, front) in [("both", &both), ("old", &old), ("strict", &strict), ("other", &other)] {
+        let peer = format!("https://localhost:{}", front.address.port());
+        setup = setup
+            .upstream_as(name, &format!("{{peers: {peer:?}, tls: {{ca: ca.pem}}}}"))
+            .route(&format!("/{name}/{{*rest}}"), &format!("{{require: public, upstream: {name}}}"));
+    }
+    let gateway = setup.start();
+    for _ in 0..5 {
+        for name in ["both", "old", "strict"] {
+            let response = gateway.send(&Request::post(&format!("/{name}/x"), "body"));
+            assert_eq!(
+                (response.status, response.header("x-upstream")),
+                (200, Some("yes")),
+                "{name}: {response:?}"
+            );
+        }
+    }
+    // One connection each, whatever is spoken on it.
+    assert_eq!((both.shaken(), old.shaken(), strict.shaken()), (1, 1, 1));
+    assert_eq!((one.count(), two.count(), two.last().body), (5, 10, b"body".to_vec()));
+    assert_refused(&gateway.send(&Request::get("/other/x")), Reason::UpstreamFailed);
+    assert_eq!(two.count(), 10);
+}
+
+/// A WebSocket needs HTTP/1.1 to a peer, whatever else that would choose.
+#[test]
+fn a_websocket_over_tls_is_not_offered_http_2() {
+    let authority = Authority::new("upstreams");
+    let one = harness::upstream::Upstream::start();
+    one.on("/ws", harness::websocket::echo);
+    let front = TlsFront::choosing(&["h2", "http/1.1"], &authority.server(&["localhost"]), None, one.address);
+    let peer = format!("https://localhost:{}", front.address.port());
+    let gateway = Gateway::new()
+        .upstream_as("api", &format!("{{peers: {peer:?}, tls: {{ca: ca.pem}}}}"))
+        .file("ca.pem", authority.pem())
+        .route("/ws", "public")
+        .start();
+    WebSocket::open(&gateway, &handshake("/ws")).echoes("hello");
+    // A peer that speaks nothing but HTTP/2 has none.
+    let two = Upstream::start();
+    let gateway = Gateway::new().upstream_as("api", &two.url()).route("/ws", "public").start();
+    assert_refused(&gateway.send(&handshake("/ws")), Reason::UpstreamFailed);
+    assert_eq!(two.count(), 0);
 }

@@ -227,3 +227,20 @@ fn hop_by_hop_fields_are_known() {
         );
     }
 }
+
+#[test]
+fn what_the_content_is_and_whether_trailers_are_taken() {
+    for (lines, grpc, takes_trailers) in [
+        ("A: b", false, false),
+        ("Content-Type: application/grpc", true, false),
+        ("content-type: Application/gRPC+proto\r\nTE: trailers", true, true),
+        ("Content-Type: application/grpc; charset=x\r\nTE: gzip, Trailers", true, true),
+        ("Content-Type: application/grpc-web\r\nTE: trailers;q=0", false, false),
+        ("Content-Type: text/plain\r\nTE: \"trailers\"", false, false),
+    ] {
+        let head = accepted(&with(lines));
+        assert_eq!((head.grpc, head.takes_trailers), (grpc, takes_trailers), "{lines}");
+    }
+    // HTTP/1.0 has no chunks, and so no trailers.
+    assert!(!accepted("GET / HTTP/1.0\r\nHost: a\r\nTE: trailers\r\n\r\n").takes_trailers);
+}
