@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Every bound on what a client, an upstream or a key server can make us hold or wait for. Defaults and their
-/// reasons are in [`defaults`].
+/// reasons are in [`crate::config::defaults`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Octets of a token.
