@@ -42,14 +42,15 @@
 //!
 //! - From [`http1`] rightwards nothing knows tokio, hyper or pingora, a file, a socket, the environment, the
 //!   clock or a source of randomness: `now` and octets are arguments. (`keys::rotation` makes key pairs, for
-//!   commands and tests; no decision does.) Tests and fuzzers therefore run the whole core without a double
+//!   commands and tests, and what [`tls`] compiles keeps tickets and reads the time by itself; no decision does.) Tests and fuzzers therefore run the whole core without a double
 //!   for anything.
 //! - [`gate`] knows nothing of HTTP versions or of how a refusal is worded; [`proxy`] knows nothing of
 //!   scopes, claims or keys. A refusal becomes HTTP in one place, by one exhaustive `match`.
 //! - Only [`app`] and [`proxy`] know pingora, which runs the process and chooses upstream peers; the
 //!   listeners and the framing are ours. Only [`control`] fetches; only [`metrics`] and [`admin`] know
 //!   prometheus.
-//! - No room reads a configuration while it serves: what a request meets was compiled when it was published.
+//! - No room reads a configuration while it serves, but for what cannot change live (listeners, limits): what a request
+//!   meets was compiled when it was published.
 //! - There is no crate-wide error type, no prelude, no re-export, no global, and no `unsafe`.
 //!
 //! *Why [`path`] stands at the bottom.* Route patterns ([`config`]), the table they compile to ([`policy`])

@@ -170,6 +170,10 @@ impl Succession {
         let told = tokio::task::spawn_blocking(move || predecessor.ready()).await;
         match told {
             Ok(Ok(())) => tracing::info!("the listeners were taken over"),
+            // It waited too long for us, and goes on: two that serve would each hear of half the revocations.
+            Ok(Err(error)) if self.is_answered() => {
+                return Err(AppError::Unavailable(format!("the running gateway did not let go: {error}")));
+            }
             // It is gone, or goes: who has the sockets serves.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the process that was taken over from did not let go in words")
@@ -177,6 +181,11 @@ impl Succession {
             Err(_) => return Err(AppError::Fault("the process that was taken over from could not be told")),
         }
         Ok(Taken::Over)
+    }
+
+    /// Whether somebody answers where we would listen for a successor.
+    fn is_answered(&self) -> bool {
+        self.socket.as_deref().is_some_and(handover::is_answered)
     }
 
     /// Listens for a successor.

@@ -1,6 +1,6 @@
 //! How many connections there may be: in all, from one address, and by the process's descriptors.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,8 +63,7 @@ impl Admission {
 impl Place {
     /// Counts it for its client's address; `false` when there are too many of that.
     pub(in crate::proxy) fn count(&mut self, address: IpAddr) -> bool {
-        // An address written as IPv4-mapped IPv6 is the IPv4 one.
-        let address = address.to_canonical();
+        let address = client(address);
         let mut held = self.admission.by_address.entry(address).or_insert(0);
         *held += 1;
         let admitted = *held <= self.admission.most_per_address;
@@ -84,5 +83,14 @@ impl Drop for Place {
                 held.remove();
             }
         }
+    }
+}
+
+/// Whom an address stands for: one written as IPv4-mapped IPv6 is the IPv4 one, and an IPv6 one its /64, which is what
+/// one client is given and can write any address of.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

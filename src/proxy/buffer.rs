@@ -5,8 +5,14 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::proxy::downstream::Version;
+
 /// Octets of a lent buffer: a head with a large token fits with room for a body's start.
 pub(in crate::proxy) const ROOM: usize = 16 * 1024;
+
+/// Octets of one for a stream of HTTP/2, which is one of many: what their client can have held for little is bounded
+/// by it (threats D3). One that gets full grows.
+const SMALL: usize = 8 * 1024;
 
 /// Buffers kept for lending, a worker. More than this many busy connections at once allocate.
 const KEPT: usize = 256;
@@ -23,6 +29,7 @@ pub(in crate::proxy) struct Buffer {
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Spares {
     read: RefCell<Vec<Vec<u8>>>,
+    small: RefCell<Vec<Vec<u8>>>,
     write: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -93,10 +100,26 @@ impl Spares {
         Buffer { octets, start: 0, end: 0 }
     }
 
+    /// Lends a buffer for reading the answer to a request that came in this version.
+    pub(in crate::proxy) fn lend_for(&self, version: Version) -> Buffer {
+        match version {
+            Version::Http1 => self.lend(),
+            Version::Http2 => {
+                let octets = self.small.borrow_mut().pop().unwrap_or_else(|| vec![0; SMALL]);
+                Buffer { octets, start: 0, end: 0 }
+            }
+        }
+    }
+
     /// Takes one back. What it held is gone; one that has grown is dropped.
     pub(in crate::proxy) fn take_back(&self, buffer: Buffer) {
-        let mut spares = self.read.borrow_mut();
-        if buffer.octets.len() == ROOM && spares.len() < KEPT {
+        let spares = match buffer.octets.len() {
+            ROOM => &self.read,
+            SMALL => &self.small,
+            _ => return,
+        };
+        let mut spares = spares.borrow_mut();
+        if spares.len() < KEPT {
             spares.push(buffer.octets);
         }
     }

@@ -14,13 +14,14 @@ use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
+use crate::proxy::downstream::Version;
 use crate::proxy::exchange::{
     Asking, Failure, Manner, answer_body, ending, finish, is_twofold, next, read_head, timed_out,
 };
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
-use crate::proxy::relay::{self, Lost, Pace, Relayed, Sink};
+use crate::proxy::relay::{self, HeldTo, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
@@ -38,10 +39,12 @@ pub(in crate::proxy) async fn stream(
     let worker = Rc::clone(&connection.worker);
     let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
-    let (mut answer, reused) = (worker.spares.lend(), link.reused);
-    // A gRPC stream may be idle both ways for as long as nobody has anything to say.
-    let free = Cell::new(head.grpc);
-    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &free), Deadline::new());
+    let mut answer = worker.spares.lend_for(connection.downstream.version);
+    let reused = link.reused;
+    // A gRPC stream's messages come when there is something to say. A body of HTTP/1.1 is none, whatever it says.
+    let messages = head.grpc && connection.downstream.version == Version::Http2;
+    let held_to = Cell::new(if messages { HeldTo::Idle } else { HeldTo::Rate });
+    let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &held_to), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
@@ -75,7 +78,7 @@ pub(in crate::proxy) async fn stream(
             Ok(()) if is_twofold(reused, &answer, answer_head) => break 'both Err(Failure::Twofold),
             Ok(()) => {}
         }
-        free.set(true);
+        held_to.set(HeldTo::Nothing);
         record.upstream = Some(started.elapsed());
         view.metrics.observe(started.elapsed().as_secs_f64());
 

@@ -63,7 +63,8 @@ impl Door {
 pub(in crate::proxy) async fn enter(worker: Rc<Worker>, arrived: Arrived) {
     let Arrived { mut socket, peer, door, mut place, idle } = arrived;
     socket.prepare();
-    let mut address = peer.unwrap_or(LOCAL);
+    // A socket of the service manager's may be of both families: an IPv4 client is one, however its address is written.
+    let mut address = peer.map_or(LOCAL, |peer| peer.to_canonical());
     if door.is_proxied() {
         let origin = match announced(&worker, &mut socket, &idle).await {
             Ok(origin) => origin,

@@ -97,7 +97,8 @@ pub(in crate::proxy) async fn begin(
     let mut sent = 0;
     match relay::send_counting(&mut link.stream, (out, &[]), timeout, deadline, &mut sent).await {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
-        Err(_) if sent == 0 => Err(Failure::Unsent),
+        // What TLS has put on the wire before it failed is not known.
+        Err(_) if sent == 0 && !link.stream.is_tls() => Err(Failure::Unsent),
         // A peer that stopped reading may have answered all the same: what it said is read next.
         Ok(()) | Err(_) => Ok(()),
     }

@@ -63,9 +63,8 @@ pub(in crate::proxy) async fn forward(
         Ok(whole) => whole,
         Err(what) => return Forwarded::Broken(Denial::new(Reason::MalformedRequest, what)),
     };
-    if whole && connection.downstream.version == Version::Http2 && connection.input.is_empty() {
-        // The stream's only request has been read. Many streams that wait shall not hold a buffer each.
-        connection.worker.spares.take_back(std::mem::take(&mut connection.input));
+    if whole {
+        give_up_input(connection);
     }
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
@@ -82,7 +81,8 @@ pub(in crate::proxy) async fn forward(
         let failure = if look && link.reused && !link.stream.is_silent() {
             Failure::Unsent
         } else if whole {
-            let (started, mut answer) = (Instant::now(), connection.worker.spares.lend());
+            let mut answer = connection.worker.spares.lend_for(connection.downstream.version);
+            let started = Instant::now();
             match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
                 Ok(()) => {
                     record.upstream = Some(started.elapsed());
@@ -131,6 +131,15 @@ fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
     match grant.upstream().balance {
         Balance::ConsistentHash => balance_key(grant, client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
+    }
+}
+
+/// Gives the buffer back where a stream's only request has been read: many streams that wait shall not hold one each.
+/// Behind a handshake more may come.
+fn give_up_input(connection: &mut Connection) {
+    let last = connection.downstream.version == Version::Http2 && connection.handshake.is_none();
+    if last && connection.input.is_empty() {
+        connection.worker.spares.take_back(std::mem::take(&mut connection.input));
     }
 }
 

@@ -22,6 +22,9 @@ use crate::proxy::parting::Parting;
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
 const PACE_WINDOW: Duration = Duration::from_secs(5);
 
+/// The longest silence of a stream of messages that has no answer yet: its server may answer with its first message.
+const NOTHING_SAID: Duration = Duration::from_secs(300);
+
 /// Octets of head and content that are gathered for one plain write.
 const GATHERED: usize = 4096;
 
@@ -57,10 +60,21 @@ pub(in crate::proxy) struct Sink<'s, W> {
     pub(in crate::proxy) out: &'s mut Vec<u8>,
 }
 
+/// What a client's body is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum HeldTo {
+    /// `limits.body_rate`.
+    Rate,
+    /// Not to be silent for [`NOTHING_SAID`]: a stream of messages, before anybody has answered.
+    Idle,
+    /// Nothing: its receiver has begun to answer, so that what is still to come may hang on the answer.
+    Nothing,
+}
+
 /// How fast a client's body has to come: a window of waiting in which it brought too little is the last.
 pub(in crate::proxy) struct Pace<'p> {
-    /// It may come as slowly as it likes.
-    free: &'p Cell<bool>,
+    held_to: &'p Cell<HeldTo>,
+    silent: Duration,
     window: Duration,
     least: u64,
     waited: Duration,
@@ -68,12 +82,10 @@ pub(in crate::proxy) struct Pace<'p> {
 }
 
 impl<'p> Pace<'p> {
-    /// `free`, once true, lets the body come as slowly as it likes: its receiver has begun to answer, so that what is
-    /// still to come may hang on the answer.
-    pub(in crate::proxy) fn new(limits: &Limits, free: &'p Cell<bool>) -> Self {
+    pub(in crate::proxy) fn new(limits: &Limits, held_to: &'p Cell<HeldTo>) -> Self {
         let window = limits.idle_time.min(PACE_WINDOW);
         let least = (limits.body_rate as f64 * window.as_secs_f64()) as u64;
-        Self { free, window, least, waited: Duration::ZERO, brought: 0 }
+        Self { held_to, silent: Duration::ZERO, window, least, waited: Duration::ZERO, brought: 0 }
     }
 
     /// Fills `input` once.
@@ -93,12 +105,22 @@ impl<'p> Pace<'p> {
                     self.brought += count as u64;
                     return Ok(());
                 }
-                Err(_) if self.brought < self.least && !self.free.get() => return Err(Fault::Slow),
+                Err(_) if self.is_too_slow() => return Err(Fault::Slow),
                 Err(_) => {
                     self.waited = Duration::ZERO;
                     self.brought = 0;
                 }
             }
+        }
+    }
+
+    /// Judges a window that has ended.
+    fn is_too_slow(&mut self) -> bool {
+        self.silent = if self.brought == 0 { self.silent + self.window } else { Duration::ZERO };
+        match self.held_to.get() {
+            HeldTo::Rate => self.brought < self.least,
+            HeldTo::Idle => self.silent >= NOTHING_SAID,
+            HeldTo::Nothing => false,
         }
     }
 }

@@ -73,11 +73,12 @@ impl Socket {
         }
     }
 
-    /// Writes what can be written without waiting.
+    /// Writes what can be written without waiting. It asks the kernel: the runtime, which has not looked at a socket
+    /// that was just accepted, would say that nothing can.
     pub(in crate::proxy) fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(octets),
-            Self::Unix(stream) => stream.try_write(octets),
+            Self::Tcp(stream) => SockRef::from(stream).send(octets),
+            Self::Unix(stream) => SockRef::from(stream).send(octets),
         }
     }
 
@@ -129,6 +130,14 @@ impl Stream {
             Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),
             // A stream of its own: nothing can come on it that was not asked for.
             Self::Peer(_) => true,
+        }
+    }
+
+    /// Whether what is written is framed before it is on the wire.
+    pub(in crate::proxy) fn is_tls(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Plain(_) | Self::Http2(_) | Self::Peer(_) => false,
         }
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::gate::denial::Reason::{HeadersTooLarge, MalformedToken, NoCredentials, RequestTimeout};
+use portcullis::gate::denial::Reason::{
+    HeadersTooLarge, MalformedToken, NoCredentials, Overloaded, RequestTimeout,
+};
 use serde_json::json;
 
 use crate::harness::api::{Api, assert_allowed, assert_refused, usual};
@@ -212,6 +214,11 @@ fn connections() {
         assert_allowed(&connection.send(&health()));
     }
     assert!(!is_served(from(&api, 1), Duration::from_millis(500)), "a fifth connection is served");
+    // It is told so, before it has asked for anything.
+    let Outcome::Answer(told) = api.gateway.connect().wait("GET", PATIENCE) else {
+        panic!("closed without a word")
+    };
+    assert_refused(&told, Overloaded);
     // Those that are open go on, and room that is made is used.
     assert_allowed(&open[0].send(&health()));
     open.pop();

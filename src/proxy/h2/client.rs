@@ -117,9 +117,10 @@ impl SharedPeer {
     pub(in crate::proxy) fn lend(&self, secured: Option<&Secured>) -> Option<PeerStream> {
         let mut open = self.open.borrow_mut();
         open.retain_mut(Shared::is_usable);
-        let fitting = open.iter().filter(|shared| shared.secured.as_ref() == secured);
-        let least = fitting.min_by_key(|shared| shared.state.busy.get())?;
-        (least.has_room() || open.len() >= CONNECTIONS).then(|| least.lend())
+        // Those that were verified otherwise, before a reload, are not counted: they end with their last request.
+        let fitting = || open.iter().filter(|shared| shared.secured.as_ref() == secured);
+        let least = fitting().min_by_key(|shared| shared.state.busy.get())?;
+        (least.has_room() || fitting().count() >= CONNECTIONS).then(|| least.lend())
     }
 
     /// Waits until nobody else is opening a connection.
@@ -147,7 +148,8 @@ impl SharedPeer {
         let stream = shared.lend();
         let mut open = self.open.borrow_mut();
         // One more than may be kept serves this request and ends with it.
-        if open.len() < CONNECTIONS {
+        let alike = open.iter().filter(|other| other.secured == shared.secured).count();
+        if alike < CONNECTIONS {
             open.push(shared);
         }
         Ok(stream)

@@ -171,7 +171,7 @@ impl ClientStream {
                 Ok(octets.len())
             };
         }
-        let answer = response(so_far, &head)?;
+        let mut answer = response(so_far, &head)?;
         so_far.clear();
         if head.status == 101 {
             // RFC 8441 section 5: from here on DATA is the connection's octets.
@@ -180,7 +180,10 @@ impl ClientStream {
         } else if head.status < 200 {
             respond.send_informational(answer).map_err(failed)?;
         } else {
-            self.handshake = None;
+            // RFC 8441 section 5: a 2xx would say that the tunnel is open, and an upstream that did not switch has opened none.
+            if self.handshake.take().is_some() && answer.status().is_success() {
+                *answer.status_mut() = StatusCode::BAD_GATEWAY;
+            }
             let ended = head.framing == Framing::None;
             let to = respond.send_response(answer, ended).map_err(failed)?;
             let body = BodyReader::keeping_trailers(head.framing);

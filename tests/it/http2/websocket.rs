@@ -6,6 +6,7 @@ use crate::harness::api::{Api, assert_allowed, assert_refused};
 use crate::harness::client::Request;
 use crate::harness::h2::client::{Client, Stream};
 use crate::harness::keys::random;
+use crate::harness::upstream::Then;
 use crate::harness::wait::wait_until;
 use crate::harness::websocket::{BINARY, CLOSE, Frame, TEXT, echo};
 
@@ -133,4 +134,27 @@ fn o5_a_goodbye_is_a_close_frame() {
         data.expect("no reset");
     }
     api.gateway.wait_for_exit(0);
+}
+
+/// A 2xx would tell the client that the tunnel is open (RFC 8441 section 5).
+#[test]
+fn h1_an_upstream_that_does_not_switch_opens_no_tunnel() {
+    let api = api();
+    let answer = "HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 2\r\n\r\nok";
+    api.upstream.on_raw("/ws/plain", answer, Then::Keep);
+    let client = Client::connect(api.gateway.ports.public);
+    let mut stream = client.extended_connect("websocket", &version(Request::get("/ws/plain")));
+    assert_eq!(stream.head().expect("an answer").status, 502);
+    assert_allowed(&client.send(&Request::get("/health")));
+}
+
+/// What a client sends before it is answered waits for the upstream's 101, as over HTTP/1.1.
+#[test]
+fn a_message_before_the_answer_is_not_the_clients_end() {
+    let api = api();
+    let client = Client::connect(api.gateway.ports.public);
+    let mut stream = client.extended_connect("websocket", &version(Request::get("/ws/echo")));
+    stream.send_data(&Frame::new(TEXT, "early").octets(), false).expect("room");
+    assert_eq!(stream.head().expect("an answer").status, 200);
+    assert!(receive(&mut stream, &mut Vec::new()) == Frame::new(TEXT, "early").plain(), "not an echo");
 }
