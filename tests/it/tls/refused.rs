@@ -221,20 +221,17 @@ fn d6_a_flood_of_half_handshakes_leaves_room_for_a_healthy_client() {
 fn d6_handshakes_are_bounded_in_number_and_the_bound_is_given_back() {
     let (upstream, authority) = (Upstream::start(), Authority::new("ours"));
     let setup = showing(open(&upstream), &authority.server(&[NAME]), "");
-    let gateway = setup.limits("handshakes: 5, header_time: 6s").start();
+    let gateway = setup.limits("handshakes: 5, header_time: 60s").start();
     let client = TlsClient::new(&authority);
     // A connection whose handshake is done is none of them.
     let mut done: Vec<Connection> = (0..8).map(|_| client.connect(gateway.ports.public, NAME)).collect();
     let mut half: Vec<Connection> = (0..5).map(|_| Connection::open(gateway.ports.public)).collect();
     half.iter_mut().for_each(|half| half.write(&[22]));
-    let started = Instant::now();
-    wait_until("a sixth is closed at once", || {
-        client.shake(gateway.ports.public, NAME).is_err() || started.elapsed() > Duration::from_secs(6)
-    });
-    assert!(started.elapsed() < Duration::from_secs(6), "nothing was bounded");
+    wait_until("a sixth is closed at once", || client.shake(gateway.ports.public, NAME).is_err());
     for connection in &mut done {
         assert_eq!(connection.send(&Request::get("/")).status, 200);
     }
     assert!(gateway.metric("connections_unserved_total", &[("reason", "handshakes")]) > 0.0);
+    drop(half);
     wait_until("there is room again", || client.shake(gateway.ports.public, NAME).is_ok());
 }
