@@ -67,6 +67,7 @@ impl FaultProxy {
     /// Starts one that troubles nobody.
     pub fn before(upstream: &Upstream) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        SockRef::from(&listener).listen(2048).expect("a longer queue");
         let address = listener.local_addr().expect("a bound listener has an address");
         let state = Arc::new(State {
             upstream: upstream.address,

@@ -13,6 +13,9 @@ use std::thread::JoinHandle;
 use crate::harness::reader::{Head, Reader};
 use crate::harness::wait::wait_until;
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 2048;
+
 /// A request as the upstream believes it got it.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
@@ -68,6 +71,8 @@ impl Upstream {
     /// Starts one that answers 200 to everything.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        // Hundreds may come at once, and one that is dropped comes again after a second: as long as the gateway waits.
+        socket2::SockRef::from(&listener).listen(BACKLOG).expect("a longer queue");
         let address = listener.local_addr().expect("a bound listener has an address");
         let state = Arc::new(State {
             seen: Mutex::default(),
