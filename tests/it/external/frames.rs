@@ -228,16 +228,13 @@ fn d3_hpack_bomb() {
         assert!(each <= BOMB_KIB, "{each} KiB a connection: {outcome}");
         let near = || gateway.resident_kib() < start + KEPT_KIB;
         assert!(eventually(Duration::from_secs(5), near), "{} KiB stay, of {start}", gateway.resident_kib());
-        (each, ratio)
+        ratio
     };
-    for name in ["bomb_of_the_advisory", "bomb_of_large_fields", "bomb_of_small_fields"] {
-        let (_, ratio) = run(name);
+    let bombs = ["bomb_of_the_advisory", "bomb_of_large_fields", "bomb_of_small_fields", "bomb_that_fits"];
+    for name in [&bombs[..], &["honest_requests"]].concat() {
+        let ratio = run(name);
         assert!(ratio < AMPLIFICATION, "{name}: {ratio:.1} octets held for one sent");
     }
-    // What fits within every bound is forwarded, and costs about what as many honest requests cost.
-    let (honest, _) = run("honest_requests");
-    let (fits, _) = run("bomb_that_fits");
-    assert!(fits <= 2 * honest.max(512), "{fits} KiB a connection, and {honest} KiB for honest requests");
 }
 
 #[test]
