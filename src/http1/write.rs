@@ -6,10 +6,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, may_trail, octets};
+
+/// Octets of the longest address as text, that of an IPv4-mapped one.
+const ADDRESS: usize = 45;
 
 /// Edits to a request head on its way upstream. `Host`, hop-by-hop fields, `Content-Length`,
 /// `Transfer-Encoding`, `Expect`, forwarding fields and `Via` of the client are never copied.
@@ -184,35 +188,38 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// How the request came, in the fields everybody reads and in the standard one (RFC 7239).
 fn forwarding(out: &mut Vec<u8>, edits: &RequestEdits<'_>) {
     let client = edits.client.to_canonical();
+    let text = address(client);
     out.extend_from_slice(b"X-Forwarded-For: ");
-    address(out, client);
+    out.extend_from_slice(&text);
     for proxy in edits.through {
         out.extend_from_slice(b", ");
-        address(out, proxy.to_canonical());
+        out.extend_from_slice(&address(proxy.to_canonical()));
     }
-    out.extend_from_slice(b"\r\n");
-    line(out, "X-Forwarded-Proto", edits.scheme.as_bytes());
-    line(out, "X-Forwarded-Host", edits.original_host.as_bytes());
-    out.extend_from_slice(b"Forwarded: for=");
-    node(out, client);
-    let host = edits.original_host.as_bytes();
+    let (host, scheme) = (edits.original_host.as_bytes(), edits.scheme.as_bytes());
+    for part in [b"\r\nX-Forwarded-Proto: ", scheme, b"\r\nX-Forwarded-Host: ", host] {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(b"\r\nForwarded: for=");
+    node(out, client, &text);
     let token = host.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'));
     let quote: &[u8] = if token { b"" } else { b"\"" };
-    for part in [b";host=", quote, host, quote, b";proto=", edits.scheme.as_bytes()] {
+    for part in [b";host=", quote, host, quote, b";proto=", scheme] {
         out.extend_from_slice(part);
     }
     for proxy in edits.through {
+        let proxy = proxy.to_canonical();
         out.extend_from_slice(b", for=");
-        node(out, proxy.to_canonical());
+        node(out, proxy, &address(proxy));
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// RFC 7239 section 6: an IPv6 address is bracketed, and so quoted.
-fn node(out: &mut Vec<u8>, client: IpAddr) {
-    out.extend_from_slice(if client.is_ipv6() { b"\"[" } else { b"" });
-    address(out, client);
-    out.extend_from_slice(if client.is_ipv6() { b"]\"" } else { b"" });
+fn node(out: &mut Vec<u8>, address: IpAddr, text: &[u8]) {
+    let (open, close): (&[u8], &[u8]) = if address.is_ipv6() { (b"\"[", b"]\"") } else { (b"", b"") };
+    for part in [open, text, close] {
+        out.extend_from_slice(part);
+    }
 }
 
 fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {
@@ -229,19 +236,25 @@ fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {
     }
 }
 
-fn address(out: &mut Vec<u8>, address: IpAddr) {
+/// An address as text: written twice a request, so it is put together once, where no vector has to grow.
+fn address(address: IpAddr) -> SmallVec<[u8; ADDRESS]> {
+    let mut text = SmallVec::new();
     match address {
         IpAddr::V4(address) => {
-            for (index, part) in address.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
+            for part in address.octets() {
+                let [hundreds, tens, ones] =
+                    [part / 100, part / 10 % 10, part % 10].map(|digit| b'0' + digit);
+                match part {
+                    100.. => text.extend_from_slice(&[hundreds, tens, ones, b'.']),
+                    10.. => text.extend_from_slice(&[tens, ones, b'.']),
+                    _ => text.extend_from_slice(&[ones, b'.']),
                 }
-                decimal(out, u64::from(part));
             }
+            text.pop();
         }
-        // Writing to a vector cannot fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
+        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
     }
+    text
 }
 
 /// Appends `number` in decimal: `write!` costs several times as much, twice a request.

@@ -54,17 +54,35 @@ fn classify(name: &[u8]) -> Name {
         (17, b't') => (b"transfer-encoding", Field::TransferEncoding),
         (18, b'p') => (b"proxy-authenticate", Field::HopByHop),
         (19, b'p') => (b"proxy-authorization", Field::HopByHop),
-        (11.., b'x') if FORWARDING.iter().any(|prefix| begins(name, prefix)) => (name, Field::Forwarding),
-        (15.., b'a') if begins(name, b"access-control-") => (name, Field::Cors),
+        (11.., b'x') if FORWARDING.iter().any(|prefix| begins(name, prefix)) => {
+            return Name { field: Field::Forwarding, alias: false };
+        }
+        (15.., b'a') if begins(name, b"access-control-") => {
+            return Name { field: Field::Cors, alias: false };
+        }
         _ => return Name { field: Field::Other, alias: false },
     };
-    if name.eq_ignore_ascii_case(known) {
+    if is(name, known) {
         Name { field, alias: false }
     } else if name.len() == known.len() && begins(name, known) {
         Name { field, alias: true }
     } else {
         Name { field: Field::Other, alias: false }
     }
+}
+
+/// Whether a field name is `known`, a lower-case one of letters and `-`, but for case. Eight octets at a time: of those
+/// that a token has, none but a letter becomes one by its case bit, and none becomes `-`.
+pub(super) fn is(name: &[u8], known: &[u8]) -> bool {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    if name.len() != known.len() {
+        return false;
+    }
+    let (words, rest) = name.as_chunks::<8>();
+    let (known_words, known_rest) = known.as_chunks::<8>();
+    let word = |octets: &[u8; 8]| u64::from_le_bytes(*octets);
+    words.iter().zip(known_words).all(|(octets, known)| word(octets) | CASE == word(known))
+        && rest.iter().zip(known_rest).all(|(octet, known)| octet | 0x20 == *known)
 }
 
 /// Beginnings of the names that tell how a request came, or that it is another one than it says: an upstream that

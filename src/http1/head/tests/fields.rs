@@ -244,3 +244,23 @@ fn what_the_content_is_and_whether_trailers_are_taken() {
     // HTTP/1.0 has no chunks, and so no trailers.
     assert!(!accepted("GET / HTTP/1.0\r\nHost: a\r\nTE: trailers\r\n\r\n").takes_trailers);
 }
+
+/// Names are compared by words: every octet in every place still tells one from another.
+#[test]
+fn a_name_is_known_by_all_its_octets() {
+    for known in ["Host", "Content-Length", "Transfer-Encoding", "Proxy-Authorization", "TE", "Connection"] {
+        for at in 0..known.len() {
+            for octet in (0x21..0x7f_u8).filter(|octet| is_token(*octet)) {
+                let mut name = known.as_bytes().to_vec();
+                name[at] = octet;
+                let same = name.eq_ignore_ascii_case(known.as_bytes());
+                assert_eq!(
+                    crate::http1::head::fields::is(&name, known.to_ascii_lowercase().as_bytes()),
+                    same,
+                    "{}",
+                    name.escape_ascii()
+                );
+            }
+        }
+    }
+}
