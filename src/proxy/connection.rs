@@ -146,6 +146,7 @@ impl Connection {
             return Next::Close;
         }
         let started = Instant::now();
+        self.worker.moment.set(started);
         let arrival = self.read_head(started).await;
         match arrival {
             Arrival::Gone => return Next::Close,
@@ -180,7 +181,7 @@ impl Connection {
         let wait = if draining { FAREWELL } else { self.worker.limits().idle_time };
         self.idle.set(!draining);
         let readable =
-            self.deadline.within(from_now(wait), poll_fn(|context| self.stream.poll_readable(context))).await;
+            self.deadline.at_most(wait, poll_fn(|context| self.stream.poll_readable(context))).await;
         self.idle.set(false);
         if !matches!(readable, Ok(Ok(()))) {
             return false;

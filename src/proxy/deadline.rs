@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
@@ -37,21 +37,42 @@ impl Deadline {
         future: F,
     ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            if self.sleep.deadline() > until {
-                self.sleep.as_mut().reset(until);
-            }
-            while self.sleep.as_mut().poll(context).is_ready() {
-                if Instant::now() >= until {
-                    return Poll::Ready(Err(Elapsed));
-                }
-                self.sleep.as_mut().reset(until);
-            }
-            Poll::Pending
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_elapsed(until, context).map(Err),
         })
         .await
+    }
+
+    /// The same for `most` from the moment on at which it turns out to wait at all: most writes do not, and no clock is
+    /// read for those.
+    pub(in crate::proxy) async fn at_most<F: Future>(
+        &mut self,
+        most: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        let mut until = None;
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                let until = *until.get_or_insert_with(|| Instant::now() + most);
+                self.poll_elapsed(until, context).map(Err)
+            }
+        })
+        .await
+    }
+
+    fn poll_elapsed(&mut self, until: Instant, context: &mut Context<'_>) -> Poll<Elapsed> {
+        if self.sleep.deadline() > until {
+            self.sleep.as_mut().reset(until);
+        }
+        while self.sleep.as_mut().poll(context).is_ready() {
+            if Instant::now() >= until {
+                return Poll::Ready(Elapsed);
+            }
+            self.sleep.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 }

@@ -21,7 +21,6 @@ use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::forward::Forwarded;
-use crate::proxy::judge::from_now;
 use crate::proxy::parting::Stay;
 use crate::proxy::reach::Link;
 use crate::proxy::relay::{self, Ending, Fault, Lost, Relayed, Sink};
@@ -112,7 +111,6 @@ pub(in crate::proxy) async fn send_whole(
     answer: &mut Buffer,
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
-    let until = from_now(timeout);
     let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
     begin(link, out, timeout, deadline).await?;
     {
@@ -125,7 +123,7 @@ pub(in crate::proxy) async fn send_whole(
             }
             gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
         });
-        deadline.within(until, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
+        deadline.at_most(timeout, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
     }
     if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
 }
@@ -288,6 +286,7 @@ pub(in crate::proxy) fn finish(connection: &Connection, link: Link, answer: Buff
     let reusable = whole && connection.answer_head.keep_alive && answer.is_empty();
     connection.worker.spares.take_back(answer);
     if reusable {
-        connection.worker.pool.keep(&link.chosen.address, link.secured, link.stream);
+        let worker = &connection.worker;
+        worker.pool.keep(&link.chosen.address, link.secured, link.stream, worker.moment.get());
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
@@ -23,7 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(55);
 /// Waiting connections by peer, the latest last.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Pool {
-    idle: RefCell<HashMap<PeerAddress, Vec<Idle>>>,
+    /// Hashed by what costs little: no client chooses a peer's address.
+    idle: RefCell<HashMap<PeerAddress, Vec<Idle>, RandomState>>,
     /// Those that requests share.
     pub(in crate::proxy) shared: Sharing,
 }
@@ -50,12 +52,17 @@ struct Idle {
 
 impl Pool {
     /// A connection that was alive a moment ago: nothing to read and not closed.
-    pub(in crate::proxy) fn take(&self, peer: &PeerAddress, secured: Option<&Secured>) -> Option<Stream> {
+    pub(in crate::proxy) fn take(
+        &self,
+        peer: &PeerAddress,
+        secured: Option<&Secured>,
+        now: Instant,
+    ) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(peer)?;
         while let Some(at) = waiting.iter().rposition(|idle| idle.secured.as_ref() == secured) {
             let Idle { mut stream, since, .. } = waiting.remove(at);
-            if stream.is_quiet() && since.elapsed() < KEPT_FOR {
+            if stream.is_quiet() && now.saturating_duration_since(since) < KEPT_FOR {
                 return Some(stream);
             }
         }
@@ -63,9 +70,15 @@ impl Pool {
     }
 
     /// Keeps a connection whose last answer ended exactly where it should.
-    pub(in crate::proxy) fn keep(&self, peer: &PeerAddress, secured: Option<Secured>, stream: Stream) {
+    pub(in crate::proxy) fn keep(
+        &self,
+        peer: &PeerAddress,
+        secured: Option<Secured>,
+        stream: Stream,
+        now: Instant,
+    ) {
         let mut idle = self.idle.borrow_mut();
-        let new = Idle { stream, secured, since: Instant::now() };
+        let new = Idle { stream, secured, since: now };
         match idle.get_mut(peer) {
             Some(waiting) if waiting.len() < KEPT => waiting.push(new),
             Some(_) => {}
@@ -74,11 +87,13 @@ impl Pool {
     }
 
     /// Drops what was closed or has waited too long, and peers with nothing waiting.
-    pub(in crate::proxy) fn sweep(&self) {
+    pub(in crate::proxy) fn sweep(&self, now: Instant) {
         self.shared.sweep();
         let mut idle = self.idle.borrow_mut();
         idle.retain(|_, waiting| {
-            waiting.retain_mut(|idle| idle.stream.is_quiet() && idle.since.elapsed() < KEPT_FOR);
+            waiting.retain_mut(|idle| {
+                idle.stream.is_quiet() && now.saturating_duration_since(idle.since) < KEPT_FOR
+            });
             !waiting.is_empty()
         });
     }

@@ -15,7 +15,6 @@ use crate::proxy::balance::Chosen;
 use crate::proxy::connection::Connection;
 use crate::proxy::deadline::Elapsed;
 use crate::proxy::handshake;
-use crate::proxy::judge::from_now;
 use crate::proxy::pool::{Pool, Secured};
 use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::worker::UpstreamView;
@@ -59,7 +58,9 @@ pub(in crate::proxy) async fn reach(
         let Connection { worker, deadline, handshake, .. } = &mut *connection;
         // A WebSocket takes a connection of HTTP/1.1 for itself.
         let alone = handshake.is_some();
-        if !fresh && let Some(stream) = worker.pool.take(&chosen.address, secured.as_ref()) {
+        if !fresh
+            && let Some(stream) = worker.pool.take(&chosen.address, secured.as_ref(), worker.moment.get())
+        {
             return Ok(Link { stream, chosen, secured, reused: true });
         }
         let connecting = async {
@@ -73,7 +74,7 @@ pub(in crate::proxy) async fn reach(
                 }
             }
         };
-        match deadline.within(from_now(wait), connecting).await {
+        match deadline.at_most(wait, connecting).await {
             Ok(Ok((stream, reused))) => return Ok(Link { stream, chosen, secured, reused }),
             // No peer's fault, and worth another try later.
             Ok(Err(failed)) if failed.reason == Reason::Overloaded => return Err(failed),

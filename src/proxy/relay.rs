@@ -16,7 +16,6 @@ use crate::http1::head::Framing;
 use crate::http1::write;
 use crate::proxy::buffer::{Buffer, ROOM};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::judge::from_now;
 use crate::proxy::parting::Parting;
 
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
@@ -204,7 +203,7 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
         let filling = ending.or_goodbye(answer.fill(from, ROOM));
         let filled = match ending.framing {
             Framing::Length(_) => {
-                let filled = deadline.within(from_now(ending.silence), filling).await;
+                let filled = deadline.at_most(ending.silence, filling).await;
                 filled.unwrap_or_else(|_| Some(Err(io::ErrorKind::TimedOut.into())))
             }
             Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
@@ -339,7 +338,7 @@ pub(in crate::proxy) async fn send_counting(
                 slices => to.write_vectored(slices).await,
             }
         };
-        let written = match deadline.within(from_now(stall), one).await {
+        let written = match deadline.at_most(stall, one).await {
             Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => written?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
@@ -359,14 +358,5 @@ pub(in crate::proxy) async fn flush(
     stall: Duration,
     deadline: &mut Deadline,
 ) -> io::Result<()> {
-    let mut flushing = pin!(to.flush());
-    // Most have nothing to do, and no clock is read for that.
-    let first = poll_fn(|context| Poll::Ready(flushing.as_mut().poll(context))).await;
-    match first {
-        Poll::Ready(flushed) => flushed,
-        Poll::Pending => match deadline.within(from_now(stall), flushing).await {
-            Ok(flushed) => flushed,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        },
-    }
+    deadline.at_most(stall, to.flush()).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

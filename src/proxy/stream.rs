@@ -82,6 +82,16 @@ impl Socket {
         }
     }
 
+    /// Whether the runtime knows of nothing that has come. Octets that have would be lost: whoever asks keeps nothing
+    /// that is not quiet.
+    fn is_quiet(&self) -> bool {
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut [0; 1]),
+            Self::Unix(stream) => stream.try_read(&mut [0; 1]),
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Whether nothing has come, neither octets nor an end, by the kernel's own word.
     fn is_silent(&self) -> bool {
         let mut octet = [MaybeUninit::uninit(); 1];
@@ -119,12 +129,9 @@ impl Stream {
     /// Whether nothing has been heard: no octets, no end. No system call, but where the last read filled its
     /// buffer and left the question open.
     pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
-        let mut octet = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
         match self {
-            Self::Plain(socket) => {
-                Pin::new(socket).poll_read(&mut context, &mut ReadBuf::new(&mut octet)).is_pending()
-            }
+            Self::Plain(socket) => socket.is_quiet(),
             // What is there is read and stays; the tickets that a TLS 1.3 server sends of its own accord are nothing.
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(&mut context).is_pending(),
             Self::Http2(stream) => stream.poll_readable(&mut context).is_pending(),

@@ -316,14 +316,14 @@ impl Way<'_, '_> {
     async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         let stall = self.worker.limits().write_stall;
         relay::send(&mut self.to, octets, &[], stall, self.deadline).await?;
-        let flushed = self.deadline.within(from_now(stall), self.to.flush()).await;
+        let flushed = self.deadline.at_most(stall, self.to.flush()).await;
         flushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Tells the sink that nothing more comes.
     async fn pass_end(&mut self) -> End {
         let stall = self.worker.limits().write_stall;
-        match self.deadline.within(from_now(stall), self.to.shutdown()).await {
+        match self.deadline.at_most(stall, self.to.shutdown()).await {
             Ok(_) => End::Passed,
             Err(_) => End::Stalled,
         }

@@ -86,6 +86,8 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) pool: Pool,
     pub(in crate::proxy) ids: RequestIds,
     pub(in crate::proxy) memo: RefCell<Memo>,
+    /// When the latest request began: the time, for what need not know it closer than that, and needs no clock then.
+    pub(in crate::proxy) moment: Cell<Instant>,
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Cell<usize>,
@@ -143,6 +145,7 @@ impl Worker {
             pool: Pool::default(),
             ids: RequestIds::new(u64::from_ne_bytes(random()?)),
             memo: RefCell::new(memo),
+            moment: Cell::new(Instant::now()),
             draining: Cell::new(false),
             drain_begun: Notify::new(),
             signatures: Cell::new(0),
@@ -287,7 +290,7 @@ impl Worker {
         let mut every = tokio::time::interval(SWEEP_EVERY);
         loop {
             every.tick().await;
-            self.pool.sweep();
+            self.pool.sweep(Instant::now());
         }
     }
 
