@@ -106,6 +106,27 @@ fn u1_what_a_peer_refused_unseen_is_sent_again_also_a_post() {
 }
 
 #[test]
+fn h11_an_answer_with_white_space_at_the_edges_of_a_value_is_none() {
+    let upstream = Upstream::start();
+    upstream.on("/any/head", |mut exchange| {
+        Box::pin(async move { exchange.answer(200, &[("x-own", " a")], b"body").await })
+    });
+    upstream.on("/any/trailers", |mut exchange| {
+        Box::pin(async move {
+            exchange.head(200, &[], false)?;
+            exchange.send(b"body", false).await?;
+            exchange.trail(&[("x-own", "a\t")])
+        })
+    });
+    let gateway = before(&upstream);
+    assert_refused(&gateway.send(&Request::get("/any/head")), Reason::UpstreamFailed);
+    let client = Client::connect(gateway.ports.public);
+    let error = client.try_send(&Request::get("/any/trailers")).expect_err("no clean end");
+    assert!(error.is_reset() && error.is_remote(), "{error}");
+    assert_allowed(&client.send(&Request::get("/any/x")));
+}
+
+#[test]
 fn a_peer_that_says_goodbye_loses_nothing() {
     let upstream = Upstream::start();
     let gateway = before(&upstream);
