@@ -70,6 +70,9 @@ pub const CERTIFICATES: usize = 1_000;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// `response_timeout`: what load balancers in front of us commonly give.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// `max_requests`: as many as `connections`. HTTP/2 could make that many times more, and all of them
+/// wait where an upstream has stopped answering.
+pub const MAX_REQUESTS: u64 = 10_000;
 /// `health.interval`: a dead peer is left after about ten seconds.
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 

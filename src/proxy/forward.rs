@@ -68,6 +68,10 @@ pub(in crate::proxy) async fn forward(
     }
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
+    // Held until there is nothing more to be had of the upstream, however that ends.
+    let Some(_place) = view.metrics.enter(grant.upstream().max_requests) else {
+        return fail(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
+    };
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {

@@ -209,6 +209,13 @@ pub static UPSTREAM: Mapping = Mapping {
             Given::Duration(d::RESPONSE_TIMEOUT),
             "From the request sent to the response head.",
         ),
+        whole(
+            "max_requests",
+            1,
+            10_000_000,
+            d::MAX_REQUESTS,
+            "Requests that it has at once, WebSockets among them; any other is 503.",
+        ),
     ],
     later: &[],
 };
