@@ -278,9 +278,9 @@ pub static LIMITS: Mapping = Mapping {
     name: "`limits`",
     keys: &[
         size("token", 256, MIB, d::TOKEN, "Octets of a token."),
-        size("header_line", 256, 16 * MIB, d::HEADER_LINE, "Octets of one header line."),
-        size("header_total", 1024, 16 * MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
-        whole("headers", 1, 10_000, d::HEADERS, "Header lines."),
+        size("header_line", 256, MIB, d::HEADER_LINE, "Octets of one header line."),
+        size("header_total", 1024, MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
+        whole("headers", 1, d::HEADERS_MAX, d::HEADERS, "Header lines."),
         size(
             "h2_header_list",
             1024,
