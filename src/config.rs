@@ -168,6 +168,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
+    /// Requests that it has at once, tunnels among them.
+    pub max_requests: usize,
 }
 
 /// How a peer is chosen.

@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod label;
 pub mod route;
 pub mod stream;
+pub mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ use crate::metrics::connection::{ConnectionMetrics, ConnectionSeries};
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
 use crate::metrics::route::{RouteMetrics, RouteSeries};
 use crate::metrics::stream::StreamMetrics;
+use crate::metrics::upstream::{UpstreamMetrics, UpstreamSeries};
 use crate::revocation::Kind;
 use crate::token::Algorithm;
 
@@ -55,6 +57,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
     "portcullis_upstream_duration_seconds",
+    "portcullis_upstream_requests_in_flight",
     "portcullis_verified_cache_entries",
     "portcullis_verified_cache_evictions_total",
     "portcullis_verified_cache_hits_total",
@@ -76,7 +79,7 @@ pub struct Metrics {
     registry: Registry,
     routes: Mutex<HashMap<Box<str>, RouteSeries>>,
     issuers: Mutex<BTreeMap<Box<str>, IssuerSeries>>,
-    upstreams: Mutex<HashMap<Box<str>, Histogram>>,
+    upstreams: Mutex<HashMap<Box<str>, UpstreamSeries>>,
     verify: HistogramVec,
     connections: ConnectionSeries,
     revocations: IntGaugeVec,
@@ -88,12 +91,6 @@ pub struct Metrics {
     process_start: IntGauge,
     cache: CacheMetrics,
     streams: StreamMetrics,
-}
-
-/// One upstream's handle.
-#[derive(Debug, Clone)]
-pub struct UpstreamMetrics {
-    duration: Histogram,
 }
 
 /// One algorithm's handle.
@@ -208,20 +205,11 @@ impl Metrics {
         handle
     }
 
-    /// A handle for an upstream.
+    /// A handle for an upstream. All handles of a name count the same requests, until it is forgotten.
     pub fn upstream(&self, name: &str) -> UpstreamMetrics {
-        let duration = lock(&self.upstreams)
-            .entry(name.into())
-            .or_insert_with(|| {
-                let options = HistogramOpts::new(
-                    "portcullis_upstream_duration_seconds",
-                    "From sending a request upstream to the head of the answer",
-                );
-                let options = options.const_label("upstream", name).buckets(REQUEST_BUCKETS.to_vec());
-                registered(&self.registry, must(Histogram::with_opts(options)))
-            })
-            .clone();
-        UpstreamMetrics { duration }
+        let mut upstreams = lock(&self.upstreams);
+        let new = || UpstreamSeries::new(&self.registry, name);
+        upstreams.entry(name.into()).or_insert_with(new).handle()
     }
 
     /// A fresh handle for an issuer, by its name in the configuration.
@@ -314,8 +302,8 @@ impl Metrics {
 
     /// Drops every series of this upstream.
     pub fn forget_upstream(&self, upstream: &str) {
-        if let Some(histogram) = lock(&self.upstreams).remove(upstream) {
-            unregister(&self.registry, histogram);
+        if let Some(series) = lock(&self.upstreams).remove(upstream) {
+            series.unregister(&self.registry);
         }
     }
 
@@ -341,6 +329,9 @@ impl Metrics {
         for series in lock(&self.issuers).values() {
             series.age(now_unix);
         }
+        for series in lock(&self.upstreams).values() {
+            series.count();
+        }
         let mut text = String::new();
         if TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text).is_err() {
             // Encoding to a String fails only for a family without metrics, which `gather` leaves out.
@@ -352,13 +343,6 @@ impl Metrics {
     fn with_issuer<T>(&self, name: &str, then: impl FnOnce(&mut IssuerSeries) -> T) -> T {
         let mut issuers = lock(&self.issuers);
         then(issuers.entry(name.into()).or_insert_with(|| IssuerSeries::new(&self.registry, name)))
-    }
-}
-
-impl UpstreamMetrics {
-    /// An upstream took this long to answer with a head.
-    pub fn observe(&self, seconds: f64) {
-        self.duration.observe(seconds);
     }
 }
 

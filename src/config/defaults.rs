@@ -70,6 +70,9 @@ pub const CERTIFICATES: usize = 1_000;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// `response_timeout`: what load balancers in front of us commonly give.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// `max_requests`: as many as `connections`. HTTP/2 could make that many times more, and all of them
+/// wait where an upstream has stopped answering.
+pub const MAX_REQUESTS: u64 = 10_000;
 /// `health.interval`: a dead peer is left after about ten seconds.
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -133,6 +136,9 @@ pub const HEADER_LINE: u64 = 16 * KIB;
 pub const HEADER_TOTAL: u64 = 32 * KIB;
 /// `headers`: browsers send about twenty.
 pub const HEADERS: u64 = 100;
+/// The largest `headers`: a head has places for 256 lines, on the way out as on the way in, and what is added on the way
+/// has to find one too.
+pub const HEADERS_MAX: u64 = 192;
 /// `h2_header_list`: a full token fits with all that browsers send; a small compressed head can ask for no more
 /// memory than this.
 pub const H2_HEADER_LIST: u64 = 16 * KIB;

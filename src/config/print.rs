@@ -116,6 +116,7 @@ fn print_upstream(out: &mut Out, upstream: &Upstream) {
     }
     out.time("connect_timeout", upstream.connect_timeout);
     out.time("response_timeout", upstream.response_timeout);
+    out.entry("max_requests", upstream.max_requests);
 }
 
 fn listener_tls(tls: &ListenerTls) -> String {

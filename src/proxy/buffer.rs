@@ -124,6 +124,19 @@ impl Spares {
         }
     }
 
+    /// Drops half of what lies idle, the longest idle first: what a flood of requests took is given back in some
+    /// rounds of this, and steady traffic has it made anew now and then.
+    pub(in crate::proxy) fn sweep(&self) {
+        for spares in [&self.read, &self.small, &self.write] {
+            let mut spares = spares.borrow_mut();
+            let half = spares.len().div_ceil(2);
+            spares.drain(..half);
+            if spares.is_empty() {
+                *spares = Vec::new();
+            }
+        }
+    }
+
     /// Lends a vector for writing.
     pub(in crate::proxy) fn lend_out(&self) -> Vec<u8> {
         self.write.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(ROOM / 4))

@@ -53,21 +53,22 @@ pub(in crate::proxy) async fn forward(
     let method = text(connection.input.filled(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
-    connection.handshake = connection.head.websocket.as_ref().map(|key| {
-        // What the client's 101 has to say is told by the key that is sent on: its own.
-        websocket::accept(octets(connection.input.filled(), key))
-    });
+    // What the client's 101 has to say is told by the key that is sent on: its own.
+    let key = connection.head.websocket.as_ref();
+    connection.handshake = key.map(|key| websocket::accept(octets(connection.input.filled(), key)));
     connection.input.consume(connection.head.length);
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {
         Ok(whole) => whole,
         Err(what) => return Forwarded::Broken(Denial::new(Reason::MalformedRequest, what)),
     };
-    if whole {
-        give_up_input(connection);
-    }
+    give_up_input(connection, whole);
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
     let view = upstream_view(connection, grant);
+    // Held until there is nothing more to be had of the upstream, however that ends.
+    let Some(_place) = view.metrics.enter(grant.upstream().max_requests) else {
+        return fail(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
+    };
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
@@ -136,9 +137,9 @@ fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
 
 /// Gives the buffer back where a stream's only request has been read: many streams that wait shall not hold one each.
 /// Behind a handshake more may come.
-fn give_up_input(connection: &mut Connection) {
+fn give_up_input(connection: &mut Connection, whole: bool) {
     let last = connection.downstream.version == Version::Http2 && connection.handshake.is_none();
-    if last && connection.input.is_empty() {
+    if whole && last && connection.input.is_empty() {
         connection.worker.spares.take_back(std::mem::take(&mut connection.input));
     }
 }

@@ -18,7 +18,20 @@ mod inbound;
 mod io;
 mod outbound;
 
+use http::HeaderMap;
+
 use crate::http1::head::HeadLimits;
 
-/// Bounds on the heads that we write ourselves: past those on what they are made of.
-const OWN_HEAD: HeadLimits = HeadLimits { line: 256 * 1024, total: 256 * 1024, lines: 256 };
+/// Bounds on the heads that we write ourselves: past those on what they are made of, at the most that `limits` can be set
+/// to.
+const OWN_HEAD: HeadLimits = HeadLimits { line: 2 * 1024 * 1024, total: 2 * 1024 * 1024, lines: 256 };
+
+/// Whether no value begins or ends with white space: the message would be malformed (RFC 9113 section 8.2.1), and in
+/// HTTP/1.1 the white space would be none of the value's. The rest of what makes a field malformed, `h2` refuses.
+fn is_well_formed(fields: &HeaderMap) -> bool {
+    let is_space = |octet: Option<&u8>| matches!(octet, Some(b' ' | b'\t'));
+    fields
+        .values()
+        .map(http::HeaderValue::as_bytes)
+        .all(|value| !is_space(value.first()) && !is_space(value.last()))
+}

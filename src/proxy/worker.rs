@@ -21,7 +21,8 @@ use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
 use crate::metrics::stream::StreamMetrics;
-use crate::metrics::{CacheMetrics, Metrics, UpstreamMetrics, VerifyMetrics};
+use crate::metrics::upstream::UpstreamMetrics;
+use crate::metrics::{CacheMetrics, Metrics, VerifyMetrics};
 use crate::policy::route::Routes;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
@@ -42,7 +43,7 @@ use crate::token::{Algorithm, NumericDate};
 /// to be back at once when some are free.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// How often waiting upstream connections are looked through.
+/// How often waiting upstream connections are looked through, and what is spare is given back.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long idle connections are kept once draining has begun, so that a client hears with its next answer that the
@@ -291,6 +292,8 @@ impl Worker {
         loop {
             every.tick().await;
             self.pool.sweep(Instant::now());
+            self.spares.sweep();
+            give_back_memory();
         }
     }
 
@@ -383,6 +386,14 @@ impl View {
     pub(in crate::proxy) fn upstream(&self, index: usize) -> Option<&Rc<UpstreamView>> {
         self.upstreams.get(index)?.as_ref()
     }
+}
+
+/// Has the allocator give to the system what has been free for a second. It looks for that only when it takes or frees a
+/// page of its own, so that a process with nothing to do would keep what the last flood took. This is such a page: no
+/// octet of it is ever touched.
+fn give_back_memory() {
+    const PAGE: usize = 1024 * 1024;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(PAGE)));
 }
 
 /// The moment, for `exp` and its like. Before 1970 is 1970: tokens are then not yet valid, and nothing fails.

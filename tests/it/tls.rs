@@ -4,6 +4,7 @@
 mod identity;
 mod memory;
 mod names;
+mod proxied;
 mod refused;
 mod reload;
 mod resumption;

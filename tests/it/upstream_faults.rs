@@ -2,6 +2,7 @@
 //! must not be, never one client's octets to another (threats 2J, H11).
 
 mod answers;
+mod in_flight;
 mod overload;
 mod retries;
 mod timeouts;

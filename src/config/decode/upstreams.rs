@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::decode::certificate;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::names::{self, Named};
+use crate::config::decode::process::narrow;
 use crate::config::decode::value::Value;
 use crate::config::peer::{Peer, Scheme};
 use crate::config::problems::{Problem, Wrong, quoted};
@@ -34,6 +35,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         tls: None,
         connect_timeout: defaults::CONNECT_TIMEOUT,
         response_timeout: defaults::RESPONSE_TIMEOUT,
+        max_requests: narrow(defaults::MAX_REQUESTS),
     };
     if value.is_scalar() {
         return Some(plain(vec![peer(value)?]));
@@ -45,6 +47,7 @@ fn upstream(name: &str, value: Value<'_>) -> Option<Upstream> {
         host: fields.value("host").and_then(host).unwrap_or_default(),
         connect_timeout: fields.duration("connect_timeout"),
         response_timeout: fields.duration("response_timeout"),
+        max_requests: narrow(fields.whole("max_requests")),
         tls: fields.value("tls").and_then(tls),
         ..plain(peers(&fields))
     };

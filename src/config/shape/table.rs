@@ -209,6 +209,13 @@ pub static UPSTREAM: Mapping = Mapping {
             Given::Duration(d::RESPONSE_TIMEOUT),
             "From the request sent to the response head.",
         ),
+        whole(
+            "max_requests",
+            1,
+            10_000_000,
+            d::MAX_REQUESTS,
+            "Requests that it has at once, WebSockets among them; any other is 503.",
+        ),
     ],
     later: &[],
 };
@@ -271,9 +278,9 @@ pub static LIMITS: Mapping = Mapping {
     name: "`limits`",
     keys: &[
         size("token", 256, MIB, d::TOKEN, "Octets of a token."),
-        size("header_line", 256, 16 * MIB, d::HEADER_LINE, "Octets of one header line."),
-        size("header_total", 1024, 16 * MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
-        whole("headers", 1, 10_000, d::HEADERS, "Header lines."),
+        size("header_line", 256, MIB, d::HEADER_LINE, "Octets of one header line."),
+        size("header_total", 1024, MIB, d::HEADER_TOTAL, "Octets of a whole request head."),
+        whole("headers", 1, d::HEADERS_MAX, d::HEADERS, "Header lines."),
         size(
             "h2_header_list",
             1024,

@@ -124,7 +124,7 @@ fn paths_are_relative_to_the_file() {
 #[test]
 fn upstreams() {
     let text = "{api: {peers: [http://a, 'http://[::1]:81'], balance: consistent_hash, health: {path: /h, interval: 1s}, \
-                host: {literal: a.b}, connect_timeout: 2s, response_timeout: 1m}}";
+                host: {literal: a.b}, connect_timeout: 2s, response_timeout: 1m, max_requests: 7}}";
     let upstream = &config(&file(&[("upstreams", text)])).upstreams[0];
     let port = |peer: &Peer| match peer {
         Peer::Host { port, .. } => *port,
@@ -138,6 +138,7 @@ fn upstreams() {
         (upstream.connect_timeout, upstream.response_timeout),
         (Duration::from_secs(2), Duration::from_secs(60))
     );
+    assert_eq!(upstream.max_requests, 7);
 }
 
 #[test]

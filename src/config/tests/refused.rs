@@ -55,6 +55,7 @@ fn the_file_as_a_whole() {
     check(&file(&[("limits", "{token: 8KB}")]), "no size");
     check(&file(&[("limits", "{token: 1B}")]), "less than 256B");
     check(&file(&[("limits", "{headers: -1}")]), "no whole number");
+    check(&file(&[("limits", "{headers: 193}")]), "more than 192");
     check(&file(&[("log", "{level: loud}")]), "none of");
     check(&file(&[("log", "{access: yes}")]), "neither `true` nor `false`");
     check(&file(&[("log", "{access: 'true'}")]), "without quotes");

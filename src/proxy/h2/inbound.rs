@@ -8,6 +8,7 @@ use h2::RecvStream;
 use tokio::io::ReadBuf;
 
 use crate::http1::write;
+use crate::proxy::h2::is_well_formed;
 
 /// How the content is framed in the octets that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,9 @@ impl Inbound {
             },
             Stage::Trailers => {
                 let trailers = ready!(self.from.poll_trailers(context)).map_err(failed)?;
+                if !trailers.as_ref().is_none_or(is_well_formed) {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 let mut section = Vec::new();
                 for (name, value) in trailers.iter().flatten() {
                     field(&mut section, name.as_str(), value.as_bytes());

@@ -13,10 +13,10 @@ use tokio::io::ReadBuf;
 
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Known, RequestHead, octets};
-use crate::proxy::h2::OWN_HEAD;
 use crate::proxy::h2::client::Lease;
 use crate::proxy::h2::inbound::{Framed, Inbound, failed, field};
 use crate::proxy::h2::outbound::Outbound;
+use crate::proxy::h2::{OWN_HEAD, is_well_formed};
 
 /// Room for a request, and its answer's octets to read.
 #[derive(Debug)]
@@ -68,8 +68,12 @@ impl PeerStream {
 
     /// Breaks the stream off.
     pub(in crate::proxy) fn abort(&mut self) {
+        self.reset(Reason::CANCEL);
+    }
+
+    fn reset(&mut self, reason: Reason) {
         if let Asked::Begun(outbound) = &mut self.asked {
-            outbound.reset(Reason::CANCEL);
+            outbound.reset(reason);
         }
     }
 
@@ -100,6 +104,12 @@ impl PeerStream {
             match &mut self.answer {
                 Answer::None => return Poll::Pending,
                 Answer::Awaited(answer, method) => match ready!(Pin::new(answer).poll(context)) {
+                    Ok(answer) if !is_well_formed(answer.headers()) => {
+                        self.lease.answered();
+                        self.answer = Answer::Failed;
+                        self.reset(Reason::PROTOCOL_ERROR);
+                        return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                    }
                     Ok(answer) => {
                         self.lease.answered();
                         self.answer = Answer::Begun(begun(answer, method));

@@ -18,6 +18,7 @@ use crate::config::limits::Limits;
 use crate::proxy::connection::Connection;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::h2::io::Watched;
+use crate::proxy::h2::is_well_formed;
 use crate::proxy::h2::stream::ClientStream;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::Worker;
@@ -219,9 +220,18 @@ impl Serving {
         }
     }
 
-    fn accept(&mut self, (request, respond): Accepted) {
+    /// Serves a request, unless it is malformed.
+    ///
+    /// A fragment in its `:path` is not seen: `http`, which `h2` reads it into, has cut it off. What is decided on is
+    /// what is forwarded, and that has none.
+    fn accept(&mut self, (request, mut respond): Accepted) {
         self.accepted += 1;
         let (head, body) = request.into_parts();
+        if !is_well_formed(&head.headers) {
+            // The client made us reset it: that counts as its own (threats D1).
+            self.reset_early.set(self.reset_early.get() + 1);
+            return respond.send_reset(Reason::PROTOCOL_ERROR);
+        }
         let stream = ClientStream::new(&head, body, respond, Rc::clone(&self.reset_early));
         let stream = Stream::Http2(Box::new(stream));
         let (worker, downstream) = (Rc::clone(&self.worker), self.downstream.clone());

@@ -10,7 +10,9 @@ use crate::harness::api::assert_allowed;
 use crate::harness::client::{Connection, Request};
 use crate::harness::wait::{holds, pause};
 
-/// What two loaded cores may add to any answer: below it a multiple of a quiet gateway's latency means nothing.
+/// What two loaded cores may add to any answer, and no part of the promise: a quiet gateway's p99 is a millisecond or so, and
+/// the attacker, the upstream and the other tests share its cores. Three times a millisecond would say who was scheduled
+/// when; an attack that stops the gateway from serving costs seconds.
 const NOISE: Duration = Duration::from_millis(250);
 
 /// A client that asks for `/health` again and again, on one connection, until it is told to end.

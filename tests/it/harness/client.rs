@@ -298,19 +298,6 @@ impl Connection {
         }
     }
 
-    /// Whether the gateway ends the connection by a reset, whatever it sends before.
-    pub fn ends_in_reset(&mut self) -> bool {
-        let mut piece = [0; 4096];
-        self.stream.tcp().set_read_timeout(Some(PATIENCE)).ok();
-        loop {
-            match self.stream.read(&mut piece) {
-                Ok(0) => return false,
-                Ok(_) => {}
-                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
-            }
-        }
-    }
-
     /// Everything until the end of the connection, as it came.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let end = Instant::now() + PATIENCE;

@@ -1,7 +1,7 @@
 //! TLS on the other side of the gateway: a client that shakes hands with it, and a front that lets a plain upstream
 //! be reached over TLS.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,9 +97,20 @@ impl TlsClient {
         address: SocketAddr,
         name: &str,
     ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        self.shake_after(&[], address, name)
+    }
+
+    /// The same after these octets in the clear.
+    pub fn shake_after(
+        &self,
+        clear: &[u8],
+        address: SocketAddr,
+        name: &str,
+    ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let mut socket = Connection::from_source(Ipv4Addr::LOCALHOST.into(), address)?.into_tcp();
         socket.set_read_timeout(Some(PATIENCE))?;
+        socket.write_all(clear)?;
         let mut session = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
@@ -119,7 +130,7 @@ impl TlsClient {
     /// Why no request can be sent: at the handshake, or, in TLS 1.3, with the first octets after it.
     #[track_caller]
     pub fn refused(&self, address: SocketAddr, name: &str) -> io::Error {
-        use std::io::{Read, Write};
+        use std::io::Read;
         let mut stream = match self.shake(address, name) {
             Ok(stream) => stream,
             Err(error) => return error,

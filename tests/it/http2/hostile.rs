@@ -86,6 +86,56 @@ fn d5_connection_specific_fields_are_malformed() {
 }
 
 #[test]
+fn p2_a_value_with_white_space_at_its_edges_is_malformed() {
+    let api = api();
+    let mut raw = raw(&api);
+    let values = [" a", "a ", "\ta", "a\t", " ", "\t"];
+    for (index, value) in values.into_iter().enumerate() {
+        let stream = index as u32 * 2 + 1;
+        raw.send(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/any/x", &[("x-own", value)]));
+        assert_eq!(raw.reset(), Some(PROTOCOL_ERROR), "{value:?}");
+    }
+    assert_eq!(api.upstream.count(), 0, "{:?}", api.upstream.requests());
+    // The connection goes on, and what stands between the edges is the client's own.
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 101, &request("GET", "/any/x", &[("x-own", "a \tb")]));
+    assert_eq!(status(&mut raw), 200);
+    assert_eq!(api.upstream.last().head.header("x-own"), Some("a \tb"));
+}
+
+#[test]
+fn d1_malformed_requests_are_counted_too() {
+    let api = api();
+    let mut raw = raw(&api);
+    for index in 0..200_u32 {
+        let block = request("GET", "/any/x", &[("x-own", " a")]);
+        if !raw.send(HEADERS, END_HEADERS | END_STREAM, index * 2 + 1, &block) {
+            break;
+        }
+    }
+    assert_eq!(raw.goaway(), Some(ENHANCE_YOUR_CALM));
+    assert_eq!(api.upstream.count(), 0);
+}
+
+/// A fragment is cut off before the gateway sees it: what is decided on is then what is forwarded, and nothing else.
+#[test]
+fn p2_a_fragment_takes_no_part() {
+    let api = api();
+    let mut raw = raw(&api);
+    for (index, (path, seen)) in
+        [("/any/x#/admin", "/any/x"), ("/any/x?a=b#c?d", "/any/x?a=b")].into_iter().enumerate()
+    {
+        raw.send(HEADERS, END_HEADERS | END_STREAM, index as u32 * 2 + 1, &request("GET", path, &[]));
+        assert_eq!(status(&mut raw), 200, "{path}");
+        assert_eq!(api.upstream.last().head.target, seen);
+    }
+    // Nor can it lend a path that needs a token one that does not.
+    raw.send(HEADERS, END_HEADERS | END_STREAM, 5, &request("GET", "/orders/1#/any/x", &[]));
+    api.gateway.wait_for_log(&["no_credentials", "\"path\":\"/orders/1\""]);
+    assert_eq!(api.upstream.count(), 2);
+    assert!(!api.upstream.raw().contains('#'));
+}
+
+#[test]
 fn d5_a_body_of_another_length_than_declared_is_reset() {
     let api = api();
     let mut raw = raw(&api);
@@ -286,7 +336,9 @@ fn d6_a_preface_that_is_not_finished_is_not_waited_for() {
 
 #[test]
 fn h2_header_list_and_h2_streams_are_announced_and_kept() {
-    let api = Api::with(|setup| setup.limits("h2_header_list: 4KiB, h2_streams: 3"));
+    let api = Api::with(|setup| {
+        setup.route("/any/{*rest}", "public").limits("h2_header_list: 4KiB, h2_streams: 3")
+    });
     let mut raw = raw(&api);
     let settings = raw.next_of(SETTINGS).expect("settings").payload;
     let said = |id: u16| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use portcullis::config::defaults::HEADERS_MAX;
 use portcullis::gate::denial::Reason;
 
 use crate::harness;
@@ -103,6 +104,48 @@ fn u1_what_a_peer_refused_unseen_is_sent_again_also_a_post() {
     assert_eq!(upstream.count(), 4, "sent again once");
     assert_refused(&gateway.send(&Request::post("/any/broken", "body")), Reason::UpstreamFailed);
     assert_eq!(upstream.count(), 5, "sent once");
+}
+
+/// As many lines, and as long ones, as `limits` can be set to let in: with ours they reach a peer of HTTP/2 too.
+#[test]
+fn what_may_come_in_goes_out_whole() {
+    const LINES: u64 = HEADERS_MAX;
+    let upstream = Upstream::start();
+    let setup = Gateway::new().upstream_as("api", &upstream.url()).route("/any/{*rest}", "public");
+    let limits = format!("headers: {LINES}, header_line: 1MiB, header_total: 1MiB");
+    let gateway = setup.limits(&limits).start();
+    let value = "a".repeat(1500);
+    // `Host` is one of them.
+    let with = |request: Request, line: u64| request.header(&format!("x-{line}"), &value);
+    let request = (1..LINES).fold(Request::get("/any/x"), with);
+    assert_allowed(&gateway.send(&request));
+    let head = upstream.last().head;
+    assert!((1..LINES).all(|line| head.header(&format!("x-{line}")) == Some(&value)), "some are missing");
+    assert_refused(&gateway.send(&with(request, LINES)), Reason::HeadersTooLarge);
+    let long = Request::get("/any/x").header("x-long", &"a".repeat(500_000));
+    assert_allowed(&gateway.send(&long));
+    assert_eq!(upstream.last().head.header("x-long").map(str::len), Some(500_000));
+}
+
+#[test]
+fn h11_an_answer_with_white_space_at_the_edges_of_a_value_is_none() {
+    let upstream = Upstream::start();
+    upstream.on("/any/head", |mut exchange| {
+        Box::pin(async move { exchange.answer(200, &[("x-own", " a")], b"body").await })
+    });
+    upstream.on("/any/trailers", |mut exchange| {
+        Box::pin(async move {
+            exchange.head(200, &[], false)?;
+            exchange.send(b"body", false).await?;
+            exchange.trail(&[("x-own", "a\t")])
+        })
+    });
+    let gateway = before(&upstream);
+    assert_refused(&gateway.send(&Request::get("/any/head")), Reason::UpstreamFailed);
+    let client = Client::connect(gateway.ports.public);
+    let error = client.try_send(&Request::get("/any/trailers")).expect_err("no clean end");
+    assert!(error.is_reset() && error.is_remote(), "{error}");
+    assert_allowed(&client.send(&Request::get("/any/x")));
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn i5_ten_thousand_idle_connections_are_small_and_slow_nobody_down() {
     let grown = usize::try_from(gateway.resident_kib().saturating_sub(resident)).expect("memory") << 10;
     assert!(grown / count <= COST, "I5: {} octets for each of {count} idle connections", grown / count);
     assert!(gateway.metric("connections", &[]) >= count as f64, "they are open");
-    // Twice is the promise; the machine that measures has other things to do now and then.
+    // Twice is the promise. The millisecond is only for what else the machine does: p99 is some tenths of one, and a
+    // single turn of another thread is more than that. A gateway that looked at each idle connection would take longer.
     let slack = Duration::from_millis(1);
     let mut last = Duration::ZERO;
     let kept = eventually(Duration::from_secs(15), || {
