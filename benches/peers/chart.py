@@ -51,7 +51,7 @@ def drawn(results: dict) -> str:
         lines.append(text(0, y - 10, title, "group"))
         for peer, value in found:
             kind = "ours" if peer.name == "portcullis" else "peer"
-            lines.append(text(LABELS - 8, y + BAR - 3, peer.title, "ours-label" if kind == "ours" else "", "end"))
+            lines.append(text(LABELS - 8, y + BAR - 3, peer.title, anchor="end"))
             lines.append(f'<rect class="{kind}" x="{LABELS}" y="{y}" width="{value * scale:.1f}" height="{BAR}" rx="2"/>')
             lines.append(text(LABELS + value * scale + 6, y + BAR - 3, report.shown(value)))
             y += BAR + GAP
@@ -71,4 +71,5 @@ def drawn(results: dict) -> str:
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    name = f'class="{kind}" ' if kind else ""
+    return f'<text {name}x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'

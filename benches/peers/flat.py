@@ -1,4 +1,5 @@
-"""Whether a request costs the same however much there is of everything: Portcullis alone, with the little and with the much."""
+"""Whether a request costs Portcullis the same however much there is of everything. Where connections are the much, nginx is
+asked, too: what the kernel does for each of them is nobody's to flatten."""
 
 import contextlib
 from dataclasses import dataclass
@@ -25,31 +26,33 @@ class Series:
     name: str
     title: str
     sizes: tuple[int, ...]
+    peers: tuple[str, ...] = ("portcullis",)
 
 
 ALL = [
     Series("routes", "routes", (1, 100, 10_000)),
     Series("issuers", "issuers", (1, 100, 1_000)),
     Series("tokens", "cached tokens", (1, 1_000, 100_000)),
-    Series("busy", "connections, all busy", (10, 1_000, 10_000)),
-    Series("held", "connections, 64 of them busy", (64, 1_000, 10_000)),
+    Series("busy", "connections, all busy", (10, 1_000, 10_000), ("portcullis", "nginx")),
+    Series("held", "connections, 64 of them busy", (64, 1_000, 10_000), ("portcullis", "nginx")),
 ]
 
 
-def point(series: Series, size: int, minted: Path, seconds: float) -> measure.Measured:
+def point(series: Series, size: int, peer: peers.Peer, minted: Path, seconds: float) -> measure.Measured:
     """One series at one size; all else is as in the mixes."""
     def if_series(name: str, otherwise):
         return size if series.name == name else otherwise
 
     routes, issuers, tokens = if_series("routes", None), if_series("issuers", 1), if_series("tokens", 1)
+    algorithm = "ES256" if series.name == "issuers" else "RS256"
     kind = {"issuers": f"issuers-{issuers}", "tokens": "fresh"}.get(series.name, "one")
     with process.alone(), measure.upstream() as (port, behind), contextlib.ExitStack() as held:
         scene = Scene.of(
-            minted, port, algorithm="ES256" if series.name == "issuers" else "RS256",
+            minted, port, algorithm=algorithm if peer.checks else None,
             routes=routes, issuers=issuers, many_tokens=series.name == "tokens",
         )
-        requests = load.Requests(scene.tokens(kind), count=if_series("tokens", None), paths=routes)
-        with measure.proxy(peers.NAMED["portcullis"], scene) as front:
+        requests = load.Requests(scene.tokens(kind, algorithm), count=if_series("tokens", None), paths=routes)
+        with measure.proxy(peer, scene) as front:
             warm(scene, requests, tokens, seconds)
             for _ in range(if_series("held", BUSY) - BUSY):
                 idle.ask(held, scene.port, idle.request_with(scene.tokens("one").read_text().strip()))

@@ -5,6 +5,7 @@ outside the cache. What the machine has already is not brought again.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ def debian(packages: tuple[str, ...]) -> None:
     stamp = places.DEBIAN / "unpacked"
     if stamp.exists() and set(packages) <= set(stamp.read_text().split()):
         return
+    shutil.rmtree(places.CACHE / "apt", ignore_errors=True)
     for directory in ("state/lists/partial", "cache/archives/partial", "downloads"):
         (places.CACHE / "apt" / directory).mkdir(parents=True, exist_ok=True)
     run("apt-get", *APT, "update")
@@ -46,14 +48,13 @@ def debian(packages: tuple[str, ...]) -> None:
     ).stdout
     missing = sorted({line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")})
     downloads = places.CACHE / "apt" / "downloads"
-    for old in downloads.glob("*.deb"):
-        old.unlink()
     if missing:
         run("apt-get", *APT, "download", *missing, cwd=downloads)
     for package in sorted(downloads.glob("*.deb")):
         run("dpkg", "-x", package, places.DEBIAN)
     places.DEBIAN.mkdir(parents=True, exist_ok=True)
     stamp.write_text("\n".join(packages) + "\n")
+    shutil.rmtree(places.CACHE / "apt")
 
 
 def python(packages: tuple[str, ...]) -> None:

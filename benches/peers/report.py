@@ -39,7 +39,7 @@ def shown(value: float | None, unit: str = "") -> str:
     """With as many digits as the measuring is good for."""
     if value is None:
         return NONE
-    return (f"{value:.2f}" if value < 3 else f"{value:.1f}" if value < 100 else f"{value:,.0f}") + unit
+    return (f"{value:.2f}" if value < 2 else f"{value:.1f}" if value < 100 else f"{value:,.0f}") + unit
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -122,11 +122,13 @@ def protocols(results: dict) -> str:
 def flatness(results: dict) -> str:
     rows = []
     for series in flat.ALL:
-        costs = [figure(results, "flat", f"{series.name}.{size}", "portcullis") for size in series.sizes]
-        if None not in costs:
+        ours, nginx = (
+            [figure(results, "flat", f"{series.name}.{size}", peer) for size in series.sizes] for peer in ("portcullis", "nginx"))
+        if None not in ours:
             sizes = ", ".join(f"{size:,}" for size in series.sizes)
-            rows.append([f"{series.title}: {sizes}", ", ".join(shown(cost) for cost in costs), shown(max(costs) / min(costs))])
-    return table(["", "µs of a request", "dearest of cheapest"], rows) if rows else ""
+            dearest = [shown(max(costs) / min(costs)) if None not in costs else NONE for costs in (ours, nginx)]
+            rows.append([f"{series.title}: {sizes}", ", ".join(shown(cost) for cost in ours), *dearest])
+    return table(["However much there is", "µs of a request", "dearest / cheapest", "of nginx, forwarding"], rows) if rows else ""
 
 
 def flooding(results: dict) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def forget(options: argparse.Namespace) -> None:
 
 
 def keep(sections: dict, options: argparse.Namespace) -> None:
-    """Adds to what was measured before: a section's names one by one, so that a part can be measured again alone."""
+    """Adds to what was measured before, so that a part can be measured again alone: a name's figures are of one run."""
     file = path(options.smoke)
     known = json.loads(file.read_text()) if file.exists() else {}
     known |= {
@@ -33,11 +34,13 @@ def keep(sections: dict, options: argparse.Namespace) -> None:
     }
     for section, names in sections.items():
         for name, figures in names.items():
-            known.setdefault(section, {}).setdefault(name, {}).update(figures)
+            known.setdefault(section, {})[name] = figures
     file.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def commit() -> str:
+    if "PORTCULLIS_BIN" in os.environ:
+        return "unknown (PORTCULLIS_BIN)"
     asked = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=9"], cwd=places.REPOSITORY, capture_output=True, text=True)
     return asked.stdout.strip() or "unknown"
