@@ -52,21 +52,20 @@ def provenance(results: dict) -> str:
         f"{peers.NAMED[name].title} {version}" for name, version in results["versions"].items()
         if name not in ("nginx-lua", "envoy-cache")
     )
-    quiet, taken = counted(results)
-    return (
-        f"{results['date']}, commit {results['commit']}, two cores of an {results['processor']}. {versions}.\n"
-        f"Medians of {quiet} measurements of {results['seconds']:g} s of each, {taken}.\n"
-    )
+    return f"{results['date']}, commit {results['commit']}, two cores of an {results['processor']}. {versions}.\n{quietness(results)}\n"
 
 
-def counted(results: dict) -> tuple[str, str]:
+def quietness(results: dict) -> str:
+    """How far the figures can be believed."""
     counts = [
         (figures["quiet"], figures["taken"])
         for section in ("mixes", "flat", "flood") for names in results.get(section, {}).values() for figures in names.values()
     ]
-    fewest, dropped = min(quiet for quiet, _ in counts), sum(taken - quiet for quiet, taken in counts)
-    said = f"{results['rounds']} quiet" if fewest >= results["rounds"] else f"at most {results['rounds']} (the fewest quiet ones: {fewest})"
-    return said, f"{dropped} noisy ones dropped" if dropped else "none dropped"
+    rounds, each = results["rounds"], f"measurements of {results['seconds']:g} s"
+    lacking = sum(quiet < rounds for quiet, _ in counts)
+    if lacking:
+        return f"**Taken on a busy machine**: {lacking} of {len(counts)} figures rest on fewer than {rounds} quiet {each}."
+    return f"Medians of {rounds} quiet {each}; {sum(taken - quiet for quiet, taken in counts)} noisy ones were dropped."
 
 
 def checks(results: dict) -> str:

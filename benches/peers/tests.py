@@ -87,8 +87,8 @@ class Report(unittest.TestCase):
         self.assertIn("| RS256, one token | **0.90** | – | 5.0 |", report.section(self.RESULTS))
 
     def test_noise_is_not_hidden(self):
-        self.assertIn("1 noisy ones dropped", report.section(self.RESULTS))
-        self.assertIn("the fewest quiet ones: 1", report.section({**self.RESULTS, "rounds": 5}))
+        self.assertIn("Medians of 1 quiet measurements of 3 s; 1 noisy ones were dropped.", report.section(self.RESULTS))
+        self.assertIn("3 of 3 figures rest on fewer than 5 quiet", report.section({**self.RESULTS, "rounds": 5}))
 
     def test_writing_it_again_changes_nothing(self):
         section = report.section(self.RESULTS)
