@@ -87,7 +87,7 @@ def get(port: int, token: str | None, path: str = "/orders/123") -> int | str:
         connection.close()
 
 
-def mix(mix: Mix, peer: peers.Peer, minted: Path, seconds: float) -> Measured:
+def through(peer: peers.Peer, mix: Mix, minted: Path, seconds: float) -> Measured:
     """One mix through one peer."""
     cores = places.BOTH_CORES if mix.both_cores else places.PROXY_CORES
     load_cores = places.BOTH_CORES if mix.both_cores else places.LOAD_CORES

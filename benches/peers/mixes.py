@@ -1,6 +1,7 @@
 """The mixes: what is asked of which peers. A mix that only some can do is measured with those."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import load
 import peers
@@ -31,16 +32,11 @@ class Mix:
     both_cores: bool = False
     connections: int = 64
 
-    def scene(self, peer: peers.Peer, minted, upstream_port: int) -> Scene:
-        checks = self.algorithm if peer.checks and not (self.spoken and peer.name != "portcullis") else None
-        return Scene.of(
-            minted, upstream_port, algorithm=checks, tls=self.tls, h2=self.h2, workers=self.workers,
-        )
-
-    @property
-    def spoken(self) -> bool:
-        """A mix of another protocol, where the peers only forward."""
-        return self.tls or self.h2
+    def scene(self, peer: peers.Peer, minted: Path, upstream_port: int) -> Scene:
+        """Peers that only forward have no algorithm; where TLS or HTTP/2 is what is compared, all but Portcullis do."""
+        forwards = not peer.checks or ((self.tls or self.h2) and peer.name != "portcullis")
+        algorithm = None if forwards else self.algorithm
+        return Scene.of(minted, upstream_port, algorithm=algorithm, tls=self.tls, h2=self.h2, workers=self.workers)
 
     def requests(self, scene: Scene, warming: bool) -> load.Requests:
         kind = self.warm if warming else self.tokens
