@@ -387,18 +387,10 @@ impl Connection {
 
     /// Sends what is in `out`, within `write_stall` for each piece of it that the client takes.
     pub(in crate::proxy) async fn send_out(&mut self) -> io::Result<()> {
-        let mut sent = 0;
-        while sent < self.out.len() {
-            let until = from_now(self.worker.limits().write_stall);
-            match self.deadline.within(until, self.stream.write(&self.out[sent..])).await {
-                Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(Ok(count)) => sent += count,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
-        }
-        self.out.clear();
-        relay::flush(&mut self.stream, self.worker.limits().write_stall, &mut self.deadline).await
+        let Self { worker, stream, deadline, out, .. } = self;
+        relay::send(stream, out, &[], worker.limits().write_stall, deadline).await?;
+        out.clear();
+        Ok(())
     }
 
     /// Sends an interim answer, within `write_stall`.

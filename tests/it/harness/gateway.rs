@@ -173,6 +173,13 @@ impl Gateway {
         self.metrics().sum(name, labels)
     }
 
+    /// Waits until the metric has come to `value`, and holds it to that: what ends a connection is counted behind it.
+    #[track_caller]
+    pub fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        wait_until(name, || self.metric(name, labels) >= value);
+        assert_eq!(self.metric(name, labels), value, "{name} {labels:?}");
+    }
+
     /// The configuration file.
     pub fn config_path(&self) -> PathBuf {
         self.directory.path().join("portcullis.yaml")

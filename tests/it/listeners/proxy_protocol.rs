@@ -87,7 +87,7 @@ fn a_connection_without_a_header_is_closed_without_an_answer() {
     }
     assert_eq!(api.upstream.count(), 0, "I1: {:?}", api.upstream.requests());
     let unserved = [("reason", "proxy_header")];
-    assert_eq!(api.gateway.metric("connections_unserved_total", &unserved), 32.0);
+    api.gateway.wait_for_metric("connections_unserved_total", &unserved, 32.0);
     api.gateway.wait_for_log(&["DEBUG", "a connection without a PROXY header"]);
     let lines = api.gateway.logs().matches("without a PROXY header").count();
     assert!(lines < 10, "{lines} lines for 32 connections");
@@ -209,7 +209,7 @@ fn d6_the_bound_by_address_is_the_clients() -> io::Result<()> {
         assert!(response.closes(), "{response:?}");
     }
     let why = [("reason", "connections_per_address")];
-    assert_eq!(api.gateway.metric("connections_unserved_total", &why), 3.0);
+    api.gateway.wait_for_metric("connections_unserved_total", &why, 3.0);
     open.clear();
     wait_until("the address is free again", || {
         let mut connection = announced(&api, &text("192.0.2.1"));

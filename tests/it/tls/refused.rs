@@ -118,7 +118,7 @@ fn whatever_is_no_tls_of_today_is_closed_and_no_more() {
     gateway.wait_for_log(&["a TLS handshake failed", "why"]);
     let lines = gateway.logs().lines().filter(|line| line.contains("a TLS handshake failed")).count();
     assert!(lines < 7, "D8: {lines} lines for 7 connections in a moment");
-    assert_eq!(gateway.metric("connections_unserved_total", &[("reason", "handshake")]), 7.0);
+    gateway.wait_for_metric("connections_unserved_total", &[("reason", "handshake")], 7.0);
     assert_eq!(upstream.count(), 0, "I1");
     let answer = TlsClient::new(&authority).connect(gateway.ports.public, NAME).send(&Request::get("/"));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -231,7 +231,8 @@ fn d6_handshakes_are_bounded_in_number_and_the_bound_is_given_back() {
     for connection in &mut done {
         assert_eq!(connection.send(&Request::get("/")).status, 200);
     }
-    assert!(gateway.metric("connections_unserved_total", &[("reason", "handshakes")]) > 0.0);
+    let reason = [("reason", "handshakes")];
+    wait_until("it is counted", || gateway.metric("connections_unserved_total", &reason) > 0.0);
     drop(half);
     wait_until("there is room again", || client.shake(gateway.ports.public, NAME).is_ok());
 }
