@@ -13,7 +13,9 @@ fuzz_target!(|value: &[u8]| {
                 assert_eq!(token.as_bytes(), octets);
                 let body = token.trim_end_matches('=');
                 assert!(!body.is_empty());
-                assert!(body.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet)));
+                assert!(
+                    body.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet))
+                );
             }
         }
         Authorization::OtherScheme => {
