@@ -35,7 +35,8 @@ use crate::gate::denial::{Advice, Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
-use crate::gate::memo::{Dates, Fingerprint, Memo, Remembered, TokenFacts};
+use crate::gate::memo::fingerprint::Fingerprint;
+use crate::gate::memo::{Dates, Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::keys::Unverified;
@@ -259,7 +260,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     let credential = credential::find(request, &route.places)?;
     trace.step("credential", || credential.place.to_string());
 
-    let token = memo.fingerprint(credential.token);
+    let token = memo.fingerprint(credential.octets);
     let facts = verified(snapshot, memo, evidence, &credential, token, |index| {
         *issuer = snapshot.issuers.get(index).map(Arc::clone);
         trusted(snapshot, route, &credential, index)
@@ -351,7 +352,7 @@ fn verified<'s>(
         }
         Remembered::Unknown => {}
     }
-    let unverified = match Unverified::parse(credential.token, snapshot.token_limit) {
+    let unverified = match Unverified::parse(credential.token()?, snapshot.token_limit) {
         Ok(unverified) => unverified,
         Err(why) => return Err(malformed(memo, token, why).into()),
     };

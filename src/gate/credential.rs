@@ -8,13 +8,24 @@ use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::{Field, Request};
 use crate::token::bearer::{self, Authorization};
 
-/// A token, as text, and where it stood.
-#[derive(Debug, Clone, Copy)]
+/// What stood where a token stands.
+#[derive(Clone, Copy)]
 pub struct Credential<'a> {
-    /// The token.
-    pub token: &'a str,
-    /// Its place.
+    /// As sent, and not looked at: of octets that a memo knows, that was done when it learnt them.
+    pub octets: &'a [u8],
+    /// Their place.
     pub place: &'a TokenPlace,
+}
+
+impl<'a> Credential<'a> {
+    /// The octets as the text that a token in this place has to be.
+    pub fn token(&self) -> Result<&'a str, Denial> {
+        match self.place {
+            TokenPlace::Bearer => bearer::token(self.octets)
+                .ok_or_else(|| invalid("an Authorization value that is no bearer token")),
+            TokenPlace::Header(_) | TokenPlace::Cookie(_) | TokenPlace::Query(_) => visible(self.octets),
+        }
+    }
 }
 
 impl std::fmt::Display for TokenPlace {
@@ -32,36 +43,35 @@ impl std::fmt::Display for TokenPlace {
 pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Credential<'a>, Denial> {
     let mut found = None;
     for place in places {
-        let token = match place {
+        let octets = match place {
             TokenPlace::Bearer => in_authorization(request.headers)?,
             TokenPlace::Header(name) => in_header(request.headers, name)?,
             TokenPlace::Cookie(name) => in_cookies(request.headers, name)?,
             TokenPlace::Query(name) => in_query(request.query, name)?,
         };
-        let Some(token) = token else { continue };
+        let Some(octets) = octets else { continue };
         if found.is_some() {
             return Err(many("tokens stand in two places"));
         }
-        found = Some(Credential { token, place });
+        found = Some(Credential { octets, place });
     }
     found.ok_or_else(|| Denial::new(Reason::NoCredentials, "no token where the route's issuers look for one"))
 }
 
-fn in_authorization<'a>(headers: &'a [Field<'a>]) -> Result<Option<&'a str>, Denial> {
+fn in_authorization<'a>(headers: &'a [Field<'a>]) -> Result<Option<&'a [u8]>, Denial> {
     let Some(value) = only(headers, "authorization")? else { return Ok(None) };
     match bearer::parse(value) {
-        Authorization::Bearer(token) => Ok(Some(token)),
+        Authorization::Bearer(octets) => Ok(Some(octets)),
         Authorization::OtherScheme => Ok(None),
         Authorization::Malformed => Err(invalid("an Authorization value that is no bearer token")),
     }
 }
 
-fn in_header<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>, Denial> {
-    let Some(value) = only(headers, name)? else { return Ok(None) };
-    token_text(value)
+fn in_header<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a [u8]>, Denial> {
+    Ok(only(headers, name)?.and_then(filled))
 }
 
-fn in_cookies<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>, Denial> {
+fn in_cookies<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a [u8]>, Denial> {
     let mut found = None;
     for field in headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"cookie")) {
         for pair in field.value.split(|octet| *octet == b';') {
@@ -77,10 +87,10 @@ fn in_cookies<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str
             found = Some(pair[at + 1..].trim_ascii());
         }
     }
-    found.map_or(Ok(None), token_text)
+    Ok(found.and_then(filled))
 }
 
-fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, Denial> {
+fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a [u8]>, Denial> {
     let mut values = query.unwrap_or_default().split('&').filter_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then_some(value)
@@ -89,7 +99,7 @@ fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, D
     if values.next().is_some() {
         return Err(many("the parameter stands twice"));
     }
-    found.map_or(Ok(None), |value| token_text(value.as_bytes()))
+    Ok(found.map(str::as_bytes).and_then(filled))
 }
 
 /// The value of the only line of this name.
@@ -102,13 +112,15 @@ fn only<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a [u8]>, De
     Ok(found.map(|field| field.value))
 }
 
-/// A filled place holds visible ASCII; an empty one holds nothing.
-fn token_text(value: &[u8]) -> Result<Option<&str>, Denial> {
-    if value.is_empty() {
-        return Ok(None);
-    }
-    match std::str::from_utf8(value) {
-        Ok(text) if text.bytes().all(|octet| octet.is_ascii_graphic()) => Ok(Some(text)),
+/// An empty place holds nothing.
+fn filled(value: &[u8]) -> Option<&[u8]> {
+    (!value.is_empty()).then_some(value)
+}
+
+/// Visible ASCII is all that a token has.
+fn visible(octets: &[u8]) -> Result<&str, Denial> {
+    match std::str::from_utf8(octets) {
+        Ok(text) if text.bytes().all(|octet| octet.is_ascii_graphic()) => Ok(text),
         Ok(_) | Err(_) => Err(invalid("octets that no token has")),
     }
 }

@@ -11,15 +11,17 @@
 //! Why not one memo for all workers: a map of a worker's own is read without any synchronisation and in half
 //! the time, at the price of verifying a token once a worker.
 
+pub mod fingerprint;
+
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
-use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::gate::denial::{Denial, Reason};
+use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::keys::Verified;
 use crate::token::NumericDate;
 use crate::token::scope::Granted;
@@ -29,10 +31,6 @@ const BAD_PLACES: usize = 4096;
 
 /// What is assumed of a token's own size when room is reserved.
 const TYPICAL_WEIGHT: usize = 3 * 1024;
-
-/// A token's keyed hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u128);
 
 /// What was verified of a token and found in its claims, under one epoch of its issuer.
 #[derive(Debug)]
@@ -95,7 +93,7 @@ pub struct MemoCounts {
 
 /// One worker's memory of tokens.
 pub struct Memo {
-    key: [u8; 16],
+    fingerprints: Fingerprints,
     good: Cache<u128, Arc<TokenFacts>, Octets, PreHashed>,
     bad: Box<[Bad]>,
     counts: MemoCounts,
@@ -128,7 +126,7 @@ impl Memo {
         let empty = Bad { fingerprint: 0, epoch: 0, reason: None };
         let items = (capacity / TYPICAL_WEIGHT).max(1);
         Self {
-            key,
+            fingerprints: Fingerprints::new(key),
             good: Cache::with(items, capacity as u64, Octets, PreHashed::default(), Default::default()),
             bad: vec![empty; BAD_PLACES].into_boxed_slice(),
             counts: MemoCounts::default(),
@@ -136,15 +134,13 @@ impl Memo {
     }
 
     /// The token's fingerprint under this memo's key.
-    pub fn fingerprint(&self, token: &str) -> Fingerprint {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(token.as_bytes());
-        Fingerprint(hasher.finish128().as_u128())
+    pub fn fingerprint(&self, token: &[u8]) -> Fingerprint {
+        self.fingerprints.of(token)
     }
 
     /// Looks a token up. `live` says whether an entry's (issuer, epoch) is the one of the moment, `judge_of` which
     /// issuer has an epoch.
-    pub(crate) fn find(
+    pub fn find(
         &mut self,
         token: Fingerprint,
         live: impl Fn(usize, u64) -> bool,

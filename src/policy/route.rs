@@ -5,12 +5,15 @@
 //! node is visited at most once a request: the walk is bounded by the depth of the path and the size of the
 //! table, never exponential.
 
+mod segments;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::pattern::{HostPattern, PathPattern, Segment};
 use crate::config::{Config, Require, Requirement, Route, TokenPlace, Upstream};
 use crate::policy::identity::FieldNames;
+use crate::policy::route::segments::BySegment;
 use crate::tls::client::ClientTls;
 
 /// The compiled table.
@@ -68,7 +71,7 @@ pub enum Match<'t> {
 /// A tree of segments.
 #[derive(Debug, Default)]
 struct Tree {
-    literals: HashMap<Box<str>, Self>,
+    literals: HashMap<Box<str>, Self, BySegment>,
     parameter: Option<Box<Self>>,
     rest: Leaf,
     end: Leaf,
@@ -197,10 +200,7 @@ impl Tree {
     /// `rest` is what of the path is left, without its leading slash; `None` when nothing is.
     fn find(&self, rest: Option<&str>) -> Option<&Leaf> {
         let Some(rest) = rest else { return self.end.planted() };
-        let (segment, after) = match rest.split_once('/') {
-            Some((segment, after)) => (segment, Some(after)),
-            None => (rest, None),
-        };
+        let (segment, after) = segments::first(rest);
         self.literals
             .get(segment)
             .and_then(|child| child.find(after))

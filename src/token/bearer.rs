@@ -6,11 +6,12 @@ mod tests;
 /// What an `Authorization` value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authorization<'a> {
-    /// Scheme `Bearer` (any case, RFC 9110 section 11.1), one space, and one b64token.
-    Bearer(&'a str),
+    /// Scheme `Bearer` (any case, RFC 9110 section 11.1), one space, and what [`token`] has yet to look at: whoever has
+    /// seen these very octets before need not.
+    Bearer(&'a [u8]),
     /// Another scheme: for the bearer step no credential was sent.
     OtherScheme,
-    /// Scheme `Bearer` and something that is no token: nothing, two spaces, a tab, a comma, other octets. Also
+    /// Scheme `Bearer` and not the one space that has to follow. Also
     /// another scheme with a `Bearer` after a comma: which of the two the upstream reads is anybody's guess.
     Malformed,
 }
@@ -19,17 +20,18 @@ pub enum Authorization<'a> {
 pub fn parse(value: &[u8]) -> Authorization<'_> {
     let (scheme, rest) = split_scheme(value);
     if is_bearer(scheme) {
-        return rest
-            .strip_prefix(b" ")
-            .filter(|token| is_b64token(token))
-            .and_then(|token| str::from_utf8(token).ok())
-            .map_or(Authorization::Malformed, Authorization::Bearer);
+        return rest.strip_prefix(b" ").map_or(Authorization::Malformed, Authorization::Bearer);
     }
     // A field that may stand once is often joined with commas by intermediaries (RFC 9110 section 5.3).
     // Commas inside quoted strings are not told apart: refusing those is the safe side.
     let hides_bearer =
         value.split(|&octet| octet == b',').any(|element| is_bearer(split_scheme(element.trim_ascii()).0));
     if hides_bearer { Authorization::Malformed } else { Authorization::OtherScheme }
+}
+
+/// The one b64token that follows `Bearer`; `None` for anything else: nothing, another space, a comma, other octets.
+pub fn token(octets: &[u8]) -> Option<&str> {
+    if is_b64token(octets) { str::from_utf8(octets).ok() } else { None }
 }
 
 /// The leading token (RFC 9110 section 5.6.2) and what follows it.

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Why a text is not the one JSON object it has to be.
@@ -183,10 +184,11 @@ impl<'t> Visitor<'t> for Build<'_> {
         let mut members = Map::new();
         while let Some(name) = from.next_key::<String>()? {
             context.room(members.len(), context.bounds.members, JsonError::TooManyMembers)?;
-            if members.contains_key(&name) {
-                return Err(context.twice(&name));
-            }
-            members.insert(name, from.next_value_seed(Build { context })?);
+            // One search of the tree tells whether the name is there and where it belongs.
+            match members.entry(name) {
+                Entry::Occupied(there) => return Err(context.twice(there.key())),
+                Entry::Vacant(place) => place.insert(from.next_value_seed(Build { context })?),
+            };
         }
         Ok(Value::Object(members))
     }

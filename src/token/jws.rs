@@ -74,15 +74,16 @@ pub fn parse(token: &str, limit: usize) -> Result<Compact<'_>, Malformed> {
 /// Splits at the dots. Looks no further than the third one, so that a text of nothing but dots costs no more
 /// than another; five parts are a JWE (RFC 7516 section 9), which is never decrypted.
 fn three_parts(token: &str) -> Result<(&str, &str, &str), Malformed> {
-    let mut parts = token.split('.');
-    let three = (parts.next(), parts.next(), parts.next());
-    match (three, parts.next()) {
-        ((Some(header), Some(payload), Some(signature)), None)
-            if !(header.is_empty() || payload.is_empty() || signature.is_empty()) =>
-        {
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    match (dots.next(), dots.next(), dots.next()) {
+        (Some(one), Some(other), None) => {
+            let (header, payload, signature) = (&token[..one], &token[one + 1..other], &token[other + 1..]);
+            if header.is_empty() || payload.is_empty() || signature.is_empty() {
+                return Err(Malformed::NotThreeParts);
+            }
             Ok((header, payload, signature))
         }
-        _ => Err(Malformed::NotThreeParts),
+        (_, _, Some(_)) | (_, None, None) | (None, Some(_), None) => Err(Malformed::NotThreeParts),
     }
 }
 

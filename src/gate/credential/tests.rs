@@ -26,7 +26,8 @@ fn check(
         websocket: None,
         tls: None,
     };
-    let found = find(&request, places).map(|credential| credential.token).map_err(|denial| denial.reason);
+    let found = find(&request, places).and_then(|credential| credential.token());
+    let found = found.map_err(|denial| denial.reason);
     assert_eq!(found, expected, "{places:?} {query:?} {headers:?}");
 }
 
