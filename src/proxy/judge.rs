@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
+use crate::gate::evidence::{Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
@@ -22,9 +22,11 @@ use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::{Downstream, Way};
+use crate::proxy::signatures::Waited;
 use crate::proxy::worker::{Worker, now};
 
-/// Times a decision is made anew: one for each kind of need, one more for a snapshot that changed meanwhile.
+/// Times a decision is made: at first, for each kind of need, for a signature that was another's, and for a snapshot that
+/// changed meanwhile.
 const ROUNDS: usize = 5;
 
 /// What came of a request.
@@ -53,6 +55,8 @@ pub(in crate::proxy) async fn judge(
     record: &mut Record,
 ) -> Judged {
     let mut evidence = Evidence::default();
+    // A request waits for another's signature once at most: should that not be remembered, it has its own verified.
+    let mut alone = false;
     for _ in 0..ROUNDS {
         match decide_once(worker, asked, &mut evidence, out, record) {
             Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
@@ -61,11 +65,13 @@ pub(in crate::proxy) async fn judge(
             Decision::Need(Need::Keys(miss)) => {
                 evidence.keys = Some((worker.shared.parts.ask_keys)(miss).await)
             }
-            Decision::Need(Need::Signature(work)) => match verify(worker, work).await {
-                Ok(verdict) => evidence.signature = Some(verdict),
-                Err(denial) if denial.reason == Reason::Overloaded => evidence.overloaded = true,
-                Err(denial) => return Judged::Refuse(denial.into()),
-            },
+            Decision::Need(Need::Signature(work)) => {
+                match worker.signatures.wait(work, record.client, alone).await {
+                    Waited::Verdict(verdict) => evidence.signature = Some(verdict),
+                    Waited::Shared => alone = true,
+                    Waited::Refused(refusal) => return Judged::Refuse(refusal),
+                }
+            }
         }
     }
     Judged::Refuse(
@@ -126,7 +132,7 @@ fn decide_once(
 
 /// Does what may have a fault of ours in it: a panic fails this request and no other, and never lets it through. The
 /// process's hook counts it.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
+pub(in crate::proxy) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| Denial::new(Reason::Internal, "a fault of the gateway itself"))
 }
@@ -195,29 +201,6 @@ fn write_head(
             add: &add,
         },
     );
-}
-
-/// Verifies a signature, unless too many wait already. It lets others go first, so that a flood of new tokens does
-/// not hold up those that were verified before.
-async fn verify(worker: &Worker, work: SignatureWork) -> Result<SignatureVerdict, Denial> {
-    if worker.signatures.get() >= worker.limits().signatures_in_flight {
-        return Err(Denial::new(Reason::Overloaded, "too many signatures are waiting"));
-    }
-    worker.signatures.set(worker.signatures.get() + 1);
-    let _waiting = Waiting(worker);
-    tokio::task::yield_now().await;
-    let (algorithm, started) = (work.algorithm(), Instant::now());
-    let verdict = guarded(|| work.verify());
-    worker.verified(algorithm, started.elapsed());
-    verdict
-}
-
-struct Waiting<'w>(&'w Worker);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.signatures.set(self.0.signatures.get() - 1);
-    }
 }
 
 /// The key that a consistent hash goes by: the subject, else the client's address.

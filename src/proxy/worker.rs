@@ -32,6 +32,7 @@ use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
+use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
 use crate::proxy::{Parts, Signals};
@@ -88,7 +89,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) memo: RefCell<Memo>,
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
-    pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) signatures: Signatures,
     pub(in crate::proxy) parting: Parting,
     pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
@@ -145,7 +146,7 @@ impl Worker {
             memo: RefCell::new(memo),
             draining: Cell::new(false),
             drain_begun: Notify::new(),
-            signatures: Cell::new(0),
+            signatures: Signatures::new(shared.parts.limits.signatures_in_flight),
             parting: Parting::default(),
             streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
@@ -171,6 +172,7 @@ impl Worker {
             .collect();
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
+        let verifier = tokio::task::spawn_local(signatures::serve(Rc::clone(self)));
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
             _ = stop.wait_for(|stop| *stop) => true,
@@ -194,6 +196,7 @@ impl Worker {
             let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
         }
         sweeper.abort();
+        verifier.abort();
     }
 
     /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
