@@ -1,8 +1,11 @@
 //! One request's decision: the rounds of asking, and what each needs done.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -23,6 +26,7 @@ use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::{Downstream, Way};
 use crate::proxy::signatures::Waited;
+use crate::proxy::stream::Stream;
 use crate::proxy::worker::{Worker, now};
 
 /// Times a decision is made: at first, for each kind of need, for a signature that was another's, and for a snapshot that
@@ -37,6 +41,8 @@ pub(in crate::proxy) enum Judged {
     Refuse(Refusal),
     /// It is a preflight.
     Preflight(Preflight),
+    /// Its client has gone before that was known.
+    Gone,
 }
 
 /// A request head and where it was read from.
@@ -51,6 +57,7 @@ pub(in crate::proxy) struct Asked<'a> {
 pub(in crate::proxy) async fn judge(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
+    client: &mut Stream,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
@@ -63,13 +70,18 @@ pub(in crate::proxy) async fn judge(
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Need(Need::Keys(miss)) => {
-                evidence.keys = Some((worker.shared.parts.ask_keys)(miss).await)
+                let Some(answer) = unless_gone(client, (worker.shared.parts.ask_keys)(miss)).await else {
+                    return Judged::Gone;
+                };
+                evidence.keys = Some(answer);
             }
             Decision::Need(Need::Signature(work)) => {
-                match worker.signatures.wait(work, record.client, alone).await {
-                    Waited::Verdict(verdict) => evidence.signature = Some(verdict),
-                    Waited::Shared => alone = true,
-                    Waited::Refused(refusal) => return Judged::Refuse(refusal),
+                let wait = worker.signatures.wait(work, record.client, alone);
+                match unless_gone(client, wait).await {
+                    Some(Waited::Verdict(verdict)) => evidence.signature = Some(verdict),
+                    Some(Waited::Shared) => alone = true,
+                    Some(Waited::Refused(refusal)) => return Judged::Refuse(refusal),
+                    None => return Judged::Gone,
                 }
             }
         }
@@ -77,6 +89,16 @@ pub(in crate::proxy) async fn judge(
     Judged::Refuse(
         Denial::new(Reason::Overloaded, "keys changed faster than a decision could be made").into(),
     )
+}
+
+/// Waits, as long as the client does.
+async fn unless_gone<T>(client: &mut Stream, wait: impl Future<Output = T>) -> Option<T> {
+    let mut wait = pin!(wait);
+    poll_fn(|context| match wait.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => client.poll_gone(context).map(|()| None),
+    })
+    .await
 }
 
 /// One round: nothing in it waits, and nothing of the snapshot outlives it.

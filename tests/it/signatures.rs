@@ -49,11 +49,11 @@ fn from(api: &Api, last: u8) -> Connection {
 /// in this order; gives the answers.
 fn at_once(api: &Api, requests: &[(u8, Request)]) -> Vec<Response> {
     let mut connections: Vec<Connection> = requests.iter().map(|(last, _)| from(api, *last)).collect();
-    api.gateway.signal("STOP");
-    for (connection, (_, request)) in connections.iter_mut().zip(requests) {
-        connection.write(&request.octets());
-    }
-    api.gateway.signal("CONT");
+    api.gateway.stopped(|| {
+        for (connection, (_, request)) in connections.iter_mut().zip(requests) {
+            connection.write(&request.octets());
+        }
+    });
     connections.iter_mut().map(Connection::answer).collect()
 }
 
@@ -188,16 +188,16 @@ fn u5_a_client_that_goes_away_frees_its_place() {
     let api = api("signatures_in_flight: 4");
     let before = verified(&api);
     for _ in 0..5 {
-        let mut gone: Vec<Connection> = (0..8).map(|_| from(&api, 1)).collect();
+        let gone: Vec<Connection> = (0..8).map(|_| from(&api, 1)).collect();
         let mut staying: Vec<Connection> = (0..4).map(|_| from(&api, 1)).collect();
-        api.gateway.signal("STOP");
-        for mut connection in gone.drain(..) {
-            connection.write(&forged(&api).octets());
-        }
-        for connection in &mut staying {
-            connection.write(&orders(&api.reader()).octets());
-        }
-        api.gateway.signal("CONT");
+        api.gateway.stopped(|| {
+            for mut connection in gone {
+                connection.write(&forged(&api).octets());
+            }
+            for connection in &mut staying {
+                connection.write(&orders(&api.reader()).octets());
+            }
+        });
         for connection in &mut staying {
             assert_allowed(&connection.answer());
         }
