@@ -1,5 +1,6 @@
 //! What is noted of a request while it is served: its metrics, and one line in the log if that is asked for.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Issuer;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::grant::{Grant, Identity};
+use crate::metrics::label;
 use crate::metrics::route::{Decision, RouteMetrics};
 use crate::policy::route::CompiledRoute;
 use crate::proxy::request_id::RequestId;
@@ -23,14 +26,14 @@ pub(in crate::proxy) struct Record {
     pub(in crate::proxy) started: Instant,
     /// Who sent it, as far as is known.
     pub(in crate::proxy) client: IpAddr,
-    method: String,
+    method: &'static str,
     path: String,
     route: Option<Arc<CompiledRoute>>,
     view: Option<Rc<View>>,
     decision: Option<Decision>,
     reason: Option<Reason>,
-    detail: String,
-    issuer: String,
+    detail: Cow<'static, str>,
+    issuer: Option<Arc<Issuer>>,
     subject: Option<String>,
     generation: u64,
     pub(in crate::proxy) decided: Option<Instant>,
@@ -46,14 +49,14 @@ impl Record {
             id,
             started,
             client,
-            method: String::new(),
+            method: "",
             path: String::new(),
             route: None,
             view: None,
             decision: None,
             reason: None,
-            detail: String::new(),
-            issuer: String::new(),
+            detail: Cow::Borrowed(""),
+            issuer: None,
             subject: None,
             generation: 0,
             decided: None,
@@ -70,7 +73,7 @@ impl Record {
 
     /// The request line, without its query: a query may hold a credential.
     pub(in crate::proxy) fn request(&mut self, method: &str, path: &str) {
-        self.method = crate::metrics::label::method(method).to_owned();
+        self.method = label::method(method);
         if self.logged {
             self.path = shown(path);
         }
@@ -90,7 +93,7 @@ impl Record {
             if let Some(metrics) = self.view.as_ref().and_then(|view| view.issuers.get(facts.issuer)) {
                 metrics.key_use(facts.verified.key_id());
             }
-            self.issuer.push_str(&issuer.name);
+            self.issuer = Some(Arc::clone(issuer));
             if self.logged {
                 self.subject = facts.subject.as_deref().map(|subject| hashed(&issuer.issuer, subject));
             }
@@ -104,10 +107,8 @@ impl Record {
     /// It was refused.
     pub(in crate::proxy) fn refused(&mut self, refusal: &Refusal) {
         self.route.clone_from(&refusal.route);
+        self.issuer.clone_from(&refusal.issuer);
         self.decision = Some(Decision::Refuse);
-        if let Some(issuer) = &refusal.issuer {
-            self.issuer.push_str(&issuer.name);
-        }
         self.why(&refusal.denial);
     }
 
@@ -124,7 +125,7 @@ impl Record {
     fn why(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         if self.logged {
-            self.detail.push_str(&denial.detail);
+            self.detail.clone_from(&denial.detail);
         }
     }
 
@@ -134,13 +135,13 @@ impl Record {
         // Nothing needs the table after this, and a long stream would keep it alive.
         let Some(view) = self.view.take().filter(|_| !counted) else { return };
         let metrics = self.metrics(&view);
-        metrics.request(&self.method, status, self.started.elapsed().as_secs_f64());
+        metrics.request(self.method, status, self.started.elapsed().as_secs_f64());
         if let Some(decision) = self.decision {
             let decided = match decision {
                 Decision::Allow => None,
                 Decision::Refuse | Decision::ShadowRefuse => self.reason,
             };
-            metrics.decision(&self.issuer, decision, decided);
+            metrics.decision(self.issuer(), decision, decided);
         }
     }
 
@@ -150,6 +151,11 @@ impl Record {
         if self.logged {
             self.write(status, self.started.elapsed());
         }
+    }
+
+    /// The issuer's name; empty if none was found out.
+    fn issuer(&self) -> &str {
+        self.issuer.as_ref().map_or("", |issuer| &issuer.name)
     }
 
     fn metrics<'v>(&self, view: &'v View) -> &'v RouteMetrics {
@@ -171,7 +177,7 @@ impl Record {
             decision = self.decision.map_or("none", Decision::name),
             reason = self.reason.map_or("none", Reason::code),
             detail = %self.detail,
-            issuer = %self.issuer,
+            issuer = %self.issuer(),
             subject = self.subject.as_deref().unwrap_or_default(),
             generation = self.generation,
             took_us = micros(took),
