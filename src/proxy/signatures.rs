@@ -22,7 +22,7 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::gate::denial::{Denial, Refusal};
+use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{SignatureVerdict, SignatureWork, WorkIdentity};
 use crate::proxy::admission::client;
 use crate::proxy::judge::guarded;
@@ -31,6 +31,10 @@ use crate::proxy::worker::Worker;
 
 /// Longest wait for a signature: as long as an `overloaded` client is told to stay away. A line of 64 is gone long before.
 const WAIT: Duration = Duration::from_secs(1);
+
+/// How long whoever is turned away waits to hear of it. A flood whose requests are answered at once has its next ones here
+/// at once, and reading and refusing them all would take more time from others than the signatures do.
+const REST: Duration = Duration::from_millis(50);
 
 /// How long one turn's signatures may take, if it is more than one: with ES256 it is one, with RS256 three, and whoever
 /// needs none waits no longer for three than for one.
@@ -111,7 +115,12 @@ impl Signatures {
         };
         flight.waiting.set(flight.waiting.get() + 1);
         let waiting = Waiting { signatures: self, flight };
-        poll_fn(|context| waiting.poll(context, address)).await
+        let waited = poll_fn(|context| waiting.poll(context, address)).await;
+        if matches!(&waited, Waited::Refused(refusal) if refusal.denial.reason == Reason::Overloaded) {
+            // Boxed: no connection that is served shall carry the room for it.
+            Box::pin(tokio::time::sleep(REST)).await;
+        }
+        waited
     }
 
     /// The same signature, if somebody waits for it.

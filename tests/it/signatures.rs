@@ -4,13 +4,21 @@
 //! them are there when it goes on.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 
 use portcullis::gate::denial::Reason::{BadSignature, InsufficientScope, NoCredentials, Overloaded};
 
-use crate::harness::api::{Api, assert_allowed, assert_refused};
+use serde_json::json;
+
+use crate::harness::api::{Api, assert_allowed, assert_refused, usual};
+use crate::harness::certificates::Authority;
 use crate::harness::client::{Connection, Outcome, Request, Response};
-use crate::harness::issuer::Issuer;
-use crate::harness::keys::{Key, random};
+use crate::harness::gateway::Gateway;
+use crate::harness::h2::client::Client;
+use crate::harness::issuer::{Fault, Issuer};
+use crate::harness::keys::{Key, random, random_name};
+use crate::harness::tls::TlsClient;
+use crate::harness::upstream::Upstream;
 use crate::harness::wait::{PATIENCE, wait_until};
 
 /// One worker: a line is a worker's own.
@@ -92,6 +100,22 @@ fn u5_past_the_bound_new_tokens_are_overloaded_and_nothing_else_is() {
         }
     }
     assert_eq!(verified(&api) - before, 30.0, "each of them once");
+}
+
+/// A flood that is turned away is not back at once: it hears of it a little later.
+#[test]
+fn u5_who_is_turned_away_comes_back_later() {
+    let api = api("signatures_in_flight: 1");
+    let mut connections: Vec<Connection> = (0..10).map(|_| from(&api, 1)).collect();
+    let begun = api.gateway.stopped(|| {
+        for connection in &mut connections {
+            connection.write(&forged(&api).octets());
+        }
+        Instant::now()
+    });
+    let responses: Vec<Response> = connections.iter_mut().map(Connection::answer).collect();
+    assert_eq!(count(&responses, Overloaded.code()), 9, "{responses:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(50), "{:?}", begun.elapsed());
 }
 
 /// Single flight: however many bring one new token at once, it is verified once, and nobody is turned away.
@@ -251,4 +275,58 @@ fn u5_healthy_clients_are_answered_throughout_a_flood() {
         }
         refused > 200 && turned_away > 0
     });
+}
+
+/// Whoever goes away waits for nothing, neither for a signature nor for the keys to verify it with: the request ends
+/// there and then, by a connection that closes, in the clear or over TLS, or by a stream that is reset.
+#[test]
+fn u3_a_client_that_has_gone_waits_for_no_keys() {
+    let (issuer, upstream) = (Issuer::start(), Upstream::start());
+    let shown = Authority::new("ours");
+    let files = shown.server(&["api.test"]);
+    let start = |tls: bool| {
+        // Longer than anything here is waited for.
+        let members = "cooldown: 100ms, miss_wait: 30s";
+        let setup = usual(&upstream).workers(1).issuer_fetched("corp", &issuer, members);
+        let over_tls = "tls: {certificate: cert.pem, private_key: {file: key.pem}}";
+        let setup = setup.file("cert.pem", &files.certificate).file("key.pem", &files.key);
+        if tls { setup.listener(over_tls).start() } else { setup.start() }
+    };
+    let unknown = || {
+        let token = issuer.token().scope("orders:read").header("kid", json!(random_name()));
+        orders(&token.with_signature(&random(64)))
+    };
+    let ended =
+        |gateway: &Gateway| gateway.wait_for_log(&["portcullis::access", "/orders/1", "\"status\":0"]);
+    let asked = |before: usize| wait_until("keys are asked for", || issuer.fetches() > before);
+    for way in ["plain", "tls", "h2"] {
+        issuer.set_fault(Fault::None);
+        let gateway = start(way == "tls");
+        issuer.set_fault(Fault::Hang);
+        let before = issuer.fetches();
+        match way {
+            "h2" => {
+                let client = Client::connect(gateway.ports.public);
+                let mut stream = client.open(&unknown(), true).expect("a stream");
+                asked(before);
+                stream.reset();
+                ended(&gateway);
+            }
+            "tls" => {
+                let mut connection = TlsClient::new(&shown).connect(gateway.ports.public, "api.test");
+                connection.write(&unknown().octets());
+                asked(before);
+                drop(connection);
+                ended(&gateway);
+            }
+            _ => {
+                let mut connection = gateway.connect();
+                connection.write(&unknown().octets());
+                asked(before);
+                drop(connection);
+                ended(&gateway);
+            }
+        }
+    }
+    assert_eq!(upstream.count(), 0);
 }
