@@ -51,12 +51,12 @@ impl Scene {
     /// Decides one request with every need done at once; `None` is allowed.
     fn decide(&mut self, target: &str, authorization: &str) -> Option<Reason> {
         let mut headers = vec![
-            Field { name: "Host", value: b"api.test" },
-            Field { name: "User-Agent", value: b"bench" },
-            Field { name: "Accept", value: b"*/*" },
+            Field { name: b"Host", value: b"api.test" },
+            Field { name: b"User-Agent", value: b"bench" },
+            Field { name: b"Accept", value: b"*/*" },
         ];
         if !authorization.is_empty() {
-            headers.push(Field { name: "Authorization", value: authorization.as_bytes() });
+            headers.push(Field { name: b"Authorization", value: authorization.as_bytes() });
         }
         let request = Request {
             method: "GET",

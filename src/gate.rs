@@ -49,8 +49,8 @@ use crate::token::jws::Malformed;
 /// One header line.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
-    /// As sent.
-    pub name: &'a str,
+    /// As sent: a token (RFC 9110 section 5.6.2).
+    pub name: &'a [u8],
     /// Without surrounding white space.
     pub value: &'a [u8],
 }

@@ -121,7 +121,7 @@ impl Described {
         };
         let host = text(&head.host).to_ascii_lowercase();
         let field = |line: &head::Line| Field {
-            name: text(&line.name),
+            name: head::octets(&self.head, &line.name),
             value: head::octets(&self.head, &line.value),
         };
         let headers: Vec<Field<'_>> = head.lines.iter().map(field).collect();

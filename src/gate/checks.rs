@@ -142,7 +142,9 @@ impl Checked<'_> {
         // A condition sees no header that the upstream will not get: a client's own identity headers are removed.
         let ours = snapshot.routes.identity_headers();
         let headers = request.headers.iter().filter(|field| !ours.contains(field.name));
-        let headers: Vec<_> = headers.map(|field| (field.name, field.value)).collect();
+        // A name is a token, and so text.
+        let headers = headers.filter_map(|field| Some((std::str::from_utf8(field.name).ok()?, field.value)));
+        let headers: Vec<_> = headers.collect();
         let seen = Seen {
             claims: &self.claims().members,
             method: request.method,

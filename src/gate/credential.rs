@@ -63,7 +63,7 @@ fn in_header<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>
 
 fn in_cookies<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a str>, Denial> {
     let mut found = None;
-    for field in headers.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie")) {
+    for field in headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"cookie")) {
         for pair in field.value.split(|octet| *octet == b';') {
             let pair = pair.trim_ascii();
             let Some(at) = pair.iter().position(|octet| *octet == b'=') else { continue };
@@ -94,7 +94,7 @@ fn in_query<'a>(query: Option<&'a str>, name: &str) -> Result<Option<&'a str>, D
 
 /// The value of the only line of this name.
 fn only<'a>(headers: &'a [Field<'a>], name: &str) -> Result<Option<&'a [u8]>, Denial> {
-    let mut lines = headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+    let mut lines = headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
     let found = lines.next();
     if lines.next().is_some() {
         return Err(invalid("a credential's header stands twice"));

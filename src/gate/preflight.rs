@@ -82,6 +82,6 @@ impl Cors {
 
 /// The text of the first line of this name.
 fn header<'a>(headers: &'a [Field<'a>], name: &str) -> Option<&'a str> {
-    let field = headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+    let field = headers.iter().find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))?;
     std::str::from_utf8(field.value).ok().filter(|value| !value.is_empty())
 }

@@ -312,7 +312,7 @@ fn an_unchanged_issuer_keeps_its_remembered_tokens_over_a_reload() {
 fn explain_decides_as_production_does() {
     let scene = Scene::new();
     let token = format!("Bearer {}", scene.token(claims(json!({}))));
-    let headers = [Field { name: "Authorization", value: token.as_bytes() }];
+    let headers = [Field { name: b"Authorization", value: token.as_bytes() }];
     let request = |target| Request {
         method: "GET",
         host: "api.test",
@@ -370,7 +370,7 @@ fn a_shadowed_route_refuses_what_is_no_matter_of_tokens() {
 fn c7_no_clock_makes_a_fault() {
     let scene = Scene::new();
     let token = format!("Bearer {}", scene.token(claims(json!({}))));
-    let headers = [Field { name: "Authorization", value: token.as_bytes() }];
+    let headers = [Field { name: b"Authorization", value: token.as_bytes() }];
     let request = Request {
         method: "GET",
         host: "api.test",

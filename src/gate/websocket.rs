@@ -27,7 +27,7 @@ pub(in crate::gate) fn admit(request: &Request<'_>, route: &Route) -> Result<Opt
     if route.websocket == WebSocket::Never {
         return Err(refused("no WebSocket is offered on this route"));
     }
-    let origin = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case("origin"));
+    let origin = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case(b"origin"));
     let Some(origin) = origin else { return Ok(Some("no origin: not a browser")) };
     let origin = std::str::from_utf8(origin.value).unwrap_or_default();
     let listed = |origins: &[Box<str>]| origins.iter().any(|allowed| **allowed == *origin);

@@ -9,7 +9,7 @@ mod tests;
 use std::io::Write;
 use std::net::IpAddr;
 
-use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, may_trail, octets, text};
+use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, may_trail, octets};
 
 /// Edits to a request head on its way upstream. `Host`, hop-by-hop fields, `Content-Length`,
 /// `Transfer-Encoding`, `Expect`, forwarding fields and `Via` of the client are never copied.
@@ -31,7 +31,7 @@ pub struct RequestEdits<'a> {
     /// The version that the request was received in, for `Via` (RFC 9110 section 7.6.3).
     pub received: &'a str,
     /// Drops a line by its name and value: credentials, and every identity header.
-    pub drop: &'a dyn Fn(&str, &[u8]) -> bool,
+    pub drop: &'a dyn Fn(&[u8], &[u8]) -> bool,
     /// Lines to add: identity headers. Already fit for the wire.
     pub add: &'a [(&'a str, &'a [u8])],
 }
@@ -68,7 +68,7 @@ pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits:
     line(out, "Host", edits.host.as_bytes());
     copy(out, buffer, &head.lines, head.length, |line| match line.known {
         Known::Other | Known::Origin | Known::Cookie | Known::Authorization | Known::Cors => {
-            !(edits.drop)(text(buffer, &line.name), octets(buffer, &line.value))
+            !(edits.drop)(octets(buffer, &line.name), octets(buffer, &line.value))
         }
         Known::Host | Known::HopByHop | Known::ContentLength | Known::TransferEncoding => false,
         Known::Expect | Known::Forwarding | Known::Via => false,

@@ -29,11 +29,11 @@ impl FieldNames {
     }
 
     /// Whether `name` folds to one of these.
-    pub fn contains(&self, name: &str) -> bool {
+    pub fn contains(&self, name: &[u8]) -> bool {
         self.lengths & bit(name.len()) != 0
             && self.folded.iter().any(|known| {
                 known.len() == name.len()
-                    && known.iter().zip(name.bytes()).all(|(known, octet)| *known == fold(octet))
+                    && known.iter().zip(name).all(|(known, octet)| *known == fold(*octet))
             })
     }
 }

@@ -122,7 +122,7 @@ fn decide_once(
         .iter()
         // What is not forwarded is not judged by: nobody could tell the one from the other afterwards.
         .filter(|line| !matches!(line.known, Known::HopByHop | Known::Forwarding | Known::Via))
-        .map(|line| Field { name: text(buffer, &line.name), value: octets(buffer, &line.value) })
+        .map(|line| Field { name: octets(buffer, &line.name), value: octets(buffer, &line.value) })
         .collect();
     let host = lower(text(buffer, &head.host));
     let request = Request {
@@ -194,14 +194,17 @@ fn write_head(
     let mut add: SmallVec<[(&str, &[u8]); 8]> =
         grant.headers().iter().map(|(name, value)| (&**name, value.as_bytes())).collect();
     add.extend(cookies.iter().map(|value| ("cookie", value.as_slice())));
-    let keeps = |name: &str| match name.eq_ignore_ascii_case("authorization") {
+    let keeps = |name: &[u8]| match name.eq_ignore_ascii_case(b"authorization") {
         true => keep,
-        false => kept(&TokenPlace::Header(name.to_ascii_lowercase().into())),
+        false => {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            kept(&TokenPlace::Header(name.into()))
+        }
     };
-    let drop = |name: &str, value: &[u8]| {
+    let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
             || (places.headers.contains(name) && !keeps(name))
-            || (!stripped.is_empty() && name.eq_ignore_ascii_case("cookie") && has_cookie(value, &stripped))
+            || (!stripped.is_empty() && name.eq_ignore_ascii_case(b"cookie") && has_cookie(value, &stripped))
     };
     write::request_head(
         out,
@@ -271,7 +274,7 @@ fn is_cookie(pair: &[u8], names: &[&str]) -> bool {
 
 /// What is left of the `Cookie` lines that held a credential.
 fn other_cookies(request: &Request<'_>, names: &[&str]) -> Vec<Vec<u8>> {
-    let lines = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
+    let lines = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"cookie"));
     lines
         .filter(|field| has_cookie(field.value, names))
         .map(|field| {

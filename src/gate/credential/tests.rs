@@ -12,8 +12,10 @@ fn check(
     headers: &[(&str, &str)],
     expected: Result<&str, Reason>,
 ) {
-    let fields: Vec<Field<'_>> =
-        headers.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+    let fields: Vec<Field<'_>> = headers
+        .iter()
+        .map(|(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+        .collect();
     let request = Request {
         method: "GET",
         host: "h",

@@ -85,8 +85,10 @@ impl Scene {
         answer: KeysAnswer,
     ) -> Decision {
         let (raw, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let fields: Vec<Field<'_>> =
-            headers.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let fields: Vec<Field<'_>> = headers
+            .iter()
+            .map(|(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
         let request = Request {
             method,
             host: "api.test",

@@ -7,12 +7,12 @@ use crate::policy::identity::{FieldNames, UnsafeValue, VALUE_LIMIT, values};
 fn s2_aliases_of_a_name_are_that_name() {
     let names = FieldNames::new(["X-User-Id", "x-roles"]);
     for alias in ["x-user-id", "X_User_Id", "X.User.Id", "x~user_id", "X-ROLES", "x_roles"] {
-        assert!(names.contains(alias), "{alias}");
+        assert!(names.contains(alias.as_bytes()), "{alias}");
     }
     for other in ["x-user", "x-user-idx", "xuserid", "HTTP_X_USER_ID", "", "x-role"] {
-        assert!(!names.contains(other), "{other}");
+        assert!(!names.contains(other.as_bytes()), "{other}");
     }
-    assert!(!FieldNames::default().contains("x-user-id"));
+    assert!(!FieldNames::default().contains(b"x-user-id"));
 }
 
 #[test]
