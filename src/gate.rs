@@ -39,7 +39,7 @@ use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::{Dates, Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
-use crate::keys::Unverified;
+use crate::keys::{NoKey, Unverified, VerifyingKey};
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
@@ -261,7 +261,8 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     trace.step("credential", || credential.place.to_string());
 
     let token = memo.fingerprint(credential.octets);
-    let facts = verified(snapshot, memo, evidence, &credential, token, |index| {
+    let presented = Presented { credential: &credential, token, route };
+    let facts = verified(snapshot, memo, evidence, presented, |index| {
         *issuer = snapshot.issuers.get(index).map(Arc::clone);
         trusted(snapshot, route, &credential, index)
     })?;
@@ -311,16 +312,23 @@ fn trusted<'s>(
     }
 }
 
+/// A token as it was sent.
+struct Presented<'p> {
+    credential: &'p Credential<'p>,
+    token: Fingerprint,
+    route: &'p Arc<CompiledRoute>,
+}
+
 /// Steps 5 to 8: from the memo, else from the evidence, else by asking for it. `trust` is step 6, which stands
 /// between taking the token apart and looking for its key.
 fn verified<'s>(
     snapshot: &'s Snapshot,
     memo: &mut Memo,
     evidence: &mut Evidence,
-    credential: &Credential<'_>,
-    token: Fingerprint,
+    presented: Presented<'_>,
     trust: impl FnOnce(usize) -> Result<&'s Arc<IssuerState>, Denial>,
 ) -> Result<Arc<TokenFacts>, Stop> {
+    let Presented { credential, token, route } = presented;
     // An index alone means nothing: a reload may have moved or removed issuers since.
     let live = |index: usize, epoch| snapshot.issuers.get(index).is_some_and(|state| state.epoch == epoch);
     let judge_of = |epoch| snapshot.issuers.iter().position(|state| state.epoch == epoch);
@@ -363,12 +371,18 @@ fn verified<'s>(
         return Err(Denial::new(Reason::UntrustedIssuer, "no issuer has this iss").into());
     };
     let state = trust(index)?;
-    match signature_work(index, state, unverified, evidence.keys) {
-        Stop::Need(Need::Signature(_)) if evidence.overloaded => {
-            Err(Denial::new(Reason::Overloaded, "too many signatures are waiting").into())
-        }
-        stop @ (Stop::Deny(_) | Stop::Need(_)) => Err(stop),
-    }
+    Err(match key(state, &unverified, evidence.keys) {
+        Ok(key) => Stop::Need(Need::Signature(SignatureWork {
+            issuer: index,
+            epoch: state.epoch,
+            token,
+            key,
+            unverified,
+            route: Arc::clone(route),
+            config: Arc::clone(&state.config),
+        })),
+        Err(stop) => stop,
+    })
 }
 
 fn malformed(memo: &mut Memo, token: Fingerprint, why: Malformed) -> Denial {
@@ -379,13 +393,12 @@ fn malformed(memo: &mut Memo, token: Fingerprint, why: Malformed) -> Denial {
     Denial::new(Reason::MalformedToken, why.to_string())
 }
 
-/// Step 7, and the ask of step 8.
-fn signature_work(
-    index: usize,
+/// Step 7.
+fn key(
     state: &IssuerState,
-    unverified: Unverified,
+    unverified: &Unverified,
     answer: Option<KeysAnswer>,
-) -> Stop {
+) -> Result<Arc<VerifyingKey>, Stop> {
     let miss = |key_id: &str| match answer {
         None => Stop::Need(Need::Keys(KeyMiss { issuer: state.config.name.clone(), key_id: key_id.into() })),
         Some(KeysAnswer::Fetched) => {
@@ -395,25 +408,21 @@ fn signature_work(
     };
     let (set, fetched) = match &state.keys {
         Keys::Ready { set, fetched } => (set, *fetched),
-        Keys::Unavailable if answer.is_none() => return miss(""),
-        Keys::Unavailable => return unavailable().into(),
+        Keys::Unavailable if answer.is_none() => return Err(miss("")),
+        Keys::Unavailable => return Err(unavailable().into()),
     };
     let selected =
         set.select(unverified.key_id(), unverified.algorithm(), state.config.algorithms.as_deref());
-    match selected {
-        Ok(key) => {
-            let key = Arc::clone(key);
-            Stop::Need(Need::Signature(SignatureWork { issuer: index, epoch: state.epoch, key, unverified }))
-        }
-        Err(crate::keys::NoKey::UnknownKeyId) => match unverified.key_id() {
+    selected.map(Arc::clone).map_err(|none| match none {
+        NoKey::UnknownKeyId => match unverified.key_id() {
             Some(key_id) if fetched => miss(key_id),
             Some(_) | None => Denial::new(Reason::UnknownKey, "no key of the issuer fits the token").into(),
         },
-        Err(crate::keys::NoKey::WrongAlgorithm) => {
+        NoKey::WrongAlgorithm => {
             Denial::new(Reason::UnknownKey, "the key or the issuer does not have the token's algorithm")
                 .into()
         }
-    }
+    })
 }
 
 fn unavailable() -> Denial {

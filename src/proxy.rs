@@ -27,6 +27,7 @@ mod reach;
 mod refuse;
 mod relay;
 mod request_id;
+mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;

@@ -165,7 +165,8 @@ pub const WRITE_STALL: Duration = Duration::from_secs(30);
 pub const DRAIN: u64 = 64 * KIB;
 /// `verified_cache`: about 50,000 tokens.
 pub const VERIFIED_CACHE: u64 = 64 * MIB;
-/// `signatures_in_flight`: a worker verifies some 10,000 a second, so that 64 wait less than 10 ms.
+/// `signatures_in_flight`: a worker verifies some 10,000 a second, so that 64 wait less than 10 ms, and less than 100
+/// where requests that need none keep it busy.
 pub const SIGNATURES_IN_FLIGHT: u64 = 64;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;

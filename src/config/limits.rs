@@ -38,7 +38,7 @@ pub struct Limits {
     pub drain: usize,
     /// Octets of memory for verified tokens, all workers together.
     pub verified_cache: usize,
-    /// Signatures waiting or running, a worker.
+    /// Tokens whose signatures wait to be verified, a worker.
     pub signatures_in_flight: usize,
     /// Octets of a fetched key set.
     pub key_set: usize,

@@ -8,7 +8,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::Issuer;
+use crate::gate::denial::{Denial, Reason, Refusal};
+use crate::gate::memo::fingerprint::Fingerprint;
 use crate::keys::{BadSignature, Unverified, Verified, VerifyingKey};
+use crate::policy::route::CompiledRoute;
 
 /// What a decision cannot go on without.
 #[derive(Debug)]
@@ -45,8 +49,19 @@ pub type AskKeys = Arc<dyn Fn(KeyMiss) -> Pin<Box<dyn Future<Output = KeysAnswer
 pub struct SignatureWork {
     pub(crate) issuer: usize,
     pub(crate) epoch: u64,
+    pub(crate) token: Fingerprint,
     pub(crate) key: Arc<VerifyingKey>,
     pub(crate) unverified: Unverified,
+    pub(crate) route: Arc<CompiledRoute>,
+    pub(crate) config: Arc<Issuer>,
+}
+
+/// Which signature it is: two that are equal have one verdict. The token is known by its keyed hash, as the memo knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkIdentity {
+    issuer: usize,
+    epoch: u64,
+    token: Fingerprint,
 }
 
 /// What came of it, bound to the token and the epoch it was for.
@@ -63,6 +78,21 @@ impl SignatureWork {
         self.unverified.algorithm()
     }
 
+    /// Which signature it is.
+    pub fn identity(&self) -> WorkIdentity {
+        WorkIdentity { issuer: self.issuer, epoch: self.epoch, token: self.token }
+    }
+
+    /// The refusal of its request where no signature can be verified now: too many are waiting
+    /// (`limits.signatures_in_flight`). `enforce: shadow` does not let it pass.
+    pub fn overloaded(&self) -> Refusal {
+        Refusal {
+            denial: Denial::new(Reason::Overloaded, "too many signatures are waiting"),
+            route: Some(Arc::clone(&self.route)),
+            issuer: Some(Arc::clone(&self.config)),
+        }
+    }
+
     /// Verifies.
     pub fn verify(self) -> SignatureVerdict {
         SignatureVerdict { issuer: self.issuer, epoch: self.epoch, outcome: self.key.verify(self.unverified) }
@@ -76,6 +106,4 @@ pub struct Evidence {
     pub keys: Option<KeysAnswer>,
     /// What verifying the signature came to.
     pub signature: Option<SignatureVerdict>,
-    /// No signature can be verified now: too many are waiting (`limits.signatures_in_flight`).
-    pub overloaded: bool,
 }

@@ -1,5 +1,6 @@
 //! What is noted of a request while it is served: its metrics, and one line in the log if that is asked for.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(in crate::proxy) struct Record {
     view: Option<Rc<View>>,
     decision: Option<Decision>,
     reason: Option<Reason>,
-    detail: String,
+    detail: Cow<'static, str>,
     issuer: Option<Arc<Issuer>>,
     subject: Option<String>,
     generation: u64,
@@ -54,7 +55,7 @@ impl Record {
             view: None,
             decision: None,
             reason: None,
-            detail: String::new(),
+            detail: Cow::Borrowed(""),
             issuer: None,
             subject: None,
             generation: 0,
@@ -106,8 +107,8 @@ impl Record {
     /// It was refused.
     pub(in crate::proxy) fn refused(&mut self, refusal: &Refusal) {
         self.route.clone_from(&refusal.route);
-        self.decision = Some(Decision::Refuse);
         self.issuer.clone_from(&refusal.issuer);
+        self.decision = Some(Decision::Refuse);
         self.why(&refusal.denial);
     }
 
@@ -124,7 +125,7 @@ impl Record {
     fn why(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         if self.logged {
-            self.detail.push_str(&denial.detail);
+            self.detail.clone_from(&denial.detail);
         }
     }
 
@@ -152,7 +153,7 @@ impl Record {
         }
     }
 
-    /// The name of the issuer whose token it was; empty if none was found out.
+    /// The issuer's name; empty if none was found out.
     fn issuer(&self) -> &str {
         self.issuer.as_ref().map_or("", |issuer| &issuer.name)
     }
@@ -176,7 +177,7 @@ impl Record {
             decision = self.decision.map_or("none", Decision::name),
             reason = self.reason.map_or("none", Reason::code),
             detail = %self.detail,
-            issuer = self.issuer(),
+            issuer = %self.issuer(),
             subject = self.subject.as_deref().unwrap_or_default(),
             generation = self.generation,
             took_us = micros(took),

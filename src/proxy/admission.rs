@@ -88,7 +88,7 @@ impl Drop for Place {
 
 /// Whom an address stands for: one written as IPv4-mapped IPv6 is the IPv4 one, and an IPv6 one its /64, which is what
 /// one client is given and can write any address of.
-fn client(address: IpAddr) -> IpAddr {
+pub(in crate::proxy) fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

@@ -255,7 +255,7 @@ impl Connection {
         self.out.clear();
         let worker = Rc::clone(&self.worker);
         let asked = Asked { head: &self.head, octets: self.input.filled(), downstream: &self.downstream };
-        let judged = judge::judge(&worker, asked, &mut self.out, record).await;
+        let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
         record.decided = Some(Instant::now());
         match judged {
             Judged::Refuse(refusal) => {
@@ -263,6 +263,7 @@ impl Connection {
                 self.note_cors(refusal.route.as_deref());
                 self.refuse(&refusal.denial, record).await
             }
+            Judged::Gone => (0, Next::Abort),
             Judged::Preflight(answer) => {
                 record.preflight(&answer.route);
                 record.count(200);

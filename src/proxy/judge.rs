@@ -1,8 +1,11 @@
 //! One request's decision: the rounds of asking, and what each needs done.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -10,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need, SignatureVerdict, SignatureWork};
+use crate::gate::evidence::{Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
@@ -22,9 +25,12 @@ use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::{Downstream, Way};
+use crate::proxy::signatures::Waited;
+use crate::proxy::stream::Stream;
 use crate::proxy::worker::{Worker, now};
 
-/// Times a decision is made anew: one for each kind of need, one more for a snapshot that changed meanwhile.
+/// Times a decision is made: at first, for each kind of need, for a signature that was another's, and for a snapshot that
+/// changed meanwhile.
 const ROUNDS: usize = 5;
 
 /// What came of a request.
@@ -35,6 +41,8 @@ pub(in crate::proxy) enum Judged {
     Refuse(Refusal),
     /// It is a preflight.
     Preflight(Preflight),
+    /// Its client has gone before that was known.
+    Gone,
 }
 
 /// A request head and where it was read from.
@@ -49,28 +57,48 @@ pub(in crate::proxy) struct Asked<'a> {
 pub(in crate::proxy) async fn judge(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
+    client: &mut Stream,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
     let mut evidence = Evidence::default();
+    // A request waits for another's signature once at most: should that not be remembered, it has its own verified.
+    let mut alone = false;
     for _ in 0..ROUNDS {
         match decide_once(worker, asked, &mut evidence, out, record) {
             Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Need(Need::Keys(miss)) => {
-                evidence.keys = Some((worker.shared.parts.ask_keys)(miss).await)
+                let Some(answer) = unless_gone(client, (worker.shared.parts.ask_keys)(miss)).await else {
+                    return Judged::Gone;
+                };
+                evidence.keys = Some(answer);
             }
-            Decision::Need(Need::Signature(work)) => match verify(worker, work).await {
-                Ok(verdict) => evidence.signature = Some(verdict),
-                Err(denial) if denial.reason == Reason::Overloaded => evidence.overloaded = true,
-                Err(denial) => return Judged::Refuse(denial.into()),
-            },
+            Decision::Need(Need::Signature(work)) => {
+                let wait = worker.signatures.wait(work, record.client, alone);
+                match unless_gone(client, wait).await {
+                    Some(Waited::Verdict(verdict)) => evidence.signature = Some(verdict),
+                    Some(Waited::Shared) => alone = true,
+                    Some(Waited::Refused(refusal)) => return Judged::Refuse(refusal),
+                    None => return Judged::Gone,
+                }
+            }
         }
     }
     Judged::Refuse(
         Denial::new(Reason::Overloaded, "keys changed faster than a decision could be made").into(),
     )
+}
+
+/// Waits, as long as the client does.
+async fn unless_gone<T>(client: &mut Stream, wait: impl Future<Output = T>) -> Option<T> {
+    let mut wait = pin!(wait);
+    poll_fn(|context| match wait.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => client.poll_gone(context).map(|()| None),
+    })
+    .await
 }
 
 /// One round: nothing in it waits, and nothing of the snapshot outlives it.
@@ -126,7 +154,7 @@ fn decide_once(
 
 /// Does what may have a fault of ours in it: a panic fails this request and no other, and never lets it through. The
 /// process's hook counts it.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
+pub(in crate::proxy) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Denial> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| Denial::new(Reason::Internal, "a fault of the gateway itself"))
 }
@@ -198,29 +226,6 @@ fn write_head(
             add: &add,
         },
     );
-}
-
-/// Verifies a signature, unless too many wait already. It lets others go first, so that a flood of new tokens does
-/// not hold up those that were verified before.
-async fn verify(worker: &Worker, work: SignatureWork) -> Result<SignatureVerdict, Denial> {
-    if worker.signatures.get() >= worker.limits().signatures_in_flight {
-        return Err(Denial::new(Reason::Overloaded, "too many signatures are waiting"));
-    }
-    worker.signatures.set(worker.signatures.get() + 1);
-    let _waiting = Waiting(worker);
-    tokio::task::yield_now().await;
-    let (algorithm, started) = (work.algorithm(), Instant::now());
-    let verdict = guarded(|| work.verify());
-    worker.verified(algorithm, started.elapsed());
-    verdict
-}
-
-struct Waiting<'w>(&'w Worker);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.signatures.set(self.0.signatures.get() - 1);
-    }
 }
 
 /// The key that a consistent hash goes by: the subject, else the client's address.

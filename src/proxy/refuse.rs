@@ -1,14 +1,12 @@
 //! Refusals as HTTP: the only place where one becomes octets (RFC 6750 section 3, RFC 9457).
 
-use std::fmt::Write as _;
-
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight::Preflight;
 use crate::proxy::request_id::RequestId;
 use crate::proxy::stream::Socket;
 
 /// Seconds after which a 503 is worth another try.
-const RETRY_AFTER: u32 = 1;
+const RETRY_AFTER: &str = "1";
 
 /// How an answer of our own is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +20,8 @@ pub(in crate::proxy) struct Manner {
 }
 
 /// Appends the answer for `denial` to `out`. `cors` are the lines of the route's rule, if it has one.
+///
+/// Piece by piece, straight into place: a refusal is to cost less than what it refuses.
 pub(in crate::proxy) fn respond(
     out: &mut Vec<u8>,
     denial: &Denial,
@@ -29,30 +29,31 @@ pub(in crate::proxy) fn respond(
     cors: &[(&'static str, String)],
     manner: Manner,
 ) {
-    let reason = denial.reason;
-    let (body, mut head) = if manner.grpc { in_grpc(reason, id) } else { problem(reason, id) };
-    if let Some(challenge) = challenge(denial) {
-        let _ = write!(head, "www-authenticate: {challenge}\r\n");
+    let (reason, id) = (denial.reason, id.hex());
+    let status = Digits::of(reason.status());
+    let body = body(reason, status.text(), id.text());
+    match manner.grpc {
+        true => grpc_head(out, reason, id.text()),
+        false => problem_head(out, status.text(), reason, &body),
     }
+    challenge(out, denial);
     if let Advice::Allow(methods) = &denial.advice {
-        let _ = write!(head, "allow: {methods}\r\n");
+        line(out, "allow", methods);
     }
     if reason.status() == 503 {
-        let _ = write!(head, "retry-after: {RETRY_AFTER}\r\n");
+        line(out, "retry-after", RETRY_AFTER);
     }
-    finish(&mut head, cors, manner.close);
-    out.extend_from_slice(head.as_bytes());
-    if !manner.to_head {
-        out.extend_from_slice(body.as_bytes());
+    finish(out, cors, manner.close);
+    if !manner.to_head && !manner.grpc {
+        append(out, &body);
     }
 }
 
 /// Appends the answer to a CORS preflight.
 pub(in crate::proxy) fn preflight(out: &mut Vec<u8>, preflight: &Preflight, close: bool) {
     // 200 with no body: some clients take 204 with a Content-Length ill, and others its absence.
-    let mut head = String::from("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n");
-    finish(&mut head, &preflight.headers, close);
-    out.extend_from_slice(head.as_bytes());
+    append(out, &["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n"]);
+    finish(out, &preflight.headers, close);
 }
 
 /// Tells a client that there is no room for its connection, as far as that takes no waiting.
@@ -64,26 +65,28 @@ pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
     let _ = socket.try_write(&out);
 }
 
-/// The body and the beginning of the head.
-fn problem(reason: Reason, id: &RequestId) -> (String, String) {
-    let body = body(reason, id);
-    let head = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\ncache-control: no-store\r\n",
-        reason.status(),
+/// The beginning of the head.
+fn problem_head(out: &mut Vec<u8>, status: &str, reason: Reason, body: &[&str]) {
+    let length: usize = body.iter().map(|piece| piece.len()).sum();
+    let length = Digits::of(u16::try_from(length).unwrap_or_default());
+    let pieces = [
+        "HTTP/1.1 ",
+        status,
+        " ",
         phrase(reason.status()),
-        body.len()
-    );
-    (body, head)
+        "\r\ncontent-type: application/problem+json\r\ncontent-length: ",
+        length.text(),
+        "\r\ncache-control: no-store\r\n",
+    ];
+    append(out, &pieces);
 }
 
 /// The same for gRPC: a status of its own in a head that is all there is, and the reason's code as its message.
-fn in_grpc(reason: Reason, id: &RequestId) -> (String, String) {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\ngrpc-status: {}\r\ngrpc-message: {}\r\nx-request-id: {id}\r\n",
-        grpc_status(reason),
-        reason.code(),
-    );
-    (String::new(), head)
+fn grpc_head(out: &mut Vec<u8>, reason: Reason, id: &str) {
+    append(out, &["HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\n"]);
+    line(out, "grpc-status", Digits::of(grpc_status(reason).into()).text());
+    line(out, "grpc-message", reason.code());
+    line(out, "x-request-id", id);
 }
 
 /// The status code of gRPC that says most nearly the same: its clients retry, or ask for a new token, by it.
@@ -108,36 +111,74 @@ fn grpc_status(reason: Reason) -> u8 {
     }
 }
 
-fn finish(head: &mut String, lines: &[(&'static str, String)], close: bool) {
+fn finish(out: &mut Vec<u8>, lines: &[(&'static str, String)], close: bool) {
     for (name, value) in lines {
-        let _ = write!(head, "{name}: {value}\r\n");
+        line(out, name, value);
     }
-    if close {
-        head.push_str("connection: close\r\n");
-    }
-    head.push_str("\r\n");
+    append(out, &[if close { "connection: close\r\n\r\n" } else { "\r\n" }]);
 }
 
-fn body(reason: Reason, id: &RequestId) -> String {
-    let (code, status) = (reason.code(), reason.status());
-    format!(
-        "{{\"type\":\"urn:portcullis:reason:{code}\",\"title\":\"{}\",\"status\":{status},\"reason\":\"{code}\",\"request_id\":\"{id}\"}}\n",
-        title(reason)
-    )
+/// The body, in pieces.
+fn body<'b>(reason: Reason, status: &'b str, id: &'b str) -> [&'b str; 11] {
+    let code = reason.code();
+    [
+        "{\"type\":\"urn:portcullis:reason:",
+        code,
+        "\",\"title\":\"",
+        title(reason),
+        "\",\"status\":",
+        status,
+        ",\"reason\":\"",
+        code,
+        "\",\"request_id\":\"",
+        id,
+        "\"}\n",
+    ]
 }
 
 /// The challenge: of every 401 and 403, and of a 400 at the credential step.
-fn challenge(denial: &Denial) -> Option<String> {
-    let realm = "Bearer realm=\"portcullis\"";
-    match (denial.reason.status(), denial.reason, &denial.advice) {
-        (401, Reason::NoCredentials, _) => Some(realm.to_owned()),
-        (401, _, _) => Some(format!("{realm}, error=\"invalid_token\"")),
-        (403, _, Advice::Scope(scope)) => {
-            Some(format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\""))
+fn challenge(out: &mut Vec<u8>, denial: &Denial) {
+    let error: &[&str] = match (denial.reason.status(), denial.reason, &denial.advice) {
+        (401, Reason::NoCredentials, _) => &[],
+        (401, _, _) => &[", error=\"invalid_token\""],
+        (403, _, Advice::Scope(scope)) => &[", error=\"insufficient_scope\", scope=\"", scope, "\""],
+        (403, _, _) => &[", error=\"insufficient_scope\""],
+        (400, _, Advice::InvalidRequest) => &[", error=\"invalid_request\""],
+        _ => return,
+    };
+    append(out, &["www-authenticate: Bearer realm=\"portcullis\""]);
+    append(out, error);
+    append(out, &["\r\n"]);
+}
+
+/// A number as text.
+struct Digits([u8; 5], usize);
+
+impl Digits {
+    fn of(mut number: u16) -> Self {
+        let (mut digits, mut at) = ([0; 5], 5);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return Self(digits, at);
+            }
         }
-        (403, _, _) => Some(format!("{realm}, error=\"insufficient_scope\"")),
-        (400, _, Advice::InvalidRequest) => Some(format!("{realm}, error=\"invalid_request\"")),
-        _ => None,
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0[self.1..]).unwrap_or_default()
+    }
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &str) {
+    append(out, &[name, ": ", value, "\r\n"]);
+}
+
+fn append(out: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -94,12 +94,24 @@ impl Socket {
 
     /// Whether nothing has come, neither octets nor an end, by the kernel's own word.
     fn is_silent(&self) -> bool {
+        self.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether an end has come and no octet before it, by the kernel's own word.
+    fn has_ended(&self) -> bool {
+        match self.peek() {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// How much there is to read, up to an octet.
+    fn peek(&self) -> io::Result<usize> {
         let mut octet = [MaybeUninit::uninit(); 1];
-        let peeked = match self {
+        match self {
             Self::Tcp(stream) => SockRef::from(stream).peek(&mut octet),
             Self::Unix(stream) => SockRef::from(stream).peek(&mut octet),
-        };
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        }
     }
 
     /// Has the coming close be a reset, so that the other side cannot take what it has for everything there was.
@@ -124,6 +136,22 @@ impl Stream {
             Self::Peer(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_fill_buf(context).map_ok(|_| ()),
         }
+    }
+
+    /// Resolves when a client that waits has gone, as far as that can be seen past what it has sent ahead.
+    pub(in crate::proxy) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let gone = match self {
+            Self::Plain(socket) => match ready!(socket.poll_readable(context)) {
+                Ok(()) => socket.has_ended(),
+                Err(_) => true,
+            },
+            Self::Http2(stream) => return stream.poll_gone(context).map(|_| ()),
+            Self::Peer(_) => false,
+            Self::Tls(stream) => {
+                !ready!(Pin::new(&mut **stream).poll_fill_buf(context)).is_ok_and(|ahead| !ahead.is_empty())
+            }
+        };
+        if gone { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether nothing has been heard: no octets, no end. No system call, but where the last read filled its

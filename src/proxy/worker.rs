@@ -33,6 +33,7 @@ use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
 use crate::proxy::request_id::RequestIds;
+use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
 use crate::proxy::{Parts, Signals};
@@ -91,7 +92,7 @@ pub(in crate::proxy) struct Worker {
     pub(in crate::proxy) moment: Cell<Instant>,
     pub(in crate::proxy) draining: Cell<bool>,
     drain_begun: Notify,
-    pub(in crate::proxy) signatures: Cell<usize>,
+    pub(in crate::proxy) signatures: Signatures,
     pub(in crate::proxy) parting: Parting,
     pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
@@ -149,7 +150,7 @@ impl Worker {
             moment: Cell::new(Instant::now()),
             draining: Cell::new(false),
             drain_begun: Notify::new(),
-            signatures: Cell::new(0),
+            signatures: Signatures::new(shared.parts.limits.signatures_in_flight),
             parting: Parting::default(),
             streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
@@ -175,6 +176,7 @@ impl Worker {
             .collect();
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
+        let verifier = tokio::task::spawn_local(signatures::serve(Rc::clone(self)));
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
             _ = stop.wait_for(|stop| *stop) => true,
@@ -198,6 +200,7 @@ impl Worker {
             let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
         }
         sweeper.abort();
+        verifier.abort();
     }
 
     /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.

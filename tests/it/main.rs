@@ -42,6 +42,7 @@ mod revocation;
 mod scene;
 mod shadow;
 mod shutdown;
+mod signatures;
 mod stampede;
 mod streaming;
 mod tls;

@@ -326,9 +326,9 @@ pub static LIMITS: Mapping = Mapping {
         whole(
             "signatures_in_flight",
             1,
-            1_000_000,
+            10_000,
             d::SIGNATURES_IN_FLIGHT,
-            "Signatures waiting or running, a worker.",
+            "Tokens whose signatures wait to be verified, a worker; past it, `overloaded`.",
         ),
         size("key_set", 1024, 64 * MIB, d::KEY_SET, "Octets of a fetched key set."),
     ],

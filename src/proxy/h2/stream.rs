@@ -129,7 +129,7 @@ impl ClientStream {
     }
 
     /// Resolves, with an error, when the client has reset the stream or is gone with its connection.
-    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::proxy) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let reset = match &mut self.answer {
             Answer::Awaited(respond, _) => ready!(respond.poll_reset(context)),
             Answer::Begun(outbound) => ready!(outbound.poll_reset(context)),

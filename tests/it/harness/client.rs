@@ -330,6 +330,8 @@ impl Connection {
                 self.buffer.extend_from_slice(&piece[..read]);
                 Ok(true)
             }
+            // A process that was stopped and goes on hears of it like this.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
             // A close with unread octets of ours on the way arrives as a reset.
             Err(error)
                 if matches!(

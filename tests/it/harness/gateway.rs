@@ -215,6 +215,24 @@ impl Gateway {
         signal(&self.child(), name);
     }
 
+    /// Stops every one of its threads while `meanwhile` runs: what comes then is all there when they go on.
+    #[track_caller]
+    pub fn stopped<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        wait_until("every thread has stopped", || {
+            let mut tasks = fs::read_dir(&tasks).expect("the process is there");
+            tasks.all(|task| {
+                let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+                // Behind the name, which stands in brackets.
+                stat.is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
+            })
+        });
+        let done = meanwhile();
+        self.signal("CONT");
+        done
+    }
+
     /// SIGHUP.
     pub fn sighup(&self) {
         self.signal("HUP");
