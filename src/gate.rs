@@ -352,9 +352,10 @@ fn verified<'s>(
     match memo.find(token, live, judge_of) {
         Remembered::Good(facts) => return Ok(facts),
         Remembered::Bad(reason, judge) => {
-            // Step 6 comes first: the same request is refused with the same reason, remembered or not.
-            if let Some(index) = judge {
-                trust(index)?;
+            // What comes first comes first: the same request is refused with the same reason, remembered or not.
+            match judge {
+                Some(index) => drop(trust(index)?),
+                None => drop(credential.token()?),
             }
             return Err(Denial::new(reason, "refused before, and nothing has changed").into());
         }

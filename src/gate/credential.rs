@@ -41,7 +41,7 @@ impl std::fmt::Display for TokenPlace {
 
 /// Finds the one credential among `places`.
 pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Credential<'a>, Denial> {
-    let mut found = None;
+    let mut found: Option<Credential<'a>> = None;
     for place in places {
         let octets = match place {
             TokenPlace::Bearer => in_authorization(request.headers)?,
@@ -50,10 +50,12 @@ pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Crede
             TokenPlace::Query(name) => in_query(request.query, name)?,
         };
         let Some(octets) = octets else { continue };
-        if found.is_some() {
+        let here = Credential { octets, place };
+        if let Some(first) = found.replace(here) {
+            // That one of them is no token at all is said first.
+            first.token().and_then(|_| here.token())?;
             return Err(many("tokens stand in two places"));
         }
-        found = Some(Credential { octets, place });
     }
     found.ok_or_else(|| Denial::new(Reason::NoCredentials, "no token where the route's issuers look for one"))
 }

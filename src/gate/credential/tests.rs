@@ -65,3 +65,20 @@ fn each_place_is_found() {
     check(&[TokenPlace::Cookie("sid".into())], None, &[("Cookie", "a=b; sid=x.y.z;c=d")], Ok("x.y.z"));
     check(&[TokenPlace::Query("t".into())], Some("a=b&t=x.y.z"), &[], Ok("x.y.z"));
 }
+
+/// Octets are looked at late, and all the same nothing is said of a second place before both are known to hold tokens.
+#[test]
+fn what_is_no_token_is_said_before_a_second_place() {
+    let places = [TokenPlace::Bearer, TokenPlace::Header("x-token".into())];
+    let bad = [("authorization", "Bearer a b"), ("x-token", "x.y.z")];
+    check(&places, None, &bad, Err(Reason::MalformedRequest));
+    check(&places, None, &bad[..1], Err(Reason::MalformedRequest));
+    check(
+        &places,
+        None,
+        &[("authorization", "Bearer a.b.c"), ("x-token", "x y")],
+        Err(Reason::MalformedRequest),
+    );
+    let both = [("authorization", "Bearer a.b.c"), ("x-token", "x.y.z")];
+    check(&places, None, &both, Err(Reason::ManyCredentials));
+}
