@@ -373,7 +373,7 @@ fn verified<'s>(
     };
     let state = trust(index)?;
     Err(match key(state, &unverified, evidence.keys) {
-        Ok(key) => Stop::Need(Need::Signature(SignatureWork {
+        Ok(key) => Stop::Need(Need::Signature(Box::new(SignatureWork {
             issuer: index,
             epoch: state.epoch,
             token,
@@ -381,7 +381,7 @@ fn verified<'s>(
             unverified,
             route: Arc::clone(route),
             config: Arc::clone(&state.config),
-        })),
+        }))),
         Err(stop) => stop,
     })
 }

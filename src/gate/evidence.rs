@@ -20,7 +20,7 @@ pub enum Need {
     /// A key that the issuer's fetched set does not have.
     Keys(KeyMiss),
     /// A signature is to be verified.
-    Signature(SignatureWork),
+    Signature(Box<SignatureWork>),
 }
 
 /// A token named a key that its issuer's fetched set does not have.

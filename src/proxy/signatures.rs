@@ -68,7 +68,7 @@ struct Flight {
 
 #[derive(Debug)]
 enum State {
-    Waiting(SignatureWork),
+    Waiting(Box<SignatureWork>),
     /// It was verified. Whoever comes first takes what came of it, and leaves it in the memo for the others.
     Verified(Option<SignatureVerdict>),
     /// It was put out of the line, and this is what its address is told.
@@ -106,7 +106,7 @@ impl Signatures {
     }
 
     /// Waits for a signature to be verified. `alone` says that another request's, the same, will not do.
-    pub(in crate::proxy) async fn wait(&self, work: SignatureWork, from: IpAddr, alone: bool) -> Waited {
+    pub(in crate::proxy) async fn wait(&self, work: Box<SignatureWork>, from: IpAddr, alone: bool) -> Waited {
         let address = client(from);
         let same = if alone { None } else { self.same(work.identity()) };
         let flight = match same {
@@ -131,7 +131,7 @@ impl Signatures {
     }
 
     /// Puts a signature in line; one of them is put out if there is no room.
-    fn stand(&self, work: SignatureWork, address: IpAddr) -> Rc<Flight> {
+    fn stand(&self, work: Box<SignatureWork>, address: IpAddr) -> Rc<Flight> {
         let flight = Rc::new(Flight {
             identity: work.identity(),
             address,
@@ -173,7 +173,7 @@ impl Signatures {
     }
 
     /// The next that has not waited too long.
-    fn next(&self, now: Instant) -> Option<(Rc<Flight>, SignatureWork)> {
+    fn next(&self, now: Instant) -> Option<(Rc<Flight>, Box<SignatureWork>)> {
         loop {
             let flight = self.queue.borrow_mut().pop()?;
             if now.duration_since(flight.since) > WAIT {
