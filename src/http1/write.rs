@@ -34,7 +34,9 @@ pub struct RequestEdits<'a> {
     pub scheme: &'a str,
     /// The version that the request was received in, for `Via` (RFC 9110 section 7.6.3).
     pub received: &'a str,
-    /// Drops a line by its name and value: credentials, and every identity header.
+    /// `Authorization` is copied.
+    pub authorization: bool,
+    /// Drops any other line by its name and value: credentials, and every identity header.
     pub drop: &'a dyn Fn(&[u8], &[u8]) -> bool,
     /// Lines to add: identity headers. Already fit for the wire.
     pub add: &'a [(&'a str, &'a [u8])],
@@ -71,7 +73,8 @@ pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits:
     out.extend_from_slice(b" HTTP/1.1\r\n");
     line(out, "Host", edits.host.as_bytes());
     copy(out, buffer, &head.lines, head.length, |line| match line.known {
-        Known::Other | Known::Origin | Known::Cookie | Known::Authorization | Known::Cors => {
+        Known::Authorization => edits.authorization,
+        Known::Other | Known::Origin | Known::Cookie | Known::Cors => {
             !(edits.drop)(octets(buffer, &line.name), octets(buffer, &line.value))
         }
         Known::Host | Known::HopByHop | Known::ContentLength | Known::TransferEncoding => false,
@@ -242,13 +245,14 @@ fn address(address: IpAddr) -> SmallVec<[u8; ADDRESS]> {
     match address {
         IpAddr::V4(address) => {
             for part in address.octets() {
-                let [hundreds, tens, ones] =
-                    [part / 100, part / 10 % 10, part % 10].map(|digit| b'0' + digit);
-                match part {
-                    100.. => text.extend_from_slice(&[hundreds, tens, ones, b'.']),
-                    10.. => text.extend_from_slice(&[tens, ones, b'.']),
-                    _ => text.extend_from_slice(&[ones, b'.']),
+                if part >= 100 {
+                    text.push(b'0' + part / 100);
                 }
+                if part >= 10 {
+                    text.push(b'0' + part / 10 % 10);
+                }
+                text.push(b'0' + part % 10);
+                text.push(b'.');
             }
             text.pop();
         }

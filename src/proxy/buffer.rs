@@ -15,7 +15,7 @@ pub(in crate::proxy) const ROOM: usize = 16 * 1024;
 const SMALL: usize = 8 * 1024;
 
 /// Buffers kept for lending, a worker. More than this many busy connections at once allocate.
-const KEPT: usize = 256;
+const KEPT: usize = 1024;
 
 /// Octets that were read and not used yet.
 #[derive(Debug, Default)]

@@ -249,7 +249,7 @@ impl Connection {
         let method = text(self.input.filled(), &self.head.method);
         // In HTTP/2 every client does (RFC 9113 section 8.1).
         self.head.takes_trailers |= self.downstream.version == Version::Http2;
-        record.request(method, text(self.input.filled(), &self.head.path));
+        record.request(method, octets(self.input.filled(), &self.head.path));
         self.to_head = method == "HEAD";
         self.cors.clear();
         self.out.clear();

@@ -59,7 +59,9 @@ pub(in crate::proxy) struct Way<'r> {
     pub(in crate::proxy) through: SmallVec<[IpAddr; 2]>,
     /// `http` or `https`.
     pub(in crate::proxy) scheme: &'static str,
-    /// The host and port that the client asked for.
+    /// The host and port that were asked for here.
+    pub(in crate::proxy) authority: &'r str,
+    /// The host and port that the client asked for, as far as that can be believed.
     pub(in crate::proxy) host: &'r str,
 }
 
@@ -85,11 +87,13 @@ impl Downstream {
 
     /// The way that this request came: what its connection shows, unless a trusted proxy says more.
     pub(in crate::proxy) fn way<'r>(&self, head: &RequestHead, buffer: &'r [u8]) -> Way<'r> {
+        let authority = text(buffer, &head.authority);
         let mut way = Way {
             client: self.address,
             through: SmallVec::new(),
             scheme: self.scheme(),
-            host: text(buffer, &head.authority),
+            host: authority,
+            authority,
         };
         if self.trusted {
             self.follow(&mut way, head, buffer);

@@ -16,7 +16,7 @@ use crate::config::{Balance, UpstreamHost};
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, octets, text};
+use crate::http1::head::{Framing, octets};
 use crate::http1::{websocket, write};
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
@@ -50,9 +50,9 @@ pub(in crate::proxy) async fn forward(
     grant: &Grant,
     record: &mut Record,
 ) -> Forwarded {
-    let method = text(connection.input.filled(), &connection.head.method);
+    let method = octets(connection.input.filled(), &connection.head.method);
     // RFC 9110 section 9.2.2.
-    let idempotent = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+    let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     // What the client's 101 has to say is told by the key that is sent on: its own.
     let key = connection.head.websocket.as_ref();
     connection.handshake = key.map(|key| websocket::accept(octets(connection.input.filled(), key)));

@@ -135,7 +135,7 @@ fn decide_once(
         websocket: head
             .websocket
             .as_ref()
-            .map(|_| Handshake { authority: text(buffer, &head.authority), secure: way.scheme == "https" }),
+            .map(|_| Handshake { authority: way.authority, secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
     };
     let mut memo = worker.memo.borrow_mut();
@@ -173,11 +173,10 @@ fn write_head(
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
-    let authority = text(buffer, &head.authority);
     let host = match &grant.upstream().host {
-        UpstreamHost::Keep => Cow::Borrowed(authority),
+        UpstreamHost::Keep => Cow::Borrowed(way.authority),
         // The peer's, which is chosen later: `forward` writes it over this one.
-        UpstreamHost::Upstream => Cow::Borrowed(authority),
+        UpstreamHost::Upstream => Cow::Borrowed(way.authority),
         UpstreamHost::Literal(host) => Cow::Borrowed(&**host),
     };
     // A query ends in logs and histories: a token in it goes no further, `keep` or not.
@@ -194,12 +193,9 @@ fn write_head(
     let mut add: SmallVec<[(&str, &[u8]); 8]> =
         grant.headers().iter().map(|(name, value)| (&**name, value.as_bytes())).collect();
     add.extend(cookies.iter().map(|value| ("cookie", value.as_slice())));
-    let keeps = |name: &[u8]| match name.eq_ignore_ascii_case(b"authorization") {
-        true => keep,
-        false => {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            kept(&TokenPlace::Header(name.into()))
-        }
+    let keeps = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        kept(&TokenPlace::Header(name.into()))
     };
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
@@ -222,6 +218,7 @@ fn write_head(
             through: &way.through,
             scheme: way.scheme,
             received: downstream.version.received(head.http10),
+            authorization: keep && !identity.contains(b"authorization"),
             drop: &drop,
             add: &add,
         },

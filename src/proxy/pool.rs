@@ -15,7 +15,7 @@ use crate::proxy::stream::Stream;
 use crate::tls::client::ClientTls;
 
 /// Connections kept to one peer, a worker.
-const KEPT: usize = 256;
+const KEPT: usize = 512;
 
 /// How long one is kept: less than the 60 s that most servers keep theirs, so that we rarely write to one that
 /// the other side is about to close.

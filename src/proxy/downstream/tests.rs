@@ -56,8 +56,13 @@ fn s5_nobody_else_is_believed() {
                  Forwarded: for=192.0.2.2\r\nX-Real-IP: 192.0.2.3\r\n";
     for peer in ["11.0.0.1", "127.0.0.1", "::1", "::10.0.0.1", "::ffff:11.0.0.1"] {
         check(peer, lines, |way| {
-            let expected =
-                Way { client: address(peer), through: Vec::new().into(), scheme: "http", host: "own.test" };
+            let expected = Way {
+                client: address(peer),
+                through: Vec::new().into(),
+                scheme: "http",
+                host: "own.test",
+                authority: "own.test",
+            };
             assert_eq!(way, expected);
         });
     }
