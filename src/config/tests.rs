@@ -3,6 +3,7 @@
 mod accepted;
 mod examples;
 mod printed;
+pub(in crate::config) mod processor;
 mod reference;
 mod refused;
 mod robust;
