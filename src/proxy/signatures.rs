@@ -5,7 +5,8 @@
 //! a few that are cheap. They are verified on the worker's own thread: another would have to be woken for each, and
 //! takes its time from the same cores.
 //!
-//! The line is bounded in number (`limits.signatures_in_flight`), past which a request is `overloaded`, and in time.
+//! The line is bounded in number (`limits.signatures_in_flight`), past which a request is `overloaded`, and what has stood
+//! in it for too long is not verified any more.
 //! Addresses take turns in it ([`queue`]), so that a flood from one of them takes no place from others. Requests that
 //! bring the same token wait for the same signature.
 
@@ -29,7 +30,8 @@ use crate::proxy::judge::guarded;
 use crate::proxy::signatures::queue::{Pushed, Queue};
 use crate::proxy::worker::Worker;
 
-/// Longest wait for a signature: as long as an `overloaded` client is told to stay away. A line of 64 is gone long before.
+/// What has waited longer is not verified any more when its turn comes: it is as long as an `overloaded` client is told to
+/// stay away. A line of 64 is gone long before.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How long whoever is turned away waits to hear of it. A flood whose requests are answered at once has its next ones here
@@ -71,8 +73,8 @@ enum State {
     Waiting(Box<SignatureWork>),
     /// It was verified. Whoever comes first takes what came of it, and leaves it in the memo for the others.
     Verified(Option<SignatureVerdict>),
-    /// It was put out of the line, and this is what its address is told.
-    PutOut(Refusal),
+    /// It was put out of the line.
+    PutOut,
     Failed(Denial),
 }
 
@@ -108,6 +110,8 @@ impl Signatures {
     /// Waits for a signature to be verified. `alone` says that another request's, the same, will not do.
     pub(in crate::proxy) async fn wait(&self, work: Box<SignatureWork>, from: IpAddr, alone: bool) -> Waited {
         let address = client(from);
+        // As this request is refused: another that waits for the same may be for another route.
+        let overloaded = work.overloaded();
         let same = if alone { None } else { self.same(work.identity()) };
         let flight = match same {
             Some(flight) => flight,
@@ -115,7 +119,7 @@ impl Signatures {
         };
         flight.waiting.set(flight.waiting.get() + 1);
         let waiting = Waiting { signatures: self, flight };
-        let waited = poll_fn(|context| waiting.poll(context, address)).await;
+        let waited = poll_fn(|context| waiting.poll(context, address, &overloaded)).await;
         if matches!(&waited, Waited::Refused(refusal) if refusal.denial.reason == Reason::Overloaded) {
             // Boxed: no connection that is served shall carry the room for it.
             Box::pin(tokio::time::sleep(REST)).await;
@@ -213,16 +217,14 @@ impl Flight {
 
     /// Ends it without a signature.
     fn put_out(&self) {
-        let refusal = match &*self.state.borrow() {
-            State::Waiting(work) => work.overloaded(),
-            State::Verified(_) | State::PutOut(_) | State::Failed(_) => return,
-        };
-        self.land(State::PutOut(refusal));
+        if matches!(*self.state.borrow(), State::Waiting(_)) {
+            self.land(State::PutOut);
+        }
     }
 }
 
 impl Waiting<'_> {
-    fn poll(&self, context: &mut Context<'_>, address: IpAddr) -> Poll<Waited> {
+    fn poll(&self, context: &mut Context<'_>, address: IpAddr, overloaded: &Refusal) -> Poll<Waited> {
         Poll::Ready(match &mut *self.flight.state.borrow_mut() {
             State::Waiting(_) => {
                 let mut wakers = self.flight.wakers.borrow_mut();
@@ -233,8 +235,8 @@ impl Waiting<'_> {
             }
             State::Verified(verdict) => verdict.take().map_or(Waited::Shared, Waited::Verdict),
             // Another address asked for too much: that is no reason to turn this one away.
-            State::PutOut(_) if self.flight.address != address => Waited::Shared,
-            State::PutOut(refusal) => Waited::Refused(refusal.clone()),
+            State::PutOut if self.flight.address != address => Waited::Shared,
+            State::PutOut => Waited::Refused(overloaded.clone()),
             State::Failed(denial) => Waited::Refused(denial.clone().into()),
         })
     }

@@ -206,6 +206,25 @@ fn u5_a_shared_place_that_is_lost_is_not_lost_for_others() {
     assert_allowed(&responses[5]);
 }
 
+/// Those that wait for one signature are turned away together, each from the route that it asked for.
+#[test]
+fn a_place_that_was_lost_together_was_counted_for_the_first_ones_route() {
+    let api = api("signatures_in_flight: 4");
+    let shared = api.reader();
+    let mut requests: Vec<(u8, Request)> = (0..3).map(|_| (2, forged(&api))).collect();
+    requests.push((2, orders(&shared)));
+    requests.push((2, Request::get("/me").bearer(&shared)));
+    // This one needs the place of both.
+    requests.push((4, orders(&api.reader())));
+    let responses = at_once(&api, &requests);
+    assert_refused(&responses[3], Overloaded);
+    assert_refused(&responses[4], Overloaded);
+    for route in ["GET /orders/{id}", "GET /me"] {
+        let refused = [("route", route), ("reason", Overloaded.code())];
+        assert_eq!(api.gateway.metric("decisions_total", &refused), 1.0, "{route}");
+    }
+}
+
 /// Clients that have gone wait for nothing: their places are others', and no signature is verified for them.
 #[test]
 fn u5_a_client_that_goes_away_frees_its_place() {
@@ -256,11 +275,13 @@ fn u5_healthy_clients_are_answered_throughout_a_flood() {
     let mut healthy = (from(&api, 3), from(&api, 4));
     let (mut refused, mut turned_away) = (0, 0);
     wait_until("the flood is past its bound", || {
-        for connection in &mut flood {
-            connection.write(&forged(&api).octets());
-        }
-        healthy.0.write(&cached.octets());
-        healthy.1.write(&orders(&api.reader()).octets());
+        api.gateway.stopped(|| {
+            for connection in &mut flood {
+                connection.write(&forged(&api).octets());
+            }
+            healthy.0.write(&cached.octets());
+            healthy.1.write(&orders(&api.reader()).octets());
+        });
         assert_allowed(&healthy.0.answer());
         assert_allowed(&healthy.1.answer());
         for connection in &mut flood {
