@@ -334,6 +334,8 @@ fn verified<'s>(
     let judge_of = |epoch| snapshot.issuers.iter().position(|state| state.epoch == epoch);
     if let Some(verdict) = evidence.signature.take()
         && live(verdict.issuer, verdict.epoch)
+        // A reload may have moved the place where this request's token stands.
+        && verdict.token == token
     {
         return match verdict.outcome {
             Ok(verified) => {

@@ -83,8 +83,8 @@
 //!         Allow(grant)   → identity headers: every configured one removed, then this grant's set; to the upstream
 //! ```
 //!
-//! Everything that waits, costs much or changes something is a `Need`: the edge does it, at most one round of
-//! each kind, and asks again from step 1 on a fresh snapshot, so that a key fetched or a revocation published
+//! Everything that waits, costs much or changes something is a `Need`: the edge does it, a bounded number
+//! of times, and asks again from step 1 on a fresh snapshot, so that a key fetched or a revocation published
 //! meanwhile counts. `decide` is pure, so asking again is safe. A memo hit answers steps 5, 7 and 8, and recalls
 //! of 10 and 13 what cannot change while the issuer's rules, the token's scopes and the table of routes stay
 //! what they were; all else runs on every request.

@@ -1,7 +1,7 @@
 //! What a decision may need from outside, and what the edge brings back.
 //!
-//! Everything that waits, measures time or costs much is done by the edge and comes back as [`Evidence`]; at
-//! most one round of each kind. Then the decision starts over from step 1 on a fresh snapshot, so that a key or
+//! Everything that waits, measures time or costs much is done by the edge and comes back as [`Evidence`], a bounded
+//! number of times. Then the decision starts over from step 1 on a fresh snapshot, so that a key or
 //! a revocation that has just arrived counts.
 
 use std::future::Future;
@@ -69,6 +69,7 @@ pub struct WorkIdentity {
 pub struct SignatureVerdict {
     pub(crate) issuer: usize,
     pub(crate) epoch: u64,
+    pub(crate) token: Fingerprint,
     pub(crate) outcome: Result<Verified, BadSignature>,
 }
 
@@ -95,7 +96,8 @@ impl SignatureWork {
 
     /// Verifies.
     pub fn verify(self) -> SignatureVerdict {
-        SignatureVerdict { issuer: self.issuer, epoch: self.epoch, outcome: self.key.verify(self.unverified) }
+        let outcome = self.key.verify(self.unverified);
+        SignatureVerdict { issuer: self.issuer, epoch: self.epoch, token: self.token, outcome }
     }
 }
 
