@@ -44,16 +44,19 @@ pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Crede
     let mut found: Option<Credential<'a>> = None;
     for place in places {
         let octets = match place {
-            TokenPlace::Bearer => in_authorization(request.headers)?,
-            TokenPlace::Header(name) => in_header(request.headers, name)?,
-            TokenPlace::Cookie(name) => in_cookies(request.headers, name)?,
-            TokenPlace::Query(name) => in_query(request.query, name)?,
+            TokenPlace::Bearer => in_authorization(request.headers),
+            TokenPlace::Header(name) => in_header(request.headers, name),
+            TokenPlace::Cookie(name) => in_cookies(request.headers, name),
+            TokenPlace::Query(name) => in_query(request.query, name),
         };
-        let Some(octets) = octets else { continue };
+        // That what stood in an earlier place is no token at all is said first.
+        if let (Some(first), false) = (&found, matches!(octets, Ok(None))) {
+            first.token()?;
+        }
+        let Some(octets) = octets? else { continue };
         let here = Credential { octets, place };
-        if let Some(first) = found.replace(here) {
-            // That one of them is no token at all is said first.
-            first.token().and_then(|_| here.token())?;
+        if found.replace(here).is_some() {
+            here.token()?;
             return Err(many("tokens stand in two places"));
         }
     }

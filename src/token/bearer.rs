@@ -11,8 +11,8 @@ pub enum Authorization<'a> {
     Bearer(&'a [u8]),
     /// Another scheme: for the bearer step no credential was sent.
     OtherScheme,
-    /// Scheme `Bearer` and not the one space that has to follow. Also
-    /// another scheme with a `Bearer` after a comma: which of the two the upstream reads is anybody's guess.
+    /// Scheme `Bearer` and not the one space that has to follow. Also another scheme with a `Bearer` after a comma:
+    /// which of the two the upstream reads is anybody's guess.
     Malformed,
 }
 

@@ -79,6 +79,8 @@ fn what_is_no_token_is_said_before_a_second_place() {
         &[("authorization", "Bearer a.b.c"), ("x-token", "x y")],
         Err(Reason::MalformedRequest),
     );
+    let twice = [("authorization", "Bearer a b"), ("cookie", "t=1; t=2")];
+    check(&[TokenPlace::Bearer, TokenPlace::Cookie("t".into())], None, &twice, Err(Reason::MalformedRequest));
     let both = [("authorization", "Bearer a.b.c"), ("x-token", "x.y.z")];
     check(&places, None, &both, Err(Reason::ManyCredentials));
 }
