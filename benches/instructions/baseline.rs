@@ -118,6 +118,8 @@ impl Baseline {
             None => Some(format!("{mix}: not in the baseline: `retake` it")),
         };
         let mut faults: Vec<_> = counted.iter().filter_map(fault).collect();
+        let missing = self.mixes.iter().filter(|row| !counted.iter().any(|(mix, _)| *mix == row.mix));
+        faults.extend(missing.map(|row| format!("{}: was not counted", row.mix)));
         faults.extend(proportions(counted));
         faults
     }
