@@ -29,9 +29,11 @@ use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
 use crate::proxy::worker::UpstreamView;
 
-/// How old the runtime's last look at all its sockets may be. What an upstream says before it is asked belongs to an
-/// earlier request, whose client has gone with what it got; and one that has closed is not asked. Where the look is
-/// older, or the request may not be sent again, a waiting connection is asked once more, which is a system call.
+/// How long a decision may take for the runtime's last look at its sockets to be trusted. That look is the older for
+/// what other connections were served since, some milliseconds on a busy worker. What an upstream says before it is
+/// asked belongs to an earlier request, whose client has gone with what it got; and one that has closed is not asked.
+/// Where the decision took longer, or the request may not be sent again, a waiting connection is asked once more, which
+/// is a system call.
 const FRESH: Duration = Duration::from_micros(200);
 
 /// What came of it.

@@ -110,8 +110,8 @@ fn p99(waits: &mut [Duration]) -> Duration {
 }
 
 /// Beside a crowd of unknown kids a good token waits at most twice as long as beside a crowd of the same size whose
-/// kid is known, and not for its algorithm: what an unknown one costs more is the gateway's to bear. Other tests run beside this one and take
-/// turns at being in the way: the best of some rounds counts.
+/// kid is known, and not for its algorithm: what an unknown one costs more is the gateway's to bear. Other tests run
+/// beside this one and take turns at being in the way: the best of some rounds counts.
 #[test]
 fn k3_a_good_token_waits_no_longer_beside_unknown_kids() {
     let scene = scene();

@@ -22,7 +22,7 @@ const MEMORY_KIB: u64 = 64 << 10;
 /// What a connection of the bomb may cost, in KiB (threats D3).
 const BOMB_KIB: u64 = 3 << 10;
 
-/// What may stay of a bomb after five seconds, in KiB: the buffers that two workers keep for lending are 16 MiB.
+/// What may stay of a bomb after five seconds, in KiB: the buffers that workers keep for lending are most of it.
 const KEPT_KIB: u64 = 28 << 10;
 
 /// What may stay of one, in KiB, when a worker has looked a few times at what is spare (every five seconds, and half of

@@ -191,7 +191,7 @@ fn meanwhile(mut in_time: impl FnMut(usize) -> bool) {
         } else {
             crossed += 1;
         }
-        assert!(crossed < 15, "{met} met, {crossed} not");
+        assert!(crossed < 10, "{met} met, {crossed} not");
     }
 }
 
@@ -237,6 +237,7 @@ fn h11_a_second_answer_during_the_decision_reaches_no_other_client() {
             troubled.proxy.on_path("/any/warm", &poisoned);
             assert_allowed(&connection.send(&Request::get("/any/warm")));
             let response = connection.send(&Request::new(method, "/slow").bearer(&token));
+            assert!(matches!(response.status, 200 | 502), "{response:?}");
             response.status == 200 && !response.text().contains("poison")
         });
     }
