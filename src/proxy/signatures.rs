@@ -42,9 +42,17 @@ const REST: Duration = Duration::from_millis(50);
 /// needs none waits no longer for three than for one.
 const TURN: Duration = Duration::from_micros(60);
 
-/// One part in this many of a worker's time is for signatures, however many connections are ready in each turn: new
-/// tokens get through where old ones keep a worker busy.
-const SHARE: u32 = 8;
+/// One part in this many of a worker's time is for signatures where other connections would take all of it: new tokens
+/// get through where old ones keep a worker busy, and take hardly anything from those. Time that nobody else wants is
+/// theirs besides.
+const SHARE: u32 = 16;
+
+/// The most of that part that is saved up.
+const SAVED: Duration = Duration::from_millis(2);
+
+/// A turn in which others took no longer than this was one in which nobody was ready: it is what a look at all sockets
+/// takes, and less than two requests.
+const IDLE: Duration = Duration::from_micros(12);
 
 /// A worker's signatures.
 #[derive(Debug)]
@@ -53,8 +61,12 @@ pub(in crate::proxy) struct Signatures {
     arrived: Notify,
     /// Those of the last turn: until it is over, somebody may still come who waits for one of them.
     landed: RefCell<Vec<Rc<Flight>>>,
-    /// When the last turn ended, while there is a line.
-    turned: Cell<Option<Instant>>,
+    /// When the last turn ended.
+    turned: Cell<Instant>,
+    /// Time that signatures have been left owing.
+    saved: Cell<Duration>,
+    /// What the last one took.
+    cost: Cell<Duration>,
 }
 
 /// One signature, and who waits for it.
@@ -103,7 +115,9 @@ impl Signatures {
             queue: RefCell::new(Queue::new(most)),
             arrived: Notify::new(),
             landed: RefCell::default(),
-            turned: Cell::default(),
+            turned: Cell::new(Instant::now()),
+            saved: Cell::default(),
+            cost: Cell::default(),
         }
     }
 
@@ -152,11 +166,16 @@ impl Signatures {
         flight
     }
 
-    /// Verifies what stands in front of the line.
+    /// Verifies what stands in front of the line, unless others keep the worker busy and signatures have had their share.
     fn turn(&self, worker: &Worker) {
         let began = Instant::now();
-        let share = self.turned.get().map_or(Duration::ZERO, |last| began.duration_since(last) / SHARE);
-        let most = TURN.max(share);
+        let others = began.saturating_duration_since(self.turned.replace(began));
+        let saved = (self.saved.get() + others / SHARE).min(SAVED);
+        self.saved.set(saved);
+        if others > IDLE && saved < self.cost.get() {
+            return;
+        }
+        let most = TURN.max(saved);
         let mut at = began;
         while let Some((flight, work)) = self.next(at) {
             let algorithm = work.algorithm();
@@ -166,6 +185,7 @@ impl Signatures {
             };
             let took = at.elapsed();
             at += took;
+            self.cost.set(took);
             worker.verified(algorithm, took);
             flight.land(landed);
             self.landed.borrow_mut().push(flight);
@@ -173,7 +193,10 @@ impl Signatures {
                 break;
             }
         }
-        self.turned.set((!self.queue.borrow().is_empty()).then_some(at));
+        if others > IDLE {
+            self.saved.set(saved.saturating_sub(at.duration_since(began)));
+        }
+        self.turned.set(at);
     }
 
     /// The next that has not waited too long.
