@@ -20,6 +20,11 @@ impl RequestIds {
         Self { worker: seed, next: Cell::new(0) }
     }
 
+    /// How many were given.
+    pub(in crate::proxy) fn given(&self) -> u64 {
+        self.next.get()
+    }
+
     pub(in crate::proxy) fn next(&self) -> RequestId {
         let number = self.next.get();
         self.next.set(number.wrapping_add(1));

@@ -50,10 +50,6 @@ const SHARE: u32 = 16;
 /// The most of that part that is saved up.
 const SAVED: Duration = Duration::from_millis(2);
 
-/// A turn in which others took no longer than this was one in which nobody was ready: it is what a look at all sockets
-/// takes, and less than two requests.
-const IDLE: Duration = Duration::from_micros(12);
-
 /// A worker's signatures.
 #[derive(Debug)]
 pub(in crate::proxy) struct Signatures {
@@ -63,6 +59,9 @@ pub(in crate::proxy) struct Signatures {
     landed: RefCell<Vec<Rc<Flight>>>,
     /// When the last turn ended.
     turned: Cell<Instant>,
+    /// Requests that had begun by then, and how many have come to wait here since.
+    begun: Cell<u64>,
+    came: Cell<u64>,
     /// Time that signatures have been left owing.
     saved: Cell<Duration>,
     /// What the last one took.
@@ -116,6 +115,8 @@ impl Signatures {
             arrived: Notify::new(),
             landed: RefCell::default(),
             turned: Cell::new(Instant::now()),
+            begun: Cell::default(),
+            came: Cell::default(),
             saved: Cell::default(),
             cost: Cell::default(),
         }
@@ -132,6 +133,7 @@ impl Signatures {
             None => self.stand(work, address),
         };
         flight.waiting.set(flight.waiting.get() + 1);
+        self.came.set(self.came.get() + 1);
         let waiting = Waiting { signatures: self, flight };
         let waited = poll_fn(|context| waiting.poll(context, address, &overloaded)).await;
         if matches!(&waited, Waited::Refused(refusal) if refusal.denial.reason == Reason::Overloaded) {
@@ -172,7 +174,10 @@ impl Signatures {
         let others = began.saturating_duration_since(self.turned.replace(began));
         let saved = (self.saved.get() + others / SHARE).min(SAVED);
         self.saved.set(saved);
-        if others > IDLE && saved < self.cost.get() {
+        // Requests have begun that do not wait here: there is other work.
+        let begun = worker.ids.given();
+        let busy = begun.wrapping_sub(self.begun.replace(begun)) > self.came.take();
+        if busy && saved < self.cost.get() {
             return;
         }
         let most = TURN.max(saved);
@@ -193,7 +198,7 @@ impl Signatures {
                 break;
             }
         }
-        if others > IDLE {
+        if busy {
             self.saved.set(saved.saturating_sub(at.duration_since(began)));
         }
         self.turned.set(at);
