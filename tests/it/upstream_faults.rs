@@ -53,7 +53,7 @@ fn u6_a_refused_connection_is_502_without_details() {
 
 #[test]
 fn u3_an_upstream_that_does_not_answer_is_504_in_time() {
-    let api = with("response_timeout: 300ms");
+    let api = with("response_timeout: 1s");
     api.upstream.on("/any/hang", |exchange| {
         while !exchange.read_some()?.is_empty() {}
         Ok(Then::Close)

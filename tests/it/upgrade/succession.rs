@@ -90,7 +90,7 @@ fn a_unix_socket_is_taken_over_with_its_file() {
 /// The old process may be scraped on a connection that it has; it changes nothing any more.
 #[test]
 fn the_old_process_is_read_only_and_says_goodbye_to_its_scrapers() {
-    let api = api(|setup| setup.yaml_tail("shutdown_grace: 20s\n"));
+    let api = api(|setup| setup.yaml_tail("shutdown_grace: 20s\n").route("/any/{*rest}", "public"));
     let admin = api.gateway.ports.admin;
     let mut scraper = Connection::open(admin).unaudited();
     let ask = |method: &str, target: &str| Request::new(method, target).host(&admin.to_string()).body("");
@@ -99,7 +99,8 @@ fn the_old_process_is_read_only_and_says_goodbye_to_its_scrapers() {
     assert!(!before.closes());
     // Something is open, so that the old process stays.
     let mut held = api.gateway.connect();
-    held.write(b"POST /orders HTTP/1.1\r\nHost: api.test\r\nContent-Length: 5\r\n");
+    held.write(b"POST /any/up HTTP/1.1\r\nHost: api.test\r\nContent-Length: 10\r\n\r\nfirst");
+    wait_until("it is half-way", || api.upstream.raw().contains("first"));
     let mut new = start(api.gateway.directory.path(), "new");
     wait_until("it has taken over", || serving(&api) == Some(u64::from(new.id())));
     let refused = scraper.send(&ask("POST", "/v1/reload"));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use portcullis::gate::denial::Reason::UpstreamTimeout;
 
 use super::troubled::Troubled;
-use crate::harness::api::{assert_allowed, assert_refused};
+use crate::harness::api::assert_refused;
 use crate::harness::client::{Connection, Outcome, Request};
 use crate::harness::fault_proxy::plan::{Fault, Phase, Plan};
 use crate::harness::wait::{PATIENCE, pass, wait_for, wait_until};
@@ -50,7 +50,9 @@ fn u3_an_upstream_that_stops_anywhere_before_its_answer_is_504_in_time() {
                     took > Duration::from_millis(350) && took < Duration::from_secs(4),
                     "{what}: {took:?}"
                 );
-                assert_allowed(&troubled.gateway.send(&Request::get("/any/x")));
+                wait_until("the next is served", || {
+                    troubled.gateway.send(&Request::get("/any/x")).status == 200
+                });
             }
         }
     }
@@ -78,7 +80,7 @@ fn u3_an_upstream_that_stops_taking_a_large_body_is_504_in_time() {
 /// Within an answer there is no 504 any more: one of declared length is broken off when it does not go on.
 #[test]
 fn u3_an_answer_that_stops_midway_is_broken_off_in_time() {
-    let troubled = Troubled::with("response_timeout: 400ms", |setup| setup);
+    let troubled = Troubled::with("response_timeout: 1s", |setup| setup);
     for fault in [Fault::Hang, Fault::Deaf] {
         troubled.proxy.on_path("/any/stop", &Plan::new().at(Phase::MidAnswer, fault.clone()));
         for (method, streamed) in [("GET", false), ("POST", true)] {
@@ -92,7 +94,7 @@ fn u3_an_answer_that_stops_midway_is_broken_off_in_time() {
             let Outcome::Answer(response) = connection.wait(method, PATIENCE) else { panic!("no answer") };
             assert!(response.status == 200 && !response.whole, "{fault:?}, {method}: {response:?}");
             let took = start.elapsed();
-            assert!(took > Duration::from_millis(350) && took < Duration::from_secs(4), "{took:?}");
+            assert!(took > Duration::from_millis(950) && took < Duration::from_secs(5), "{took:?}");
         }
     }
 }
@@ -100,18 +102,18 @@ fn u3_an_answer_that_stops_midway_is_broken_off_in_time() {
 /// A slow answer is none that stopped: each piece has its own time.
 #[test]
 fn u3_an_answer_that_goes_on_may_take_longer_than_the_timeout() {
-    let troubled = Troubled::with("response_timeout: 400ms", |setup| setup);
+    let troubled = Troubled::with("response_timeout: 2s", |setup| setup);
     let answer =
         format!("HTTP/1.1 200 OK\r\nX-Upstream: yes\r\nContent-Length: 12\r\n\r\n{}", "0123456789ab");
     let head = answer.find("\r\n\r\n").map_or(0, |at| at + 4);
     let slow = (0..12).fold(Plan::new().answer(answer), |plan, octet| {
-        plan.at(Phase::Octet(head + octet), Fault::Delay(Duration::from_millis(50)))
+        plan.at(Phase::Octet(head + octet), Fault::Delay(Duration::from_millis(200)))
     });
     troubled.proxy.always(&slow);
     let start = Instant::now();
     let response = troubled.gateway.send(&Request::get("/any/slow"));
     assert_eq!(response.text(), "0123456789ab");
-    assert!(start.elapsed() > Duration::from_millis(500), "that was no slow answer");
+    assert!(start.elapsed() > Duration::from_secs(2), "that was no slow answer");
 }
 
 #[test]
