@@ -1,31 +1,90 @@
 //! What no longer counts: blocks and `not_before` watermarks, every kind compared alone and the results ORed.
 
+pub mod held;
+pub mod key;
+
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 
-use aws_lc_rs::digest;
-
+use crate::revocation::key::Key;
 use crate::token::NumericDate;
 
-/// The kinds this version knows.
+/// What an entry is about. All but `all` are scoped by an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// One token, by its id claim.
-    Jti,
-    /// Every token of a subject.
+    /// Every token.
+    All,
+    /// Every token of an issuer.
+    Issuer,
+    /// Every token that one key verifies, by the key's own id.
+    Kid,
+    /// Every token of a tenant, found by the issuer's `claims.tenant`.
+    Tenant,
+    /// Every token of a client, found by the issuer's `claims.client`.
+    Client,
+    /// An API key. Nothing presents one yet: such entries are kept, and apply as soon as something does.
+    ApiKey,
+    /// Every token of a subject, found by the issuer's `claims.subject`.
     Subject,
+    /// Every token of a session, found by the issuer's `claims.session`.
+    Session,
+    /// One token, by its id, found by the issuer's `claims.id`.
+    Jti,
+    /// Every token that has a value of a claim that the configuration declares (`revocation.claims`).
+    Claim,
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Jti, Self::Subject];
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 10] = [
+        Self::All,
+        Self::Issuer,
+        Self::Kid,
+        Self::Tenant,
+        Self::Client,
+        Self::ApiKey,
+        Self::Subject,
+        Self::Session,
+        Self::Jti,
+        Self::Claim,
+    ];
+
     /// As written in an entry and as a metric label.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Jti => "jti",
+            Self::All => "all",
+            Self::Issuer => "issuer",
+            Self::Kid => "kid",
+            Self::Tenant => "tenant",
+            Self::Client => "client",
+            Self::ApiKey => "api_key",
             Self::Subject => "subject",
+            Self::Session => "session",
+            Self::Jti => "jti",
+            Self::Claim => "claim",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// One octet that stands for it in what [`key::Key`] hashes, and may in a store: it never changes.
+    pub fn tag(self) -> u8 {
+        match self {
+            Self::All => b'*',
+            Self::Issuer => b'i',
+            Self::Kid => b'k',
+            Self::Tenant => b't',
+            Self::Client => b'c',
+            Self::ApiKey => b'a',
+            Self::Subject => b's',
+            Self::Session => b'e',
+            Self::Jti => b'j',
+            Self::Claim => b'd',
         }
     }
 }
@@ -65,8 +124,7 @@ pub struct Asked<'a> {
 /// The compiled set. Reads take no lock and allocate nothing; a kind with no entries costs one comparison.
 #[derive(Debug, Default)]
 pub struct Revocations {
-    jti: Table,
-    subject: Table,
+    tables: [Table; Kind::ALL.len()],
 }
 
 /// One kind's entries: a static hash table of buckets laid end to end, so that it holds exactly what it must.
@@ -101,7 +159,7 @@ impl Revocations {
     /// Compiles entries; those that expired long before `now` are left out. Values are kept hashed.
     pub fn compile(entries: &[Entry], now: NumericDate) -> Self {
         let table = |kind| Table::compile(entries.iter().filter(|entry| entry.kind == kind), kind, now);
-        Self { jti: table(Kind::Jti), subject: table(Kind::Subject) }
+        Self { tables: Kind::ALL.map(table) }
     }
 
     /// Which kind revokes this token, if any does. A token without `iat` is revoked by any watermark that
@@ -113,6 +171,14 @@ impl Revocations {
             let value = match kind {
                 Kind::Jti => asked.token_id,
                 Kind::Subject => asked.subject,
+                Kind::All
+                | Kind::Issuer
+                | Kind::Kid
+                | Kind::Tenant
+                | Kind::Client
+                | Kind::ApiKey
+                | Kind::Session
+                | Kind::Claim => None,
             };
             let table = self.table(kind);
             !table.records.is_empty() && value.is_some_and(|value| table.revokes(kind, value, asked, now))
@@ -130,10 +196,7 @@ impl Revocations {
     }
 
     fn table(&self, kind: Kind) -> &Table {
-        match kind {
-            Kind::Jti => &self.jti,
-            Kind::Subject => &self.subject,
-        }
+        &self.tables[kind as usize]
     }
 }
 
@@ -208,36 +271,6 @@ fn bucket_of(key: u128, shift: u32) -> u128 {
     key.checked_shr(shift).unwrap_or(0)
 }
 
-/// 128 bits of SHA-256 over kind, issuer and value. The issuer's length stands before it, so that no two
-/// triples give the same octets; a subject at one issuer is never one at another.
 fn hash(kind: Kind, issuer: &str, value: &str) -> u128 {
-    let tag = match kind {
-        Kind::Jti => [b'j'],
-        Kind::Subject => [b's'],
-    };
-    let length = (issuer.len() as u64).to_be_bytes();
-    let parts = [tag.as_slice(), length.as_slice(), issuer.as_bytes(), value.as_bytes()];
-    // One call over a buffer on the stack: the library's streaming context lives on the heap.
-    let mut buffer = [0; ON_STACK];
-    let digest = match concatenate(parts, &mut buffer) {
-        Some(whole) => digest::digest(&digest::SHA256, whole),
-        None => {
-            let mut context = digest::Context::new(&digest::SHA256);
-            parts.iter().for_each(|part| context.update(part));
-            context.finish()
-        }
-    };
-    digest.as_ref().first_chunk().map_or(0, |first| u128::from_be_bytes(*first))
-}
-
-/// Issuer and value together are hardly ever longer; what is, is hashed through the heap.
-const ON_STACK: usize = 512;
-
-fn concatenate<'b>(parts: [&[u8]; 4], buffer: &'b mut [u8; ON_STACK]) -> Option<&'b [u8]> {
-    let mut end = 0;
-    for part in parts {
-        buffer.get_mut(end..end + part.len())?.copy_from_slice(part);
-        end += part.len();
-    }
-    buffer.get(..end)
+    u128::from_be_bytes(Key::new(kind, issuer, value).0)
 }

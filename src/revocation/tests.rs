@@ -73,7 +73,7 @@ fn each_kind_is_compared_alone() {
         (None, Some(new), Some(Kind::Subject)),
         (Some(new), Some(old), Some(Kind::Jti)),
         (Some(old), Some(new), Some(Kind::Subject)),
-        (Some(new), Some(new), Some(Kind::Jti)),
+        (Some(new), Some(new), Some(Kind::Subject)),
     ] {
         let entries: Vec<Entry> = [(Kind::Jti, "j", jti), (Kind::Subject, "s", subject)]
             .into_iter()
@@ -196,14 +196,14 @@ proptest! {
         let entries: Vec<Entry> = list
             .iter()
             .map(|&(kind, value, mark, expires)| {
-                entry(Kind::ALL[kind], A, &value.to_string(), mark, expires)
+                entry([Kind::Jti, Kind::Subject][kind], A, &value.to_string(), mark, expires)
             })
             .collect();
         let (id, subject) = (token.0.map(|id| id.to_string()), token.1.map(|subject| subject.to_string()));
         let asked = Asked { leeway, ..asked(id.as_deref(), subject.as_deref(), token.2) };
         let now = NumericDate(compiled_at + later);
-        let naive = Kind::ALL.into_iter().find(|&kind| {
-            let value = match kind { Kind::Jti => asked.token_id, Kind::Subject => asked.subject };
+        let naive = [Kind::Subject, Kind::Jti].into_iter().find(|&kind| {
+            let value = match kind { Kind::Jti => asked.token_id, _ => asked.subject };
             entries.iter().any(|entry| {
                 entry.kind == kind
                     && Some(&*entry.value) == value
