@@ -25,9 +25,11 @@ pub mod memo;
 pub mod preflight;
 pub mod websocket;
 
+mod revocable;
+
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
@@ -453,6 +455,7 @@ impl TokenFacts {
             granted,
             subject: text(&claims.subject),
             token_id: text(&claims.id),
+            revocable: OnceLock::new(),
             dates,
             standing: Ok(()),
             permitted: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use crate::config::{Forward, Issuer, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::memo::TokenFacts;
+use crate::gate::revocable;
 use crate::policy::condition::{self, Seen};
 use crate::policy::route::CompiledRoute;
 use crate::policy::{identity, requirement};
@@ -108,10 +109,11 @@ impl Checked<'_> {
 
     /// Step 11: every kind compared alone.
     pub(in crate::gate) fn not_revoked(&self, revocations: &Revocations) -> Result<(), Denial> {
+        if revocations.is_empty() {
+            return Ok(());
+        }
         let asked = Asked {
-            issuer: &self.config.issuer,
-            token_id: self.facts.token_id.as_deref(),
-            subject: self.facts.subject.as_deref(),
+            keys: self.facts.revocable.get_or_init(|| revocable::keys(self.config, &self.facts.verified)),
             issued_at: self.facts.dates.issued_at,
             leeway: self.leeway(),
         };

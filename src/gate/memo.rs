@@ -14,8 +14,8 @@
 pub mod fingerprint;
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
@@ -23,6 +23,8 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::keys::Verified;
+use crate::revocation::Kind;
+use crate::revocation::key::Key;
 use crate::token::NumericDate;
 use crate::token::scope::Granted;
 
@@ -47,6 +49,8 @@ pub struct TokenFacts {
     pub subject: Option<Box<str>>,
     /// What the issuer's `claims.id` found.
     pub token_id: Option<Box<str>>,
+    /// What revocations may name it by, once there are any: hashes of what does not change while the epoch lasts.
+    pub revocable: OnceLock<Box<[(Kind, Key)]>>,
     /// Its dates, at hand: every request looks at them.
     pub dates: Dates,
     /// Whether step 10 lets it pass: audience, type and required claims are the issuer's rules alone, so that

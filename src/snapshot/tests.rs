@@ -40,6 +40,7 @@ fn issuer(name: &str) -> Issuer {
             session: selector("sid"),
             tenant: selector("tid"),
         },
+        revocable: Arc::default(),
         from: vec![TokenPlace::Bearer],
         dangerous_http: false,
     }
