@@ -2,8 +2,10 @@
 
 pub mod held;
 pub mod key;
+pub mod loading;
 pub mod written;
 
+mod chunks;
 mod record;
 mod shard;
 mod table;
@@ -231,7 +233,7 @@ impl Revocations {
     /// makes no difference: what was lifted stays so, even if it is added after.
     ///
     /// It costs about what is added costs to sort, now and then a millisecond for a part of the set that has grown.
-    /// Whoever loads very many gives them in several calls, so that they need not be held twice.
+    /// Whoever has very many to begin with does better by [`loading::Loading`].
     pub fn with(&self, added: impl IntoIterator<Item = Held>, lifted: &[Held], now: NumericDate) -> Self {
         let kept = changed(&self.kept, added, lifted, now, self.garbage(now));
         Self { kept, ..self.clone() }.at(now)
@@ -315,13 +317,7 @@ fn changed(
     for (table, mut records) in tables.iter_mut().zip(records) {
         records.retain(|record| !garbage(record));
         records.sort_unstable_by(Record::order);
-        records.dedup_by(|again, first| {
-            let same = first.order(again).is_eq();
-            if same {
-                *first = first.and(*again);
-            }
-            same
-        });
+        records.dedup_by(Record::is_again);
         if !records.is_empty() {
             *table = table.with(&records, now, &garbage);
         }

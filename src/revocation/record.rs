@@ -56,6 +56,15 @@ impl Record {
         Self { not_before, expires: self.expires.max(again.expires), ..self }
     }
 
+    /// Whether it is the same entry as the one before it among sorted ones, which is then both.
+    pub(in crate::revocation) fn is_again(again: &mut Self, first: &mut Self) -> bool {
+        let same = first.order(again).is_eq();
+        if same {
+            *first = first.and(*again);
+        }
+        same
+    }
+
     /// Whether it is in force: an entry, and not over.
     pub(in crate::revocation) fn counts(&self, now: NumericDate) -> bool {
         self.not_before != LIFTED && self.lives(now, 0)

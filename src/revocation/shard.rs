@@ -1,8 +1,10 @@
 //! A part of one kind's entries that is small enough to be made anew: what is added is copied into a small list
 //! beside a large one, and into that when it has grown.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::revocation::chunks::Chunks;
 use crate::revocation::key::Key;
 use crate::revocation::record::{Moment, Record};
 use crate::token::NumericDate;
@@ -27,7 +29,7 @@ struct Base {
     /// Where each bucket begins; one more at the end.
     starts: Box<[u32]>,
     /// Sorted.
-    records: Box<[Record]>,
+    records: Chunks,
 }
 
 /// Which records can be forgotten when a list is made anew.
@@ -49,18 +51,20 @@ impl Shard {
         self.base.records.len() + self.recent.len()
     }
 
-    /// Whether any of the key's entries revokes a token. Several may share a key: each is compared alone.
-    pub(in crate::revocation) fn revokes(&self, key: Key, moment: &Moment) -> bool {
-        self.filter.lets_pass(key) && self.finds(key, moment)
+    /// What keys have to pass to be looked for here.
+    pub(in crate::revocation) fn filter(&self) -> &Filter {
+        &self.filter
     }
 
+    /// Whether any of the key's entries revokes a token. Several may share a key: each is compared alone.
     #[cold]
-    fn finds(&self, key: Key, moment: &Moment) -> bool {
+    pub(in crate::revocation) fn revokes(&self, key: Key, moment: &Moment) -> bool {
         let recent = of_key(&self.recent, key);
         recent.iter().any(|record| record.revokes(moment))
-            || of_key(self.base.bucket(key, self.depth), key)
-                .iter()
-                .any(|record| record.revokes(moment) && !recent.iter().any(|newer| newer.id == record.id))
+            || self
+                .base
+                .of_key(key, self.depth)
+                .any(|record| record.revokes(moment) && same(recent, record).is_none())
     }
 
     /// With these too, which are sorted: one shard, or several where it became too large for one.
@@ -81,15 +85,15 @@ impl Shard {
                 added.push(record);
             }
         }
-        let recent = merged(&self.recent, &added);
+        let recent = merged(self.recent.iter(), added.iter());
         let most = (self.base.records.len() / RECENT_PART).max(RECENT_LEAST);
         if recent.len() <= most {
-            let mut filter = self.filter.clone();
-            added.iter().for_each(|record| filter.add(record.key));
+            let filter = self.filter.with(&added);
             let base = Arc::clone(&self.base);
-            return vec![Arc::new(Self { depth: self.depth, counting, filter, recent: recent.into(), base })];
+            let recent = recent.into();
+            return vec![Arc::new(Self { depth: self.depth, counting, filter, recent, base })];
         }
-        let mut records = merged(&self.base.records, &recent);
+        let mut records = merged(self.base.records.iter(), recent.iter());
         records.retain(|record| !garbage(record));
         let mut made = Vec::new();
         build(&records, self.depth, now, &mut made);
@@ -98,7 +102,7 @@ impl Shard {
 
     /// Without its garbage, if it has any, and with its entries counted at `now`.
     pub(in crate::revocation) fn swept(&self, now: NumericDate, garbage: Garbage<'_>) -> Vec<Arc<Self>> {
-        let mut records = merged(&self.base.records, &self.recent);
+        let mut records = merged(self.base.records.iter(), self.recent.iter());
         let before = records.len();
         records.retain(|record| !garbage(record));
         let mut made = Vec::new();
@@ -115,9 +119,8 @@ impl Shard {
 
     /// What is known of the entry of this key and id.
     fn known(&self, entry: &Record) -> Option<Record> {
-        let same = |records: &[Record]| records.iter().find(|record| record.id == entry.id).copied();
-        let base = || same(of_key(self.base.bucket(entry.key, self.depth), entry.key));
-        same(of_key(&self.recent, entry.key)).or_else(base)
+        let base = || self.base.same(entry, self.depth);
+        same(&self.recent, entry).or_else(base)
     }
 }
 
@@ -129,20 +132,37 @@ impl Base {
             .map(|bucket| records.partition_point(|record| part(record.key, depth, bits) < bucket))
             .map(|start| u32::try_from(start).unwrap_or(u32::MAX))
             .collect();
-        Self { bits, starts, records: records.into() }
+        Self { bits, starts, records: Chunks::of(records) }
     }
 
-    fn bucket(&self, key: Key, depth: u32) -> &[Record] {
+    /// The records of a key.
+    fn of_key(&self, key: Key, depth: u32) -> impl Iterator<Item = &Record> {
+        let start = self.records.first(self.bucket(key, depth), |record| record.key < key);
+        (start..).map_while(move |place| self.records.get(place).filter(|record| record.key == key))
+    }
+
+    fn same(&self, entry: &Record, depth: u32) -> Option<Record> {
+        let bucket = self.bucket(entry.key, depth);
+        let place = self.records.first(bucket, |record| record.order(entry).is_lt());
+        self.records.get(place).filter(|record| record.order(entry).is_eq()).copied()
+    }
+
+    fn bucket(&self, key: Key, depth: u32) -> Range<usize> {
         let bucket = usize::try_from(part(key, depth, self.bits)).unwrap_or(usize::MAX);
-        let Some(&[start, end]) = self.starts.get(bucket..).and_then(<[u32]>::first_chunk) else {
-            return &[];
-        };
-        self.records.get(start as usize..end as usize).unwrap_or_default()
+        match self.starts.get(bucket..).and_then(<[u32]>::first_chunk) {
+            Some(&[start, end]) => start as usize..end as usize,
+            None => 0..0,
+        }
     }
 }
 
 /// Makes shards of sorted records, each of at most [`SHARD`] of them but where keys have too much in common.
-fn build(records: &[Record], depth: u32, now: NumericDate, into: &mut Vec<Arc<Shard>>) {
+pub(in crate::revocation) fn build(
+    records: &[Record],
+    depth: u32,
+    now: NumericDate,
+    into: &mut Vec<Arc<Shard>>,
+) {
     let middle = records.partition_point(|record| part(record.key, depth, 1) == 0);
     let (low, high) = records.split_at(middle);
     // Keys are hashes: halves that differ much come of one key with very many entries, which no split would part.
@@ -159,9 +179,12 @@ fn build(records: &[Record], depth: u32, now: NumericDate, into: &mut Vec<Arc<Sh
 }
 
 /// The two lists as one; an entry that both know once.
-fn merged(older: &[Record], newer: &[Record]) -> Vec<Record> {
-    let mut merged = Vec::with_capacity(older.len() + newer.len());
-    let (mut older, mut newer) = (older.iter().peekable(), newer.iter().peekable());
+fn merged<'r>(
+    older: impl Iterator<Item = &'r Record>,
+    newer: impl Iterator<Item = &'r Record>,
+) -> Vec<Record> {
+    let mut merged = Vec::with_capacity(older.size_hint().0 + newer.size_hint().0);
+    let (mut older, mut newer) = (older.peekable(), newer.peekable());
     while let (Some(old), Some(new)) = (older.peek(), newer.peek()) {
         match old.order(new) {
             std::cmp::Ordering::Less => merged.extend(older.next()),
@@ -175,6 +198,12 @@ fn merged(older: &[Record], newer: &[Record]) -> Vec<Record> {
     merged.extend(older);
     merged.extend(newer);
     merged
+}
+
+/// What sorted records have of the entry of this key and id.
+fn same(records: &[Record], entry: &Record) -> Option<Record> {
+    let place = records.binary_search_by(|record| record.order(entry)).ok()?;
+    records.get(place).copied()
 }
 
 /// The records of a key among sorted ones.
@@ -196,34 +225,36 @@ fn halves(key: Key) -> (u64, u64) {
 }
 
 /// What says in one load that a key has no record, of nearly all that have none: a Bloom filter of words, of
-/// which a key has bits in one.
+/// which a key has bits in one. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-struct Filter {
-    words: Box<[u64]>,
+pub(in crate::revocation) struct Filter {
+    words: Arc<[u64]>,
 }
 
 impl Filter {
     fn of(records: &[Record]) -> Self {
         let room = records.len() + records.len() / RECENT_PART + RECENT_LEAST;
-        let words = room * FILTER_BITS / 64 + 1;
-        let mut filter = Self { words: vec![0; words].into() };
-        records.iter().for_each(|record| filter.add(record.key));
+        Self { words: vec![0; room * FILTER_BITS / 64 + 1].into() }.with(records)
+    }
+
+    /// With these too.
+    fn with(&self, records: &[Record]) -> Self {
+        if self.words.is_empty() {
+            return Self::of(records);
+        }
+        let mut filter = Self { words: self.words.iter().copied().collect() };
+        for record in records {
+            let (place, bits) = filter.place(record.key);
+            if let Some(word) = Arc::get_mut(&mut filter.words).and_then(|words| words.get_mut(place)) {
+                *word |= bits;
+            }
+        }
         filter
     }
 
-    fn lets_pass(&self, key: Key) -> bool {
+    pub(in crate::revocation) fn lets_pass(&self, key: Key) -> bool {
         let (place, bits) = self.place(key);
         self.words.get(place).is_some_and(|word| word & bits == bits)
-    }
-
-    fn add(&mut self, key: Key) {
-        if self.words.is_empty() {
-            *self = Self::of(&[]);
-        }
-        let (place, bits) = self.place(key);
-        if let Some(word) = self.words.get_mut(place) {
-            *word |= bits;
-        }
     }
 
     /// From the half of the key that chooses neither shard nor bucket.
@@ -236,7 +267,7 @@ impl Filter {
 }
 
 /// Records of a shard before it is split: making it anew takes a millisecond, and half a megabyte at once.
-const SHARD: usize = 16_384;
+pub(in crate::revocation) const SHARD: usize = 16_384;
 /// How deep splitting goes: a million shards.
 const DEEPEST: u32 = 20;
 /// How large the list of recent ones grows before both are made one: this part of the other,

@@ -5,8 +5,15 @@ use std::sync::Arc;
 
 use crate::revocation::key::Key;
 use crate::revocation::record::{Moment, Record};
-use crate::revocation::shard::{Garbage, Shard, part};
+use crate::revocation::shard::{Filter, Garbage, Shard, part};
 use crate::token::NumericDate;
+
+/// Where the bits of a key lead. The filter stands beside its shard, so that a miss never looks at that.
+#[derive(Debug, Clone)]
+struct Place {
+    filter: Filter,
+    shard: Arc<Shard>,
+}
 
 /// Cheap to clone: shards are shared.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +21,7 @@ pub(in crate::revocation) struct Table {
     /// So many bits of a key lead to its shard.
     depth: u32,
     /// Two to the power of `depth`, or none. A shard of fewer bits stands in several places, side by side.
-    shards: Arc<[Arc<Shard>]>,
+    shards: Arc<[Place]>,
     counting: usize,
     len: usize,
 }
@@ -33,7 +40,8 @@ impl Table {
     /// Whether any of the key's entries revokes a token.
     pub(in crate::revocation) fn revokes(&self, key: Key, moment: &Moment) -> bool {
         let place = part(key, 0, self.depth) as usize;
-        self.shards.get(place).is_some_and(|shard| shard.revokes(key, moment))
+        let place = self.shards.get(place);
+        place.is_some_and(|place| place.filter.lets_pass(key) && place.shard.revokes(key, moment))
     }
 
     /// With these too: sorted, and no entry twice.
@@ -76,7 +84,7 @@ impl Table {
     fn each(&self) -> impl Iterator<Item = (u64, &Arc<Shard>)> {
         let mut place = 0;
         std::iter::from_fn(move || {
-            let shard = self.shards.get(place)?;
+            let shard = &self.shards.get(place)?.shard;
             let first = (place as u64) >> (self.depth - shard.depth());
             place += 1 << (self.depth - shard.depth());
             Some((first, shard))
@@ -84,13 +92,14 @@ impl Table {
     }
 
     /// Of shards in the order of their keys, which leave no bits out.
-    fn of(each: Vec<Arc<Shard>>) -> Self {
+    pub(in crate::revocation) fn of(each: Vec<Arc<Shard>>) -> Self {
         let depth = each.iter().map(|shard| shard.depth()).max().unwrap_or(0);
         let counting = each.iter().map(|shard| shard.counting()).sum();
         let len = each.iter().map(|shard| shard.len()).sum();
         let places = each.iter().flat_map(|shard| {
             let times = 1_usize << (depth - shard.depth());
-            std::iter::repeat_n(shard, times).map(Arc::clone)
+            let place = Place { filter: shard.filter().clone(), shard: Arc::clone(shard) };
+            std::iter::repeat_n(place, times)
         });
         Self { depth, counting, len, shards: places.collect() }
     }

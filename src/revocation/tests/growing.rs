@@ -2,6 +2,7 @@
 
 use crate::revocation::held::{Held, Id};
 use crate::revocation::key::Key;
+use crate::revocation::loading::Loading;
 use crate::revocation::tests::{A, NOW, asked, entry, keys};
 use crate::revocation::{Entry, Kind, Revocations};
 use crate::token::NumericDate;
@@ -163,4 +164,28 @@ fn a_new_list_leaves_what_was_added_one_by_one() {
         // An id is one of the store's, never one of the list's.
         assert!(revoked(&set.with([], &[block(0, "second")], NOW), "second"));
     }
+}
+
+/// From a store that is read whole: what was loaded is what would have been added, and goes on from there.
+#[test]
+fn what_is_loaded_is_what_was_added() {
+    for count in [0, 1, 127, 128, 129, 5_000, 100_000] {
+        let mut loading = Loading::default();
+        // Not in the order of ids, and some of them twice.
+        let order = (0..count).rev().chain((0..count).filter(|id| id % 3 == 0));
+        order.for_each(|id| loading.push(&numbered(id, Some(NOW.0 + 10))));
+        loading.push(&block(count, "s"));
+        let set = loading.finish(NOW);
+        assert_eq!((set.len(Kind::Jti), set.len(Kind::Subject)), (count as usize, 1));
+        assert!(revoked(&set, "s") && !revoked(&set, "t"));
+        assert!((0..count).all(|id| has(&set, id, NOW.0)), "{count}");
+        assert!(!(0..count).any(|id| has(&set, id, NOW.0 + 10)), "{count}");
+        assert!(!(count..2 * count + 9).any(|id| has(&set, id, NOW.0)), "{count}");
+        let lifted: Vec<Held> = (0..count).filter(|id| id % 2 == 0).map(|id| numbered(id, None)).collect();
+        let changed = set.with([numbered(count + 7, None)], &lifted, NOW);
+        assert_eq!(changed.len(Kind::Jti), (count / 2 + 1) as usize, "{count}");
+        assert!((0..count).all(|id| has(&changed, id, NOW.0) == (id % 2 == 1)), "{count}");
+        assert!(has(&changed, count + 7, NOW.0) && revoked(&changed, "s"));
+    }
+    assert!(Loading::default().finish(NOW).is_empty());
 }
