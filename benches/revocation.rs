@@ -15,6 +15,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a bench, not an interface"
 )]
@@ -23,7 +24,7 @@ use std::collections::hash_map::RandomState;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -179,25 +180,26 @@ fn read_and_written(
     size: u64,
     time: Duration,
 ) -> ((u64, u64), (u64, u64), Duration) {
-    let done = AtomicBool::new(false);
+    let (done, until_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
+        let writer = scope.spawn(move || {
             let (mut from, mut busy, mut batches) = (size, Duration::ZERO, 0);
             let start = Instant::now();
-            while !done.load(Ordering::Relaxed) {
+            loop {
                 let begun = Instant::now();
                 candidate.add(&mut (from..from + 10).map(held));
                 busy += begun.elapsed();
                 (from, batches) = (from + 10, batches + 1);
-                std::thread::sleep(
-                    (start + Duration::from_millis(10) * batches).saturating_duration_since(Instant::now()),
-                );
+                let next = start + Duration::from_millis(10) * batches;
+                let pause = next.saturating_duration_since(Instant::now());
+                if until_done.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                    return busy / batches;
+                }
             }
-            busy / batches
         });
         let readers = [1, 2].map(|seed| scope.spawn(move || timed(candidate, size, seed, time)));
         let [(miss, hit), _] = readers.map(|reader| reader.join().expect("a reader"));
-        done.store(true, Ordering::Relaxed);
+        drop(done);
         (miss, hit, writer.join().expect("a writer"))
     })
 }

@@ -1,4 +1,41 @@
 //! What no longer counts: blocks and `not_before` watermarks, every kind compared alone and the results ORed.
+//!
+//! An entry says of what kind it is, whose tokens it means ([`key::Key`], a hash), since when and until when. A token
+//! is asked about by the keys of all that it has; any entry that says no is enough.
+//!
+//! # The set
+//!
+//! One table a kind, and a bit for each kind that has one. A table is shards, found by the first bits of a key; a
+//! shard is a sorted list that never changes, a small one of what came since, and a filter before both. A change
+//! copies the small lists and filters that it touches and shares all else with the set before, which is still read;
+//! a small list that has grown becomes one with its large one; a shard that has grown is split. So nothing is ever
+//! made anew as a whole, and no reader waits: a miss is a comparison of bits, a place in the directory, and one word
+//! of a filter.
+//!
+//! What is lifted is remembered by its id, for as long as the entry would have been: changes may arrive twice, or in
+//! another order. What has expired is forgotten two days later, and not while the clock is behind what it was.
+//!
+//! *Why not a concurrent map.* `cargo bench --bench revocation`: two threads look up while a thousand entries a second
+//! are added, ten at a time (the last column); the busy two-core machine that this was measured on answers one
+//! load from memory as large as the filter in the time of the row `floor`, which is where the time of a miss goes.
+//!
+//! | set | entries | load | resident | at its peak | miss p50 | p99 | hit p50 | p99 | ten added |
+//! |---|---|---|---|---|---|---|---|---|---|
+//! | ours | 10⁴ | 0.15 s | 8 MB | 16 MB | 25 ns | 127 ns | 126 ns | 277 ns | 314 µs |
+//! | dashmap | 10⁴ | 0.00 s | 2 MB | 6 MB | 32 ns | 87 ns | 40 ns | 148 ns | 3801 µs |
+//! | papaya | 10⁴ | 0.01 s | 2 MB | 8 MB | 43 ns | 76 ns | 37 ns | 184 ns | 9 µs |
+//! | floor | 10⁴ | | | | 0 ns | 2 ns | | | |
+//! | ours | 10⁶ | 1.31 s | 38 MB | 46 MB | 102 ns | 238 ns | 499 ns | 980 ns | 94 µs |
+//! | dashmap | 10⁶ | 2.15 s | 79 MB | 79 MB | 125 ns | 229 ns | 307 ns | 543 ns | 9389 µs |
+//! | papaya | 10⁶ | 1.37 s | 76 MB | 78 MB | 133 ns | 307 ns | 341 ns | 575 ns | 22 µs |
+//! | floor | 10⁶ | | | | 46 ns | 105 ns | | | |
+//! | ours | 10⁷ | 8.67 s | 339 MB | 349 MB | 156 ns | 320 ns | 807 ns | 1864 ns | 369 µs |
+//! | dashmap | 10⁷ | 22.00 s | 488 MB | 518 MB | 193 ns | 323 ns | 480 ns | 620 ns | 8298 µs |
+//! | papaya | 10⁷ | 10.27 s | 608 MB | 612 MB | 153 ns | 261 ns | 574 ns | 1512 ns | 11 µs |
+//! | floor | 10⁷ | | | | 119 ns | 229 ns | | | |
+//!
+//! The maps are quicker to find what is there, which is only ever refused; they take half as much again, cannot be
+//! published whole with the rest of a snapshot, and say nothing of entries that share a key.
 
 pub mod held;
 pub mod key;

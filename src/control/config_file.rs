@@ -185,7 +185,7 @@ impl Loader<'_> {
         }
         let listeners = self.listeners(&config, previous);
         let clients = self.clients(&config, previous);
-        let revocations = self.revocations(&config).unwrap_or_else(|problems| {
+        let revocations = self.revocations(&config, previous).unwrap_or_else(|problems| {
             *revocation = problems;
             Revocations::default()
         });
@@ -290,7 +290,11 @@ impl Loader<'_> {
     }
 
     /// The compiled revocations. The inner error is the file's own problems; without it, it could not be read.
-    fn revocations(&mut self, config: &Config) -> Result<Revocations, Option<Problems>> {
+    fn revocations(
+        &mut self,
+        config: &Config,
+        previous: Option<&Snapshot>,
+    ) -> Result<Revocations, Option<Problems>> {
         let Some(revocation) = &config.revocation else { return Ok(Revocations::default()) };
         let Some(file) = &revocation.file else { return Ok(Revocations::default()) };
         let octets = self.file(file, revocation.at, Sort::Revocations).ok_or(None)?;
@@ -301,7 +305,9 @@ impl Loader<'_> {
                 .push(Problem::new(revocation.at, format!("the revocation file {name} is not UTF-8")));
             None
         })?;
-        let (entries, warnings) = revocation_file::parse(text, &name, config, now).map_err(Some)?;
+        // An entry that is read while the clock is back must not end too soon once it is right.
+        let latest = previous.map_or(now, |previous| previous.revocations.latest(now));
+        let (entries, warnings) = revocation_file::parse(text, &name, config, latest).map_err(Some)?;
         self.warnings.extend(warnings.into_iter().map(|warning| named(&name, revocation.at, warning)));
         Ok(Revocations::compile(&entries, now))
     }

@@ -191,7 +191,8 @@ fn merged<'r>(
             std::cmp::Ordering::Greater => merged.extend(newer.next()),
             std::cmp::Ordering::Equal => {
                 merged.push(old.and(**new));
-                (older.next(), newer.next());
+                older.next();
+                newer.next();
             }
         }
     }

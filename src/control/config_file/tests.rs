@@ -171,7 +171,7 @@ fn who_else_can_write_or_read_a_file_matters() {
     assert!(check_key_source(root.path(), KeySource::JwksFile("keys.json".into()), None).is_empty());
     mode("revoked.yaml", 0o666).expect("set");
     let (made, problems, warnings) =
-        with(root.path(), |loader| loader.revocations(&revoking("revoked.yaml")));
+        with(root.path(), |loader| loader.revocations(&revoking("revoked.yaml"), None));
     assert!(made.is_ok() && problems.is_empty());
     assert!(words(&warnings).contains("world-writable"), "{warnings:?}");
 }
@@ -238,7 +238,7 @@ fn revocations_are_loaded_or_say_what_is_wrong_where() {
         ("strange", strange.as_bytes()),
         ("binary", &[0xff]),
     ]);
-    let revocations = |file: &str| with(root.path(), |loader| loader.revocations(&revoking(file)));
+    let revocations = |file: &str| with(root.path(), |loader| loader.revocations(&revoking(file), None));
     for (file, problem) in [("missing", "missing cannot be read"), ("binary", "binary is not UTF-8")] {
         let (made, problems, _) = revocations(file);
         assert!(matches!(made, Err(None)));
@@ -254,7 +254,7 @@ fn revocations_are_loaded_or_say_what_is_wrong_where() {
     let (made, problems, warnings) = revocations("strange");
     assert!(made.is_ok_and(|made| made.len(Kind::Jti) == 1) && problems.is_empty());
     assert!(words(&warnings).starts_with("9:1 strange:1:23: no issuer of the configuration"), "{warnings:?}");
-    let (none, _, _) = with(root.path(), |loader| loader.revocations(&config(Vec::new())));
+    let (none, _, _) = with(root.path(), |loader| loader.revocations(&config(Vec::new()), None));
     assert!(none.is_ok_and(|none| none.is_empty()));
 }
 

@@ -31,7 +31,7 @@ fn revokes(scene: &mut Scene, entry: Entry, more: Value, revoked: bool) {
     let what = format!("{entry:?} {more}");
     scene.revoke(&[]);
     scene.check("/me", claims(more.clone()), None);
-    scene.revoke(&[entry.clone()]);
+    scene.revoke(std::slice::from_ref(&entry));
     let authorization = format!("Bearer {}", scene.token(claims(more.clone())));
     let headers = [("Authorization", authorization.as_str())];
     for round in ["fresh", "again"] {
