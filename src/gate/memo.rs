@@ -23,7 +23,7 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::keys::Verified;
-use crate::token::NumericDate;
+use crate::token::json::document::Span;
 use crate::token::scope::Granted;
 
 /// Places for bad tokens, a worker: about 200 KiB. A bad token that lost its place is only verified again.
@@ -43,28 +43,29 @@ pub struct TokenFacts {
     pub verified: Verified,
     /// Its scopes, compiled.
     pub granted: Granted,
-    /// What the issuer's `claims.subject` found.
-    pub subject: Option<Box<str>>,
-    /// What the issuer's `claims.id` found.
-    pub token_id: Option<Box<str>>,
-    /// Its dates, at hand: every request looks at them.
-    pub dates: Dates,
+    /// Where the issuer's `claims.subject` found one.
+    pub(in crate::gate) subject: Option<Span>,
+    /// Where the issuer's `claims.id` found one.
+    pub(in crate::gate) token_id: Option<Span>,
     /// Whether step 10 lets it pass: audience, type and required claims are the issuer's rules alone, so that
     /// the verdict lives as long as the epoch.
-    pub standing: Result<(), Denial>,
+    pub standing: Result<(), Box<Denial>>,
     /// The route whose scopes it was last found to have ([`crate::snapshot::Snapshot::route_mark`]), 0 for none.
     pub permitted: AtomicU64,
     /// Octets it is counted for.
     pub weight: usize,
 }
 
-/// The dates of a token (RFC 7519 section 4.1).
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "the claims' names")]
-pub struct Dates {
-    pub expires: Option<NumericDate>,
-    pub not_before: Option<NumericDate>,
-    pub issued_at: Option<NumericDate>,
+impl TokenFacts {
+    /// What the issuer's `claims.subject` found.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.map(|span| self.verified.claims().text(span))
+    }
+
+    /// What the issuer's `claims.id` found.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.map(|span| self.verified.claims().text(span))
+    }
 }
 
 /// What the memo knows of a token.
@@ -180,6 +181,11 @@ impl Memo {
     /// Remembers a refused one; `epoch` 0 where no key had a say (it is malformed).
     pub(crate) fn remember_bad(&mut self, token: Fingerprint, epoch: u64, reason: Reason) {
         self.bad[Self::place(token)] = Bad { fingerprint: token.0, epoch, reason: Some(reason) };
+    }
+
+    /// Octets that the good entries are counted for.
+    pub fn weight(&self) -> u64 {
+        self.good.weight()
     }
 
     /// Counts since the start.

@@ -45,7 +45,7 @@ pub struct Compact<'a> {
     /// `kid` (a string of at most [`KEY_ID`] octets without control characters, opaque).
     pub key_id: Option<Box<str>>,
     /// `typ`, lower-cased, a leading `application/` removed (RFC 7515 section 4.1.9).
-    pub typ: Option<Box<str>>,
+    pub typ: Option<Cow<'static, str>>,
     /// What the signature covers: header, dot, payload, as sent.
     pub signing_input: &'a [u8],
     /// The decoded payload.
@@ -97,7 +97,7 @@ fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
 struct Header {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
-    typ: Option<Box<str>>,
+    typ: Option<Cow<'static, str>>,
 }
 
 /// The members of a header as they are met.
@@ -142,7 +142,7 @@ impl Header {
         let key_id = short_text(seen.key_id)?.map(Cow::into_owned).map(Box::from);
         let typ = short_text(seen.typ)?.map(|typ| media_type(&typ));
         // A nested token (RFC 7519 section 5.2) would need a second verification that nobody makes.
-        if short_text(seen.content_type)?.is_some_and(|content| &*media_type(&content) == "jwt") {
+        if short_text(seen.content_type)?.is_some_and(|content| media_type(&content) == "jwt") {
             return Err(Malformed::Header);
         }
         Ok(Self { algorithm, key_id, typ })
@@ -162,9 +162,17 @@ fn short_text(member: Option<Member<'_>>) -> Result<Option<Cow<'_, str>>, Malfor
 }
 
 /// Media types compare without case, and `application/` is implied (RFC 7515 sections 4.1.9 and 4.1.10).
-fn media_type(text: &str) -> Box<str> {
-    let lower = text.to_ascii_lowercase();
-    lower.strip_prefix("application/").unwrap_or(&lower).into()
+fn media_type(text: &str) -> Cow<'static, str> {
+    let implied = "application/";
+    let rest = match text.split_at_checked(implied.len()) {
+        Some((front, rest)) if front.eq_ignore_ascii_case(implied) => rest,
+        Some(_) | None => text,
+    };
+    // Those that nearly all tokens have take no memory.
+    match ["jwt", "at+jwt"].into_iter().find(|known| rest.eq_ignore_ascii_case(known)) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(rest.to_ascii_lowercase()),
+    }
 }
 
 /// Octets of a key id, and of `typ` and `cty` (threats J5).

@@ -9,11 +9,9 @@ pub mod automaton;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::slice;
 use std::str::Split;
 
-use serde_json::Value;
-
+use crate::token::json::document::{Elements, Value};
 use crate::token::scope::automaton::Automaton;
 
 /// How an issuer's granted scopes are read (`scope_match`).
@@ -53,7 +51,7 @@ pub struct Granted {
     /// Literal scopes, one space between them: a scope-token holds no space, so that asking for one needs
     /// neither an index nor an allocation.
     literals: Box<str>,
-    patterns: Vec<Automaton>,
+    patterns: Box<[Automaton]>,
 }
 
 /// Is `text` one scope-token (RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E)?
@@ -152,7 +150,7 @@ impl Granted {
     /// Reads the scope claims that were found (principle 7): a space-separated string or an array of strings;
     /// mixed types grant nothing; several claims present that differ as sets grant nothing. A scope that is
     /// no scope-token, or no valid pattern under `how`, is dropped.
-    pub fn from_claims<'c>(found: impl IntoIterator<Item = &'c Value>, how: ScopeMatch) -> Self {
+    pub fn from_claims<'c>(found: impl IntoIterator<Item = Value<'c>>, how: ScopeMatch) -> Self {
         let mut found = found.into_iter();
         let Some(first) = found.next().and_then(scopes) else { return Self::default() };
         let mut others = found.peekable();
@@ -180,7 +178,7 @@ impl Granted {
                 Err(PatternError(_)) => {}
             }
         }
-        Self { literals: literals.into(), patterns }
+        Self { literals: literals.into(), patterns: patterns.into() }
     }
 
     /// About how many octets of memory it holds.
@@ -202,7 +200,7 @@ impl Granted {
         match &requested.language {
             Language::Literal(literal) => self.covers(literal),
             Language::Many(requested) => {
-                let mut union = self.patterns.clone();
+                let mut union = self.patterns.to_vec();
                 union.extend(self.literals.split(' ').filter(|granted| !granted.is_empty()).map(|granted| {
                     let mut automaton = Automaton::default();
                     automaton.literal(granted);
@@ -216,11 +214,14 @@ impl Granted {
 
 /// The scopes of one claim; `None` is a claim of the wrong type. Only single spaces separate (RFC 6749
 /// section 3.3): every other white space is part of something that is no scope-token.
-fn scopes(claim: &Value) -> Option<Scopes<'_>> {
+fn scopes(claim: Value<'_>) -> Option<Scopes<'_>> {
     match claim {
-        Value::String(text) => Some(Scopes::Text(text.split(' '))),
-        Value::Array(values) if values.iter().all(Value::is_string) => Some(Scopes::List(values.iter())),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Text(text) => Some(Scopes::Text(text.split(' '))),
+        Value::Array(mut values) => {
+            let list = Scopes::List(values);
+            values.all(|value| value.as_text().is_some()).then_some(list)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }
 
@@ -228,7 +229,7 @@ fn scopes(claim: &Value) -> Option<Scopes<'_>> {
 #[derive(Clone)]
 enum Scopes<'c> {
     Text(Split<'c, char>),
-    List(slice::Iter<'c, Value>),
+    List(Elements<'c>),
 }
 
 impl<'c> Iterator for Scopes<'c> {
@@ -237,7 +238,7 @@ impl<'c> Iterator for Scopes<'c> {
     fn next(&mut self) -> Option<&'c str> {
         match self {
             Self::Text(parts) => parts.find(|part| !part.is_empty()),
-            Self::List(values) => values.filter_map(Value::as_str).find(|part| !part.is_empty()),
+            Self::List(values) => values.by_ref().filter_map(Value::as_text).find(|part| !part.is_empty()),
         }
     }
 }
