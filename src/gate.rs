@@ -36,7 +36,7 @@ use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::fingerprint::Fingerprint;
-use crate::gate::memo::{Memo, Remembered, TokenFacts};
+use crate::gate::memo::{Memo, PLACE, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::keys::{NoKey, Unverified, VerifyingKey};
@@ -447,8 +447,7 @@ impl TokenFacts {
             claims.scope.find_all(members),
             state.config.scope_match,
         );
-        // The rest: the names found in the claims, and the map's own room.
-        let weight = verified.footprint() + granted.footprint() + 512;
+        let weight = size_of::<Self>() + verified.footprint() + granted.footprint() + PLACE;
         let mut facts = Self {
             issuer: index,
             epoch: state.epoch,

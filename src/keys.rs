@@ -112,14 +112,13 @@ impl Verified {
         self.typ.as_deref()
     }
 
-    /// About how many octets of memory it holds, itself included: what a bounded cache counts.
+    /// About how many octets of memory it holds beyond itself: what a bounded cache counts.
     pub fn footprint(&self) -> usize {
-        size_of::<Self>()
-            + self.claims.footprint()
-            + match &self.typ {
-                Some(Cow::Owned(typ)) => typ.capacity(),
-                Some(Cow::Borrowed(_)) | None => 0,
-            }
+        let typ = match &self.typ {
+            Some(Cow::Owned(typ)) => typ.capacity(),
+            Some(Cow::Borrowed(_)) | None => 0,
+        };
+        self.claims.footprint() + typ
     }
 }
 

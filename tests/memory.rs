@@ -21,7 +21,7 @@ use portcullis::path;
 use portcullis::snapshot::{self, Reader};
 use portcullis::token::{Algorithm, NumericDate};
 use serde_json::json;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use crate::core::{ISS, NOW, change, config};
 
@@ -31,47 +31,45 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Tokens remembered, as in the table of performance figures.
 const TOKENS: usize = 10_000;
 
-/// Octets that a remembered token of some 800 may keep, the map's part included.
-const KEPT: usize = 4096;
+/// Octets that a remembered token of some 700 may keep, its place in the map included.
+const KEPT: usize = 768;
 
-/// Allocations that a new token may cost, from its text to its place in the memo.
-const ALLOCATIONS: usize = 100;
+/// Allocations that a new token may cost, from its text to its place in the memo. (Verifying takes more of its own, in C.)
+const ALLOCATIONS: usize = 10;
 
 /// One test: the allocator counts for all threads.
 #[test]
 fn a_remembered_token_is_kept_in_little_memory() {
     let mut scene = Scene::new();
-    let tokens: Vec<_> = (0..=TOKENS).map(|id| scene.bearer(id)).collect();
+    let tokens: Vec<_> = (0..=TOKENS + 1).map(|id| scene.bearer(id)).collect();
     // What is made once is made for the first token.
     scene.allow(&tokens[0]);
 
     let region = Region::new(ALLOCATOR);
-    for token in &tokens[1..] {
+    for token in &tokens[1..=TOKENS] {
         scene.allow(token);
     }
     let all = region.change();
     let kept = (all.bytes_allocated - all.bytes_deallocated) / TOKENS;
     let counted = scene.memo.weight() as usize / TOKENS;
-    let new = count(&region, || scene.allow_fresh(&tokens[1]));
-    let cached = count(&region, || scene.allow(&tokens[1]));
+    let new = allocations(&region, || scene.allow(&tokens[TOKENS + 1]));
+    let cached = allocations(&region, || scene.allow(&tokens[1]));
     println!(
-        "a token of {} octets keeps {kept}, is counted for {counted}; {} allocations when new, {} when cached",
-        tokens[1].len(),
-        new.allocations + new.reallocations,
-        cached.allocations + cached.reallocations
+        "a token of {} octets keeps {kept} and is counted for {counted}; {new} allocations when new, {cached} when cached",
+        tokens[1].len() - "Bearer ".len()
     );
+    assert_eq!(scene.memo.counts().entries as usize, TOKENS + 2, "all are remembered");
     assert!(kept <= KEPT, "{kept} octets a remembered token");
-    assert!(counted >= kept * 9 / 10 && counted <= kept * 2, "{kept} octets kept, {counted} counted");
-    let new = new.allocations + new.reallocations;
+    assert!((kept..kept * 3 / 2).contains(&counted), "{kept} octets kept, {counted} counted");
     assert!(new <= ALLOCATIONS, "{new} allocations a new token");
-    let cached = cached.allocations + cached.reallocations;
     assert_eq!(cached, 0, "allocations of a decision that the memo knows");
 }
 
-fn count(region: &Region<'_, System>, what: impl FnOnce()) -> Stats {
+fn allocations(region: &Region<'_, System>, what: impl FnOnce()) -> usize {
     let before = region.change();
     what();
-    region.change() - before
+    let change = region.change() - before;
+    change.allocations + change.reallocations
 }
 
 /// A gateway's core and its signer.
@@ -83,12 +81,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let key = SigningKey::generate(Algorithm::RS256).expect("a key");
+        let key = SigningKey::generate(Algorithm::ES256).expect("a key");
         let (_, reader) = snapshot::channel(change(&config(1), &key));
         Self { key, reader, memo: Memo::new([7; 16], 64 << 20) }
     }
 
-    /// A token as identity providers make them, of about 800 octets.
+    /// A token as identity providers make them.
     fn bearer(&self, id: usize) -> String {
         let claims = json!({
             "iss": ISS, "aud": "api", "sub": format!("user-{id:012}"), "azp": "web-frontend", "typ": "Bearer",
@@ -97,13 +95,6 @@ impl Scene {
             "preferred_username": "jane.doe@example.com", "sid": "3c1cb4f7-0a27-4e9e-8a4b-3a62b8f8f4a1",
         });
         format!("Bearer {}", self.key.mint(&claims, "JWT").expect("a token"))
-    }
-
-    /// Decides on a memo that remembers nothing.
-    fn allow_fresh(&mut self, authorization: &str) {
-        let remembered = std::mem::replace(&mut self.memo, Memo::new([7; 16], 64 << 20));
-        self.allow(authorization);
-        self.memo = remembered;
     }
 
     fn allow(&mut self, authorization: &str) {

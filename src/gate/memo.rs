@@ -29,8 +29,12 @@ use crate::token::scope::Granted;
 /// Places for bad tokens, a worker: about 200 KiB. A bad token that lost its place is only verified again.
 const BAD_PLACES: usize = 4096;
 
-/// What is assumed of a token's own size when room is reserved.
-const TYPICAL_WEIGHT: usize = 3 * 1024;
+/// What is assumed of a token's own weight when the eviction's queues are sized.
+const TYPICAL_WEIGHT: usize = 1024;
+
+/// What a good entry takes beside its facts: its place in the map, which is filled half to whole, counts of the `Arc`,
+/// and what the allocator rounds up.
+pub(in crate::gate) const PLACE: usize = 192;
 
 /// What was verified of a token and found in its claims, under one epoch of its issuer.
 #[derive(Debug)]

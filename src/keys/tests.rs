@@ -297,7 +297,7 @@ fn what_every_algorithm_signs_it_verifies() {
         assert_eq!(verified.algorithm(), signer.algorithm());
         assert_eq!(verified.key_id(), signer.key_id());
         assert_eq!(verified.typ(), Some("at+jwt"));
-        assert!(verified.footprint() > size_of::<Verified>());
+        assert!(verified.footprint() > "iss".len() + "sub".len());
     }
 }
 

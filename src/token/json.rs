@@ -15,6 +15,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use crate::token::json::document::writer::{Open, Writer};
 use crate::token::json::document::{Document, Numeral};
@@ -307,7 +308,7 @@ impl<'t> Visitor<'t> for Skim<'_, 't> {
     fn visit_map<A: MapAccess<'t>>(self, mut from: A) -> Result<Member<'t>, A::Error> {
         let context = self.context.deeper()?;
         // Compared one by one: the bound on members keeps this cheap, and a header has three of them.
-        let mut names: Vec<Cow<'t, str>> = Vec::new();
+        let mut names: SmallVec<[Cow<'t, str>; 8]> = SmallVec::new();
         while let Some(name) = from.next_key_seed(Name)? {
             context.room(names.len(), context.bounds.members, JsonError::TooManyMembers)?;
             if names.contains(&name) {

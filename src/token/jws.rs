@@ -8,6 +8,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
+
 use crate::token::Algorithm;
 use crate::token::json::{self, Bounds, Member};
 
@@ -60,7 +62,11 @@ pub fn parse(token: &str, limit: usize) -> Result<Compact<'_>, Malformed> {
         return Err(Malformed::TooLong);
     }
     let (header, payload, signature) = three_parts(token)?;
-    let seen = Header::read(&decode(header)?)?;
+    let mut room = [0; HEADER_ROOM];
+    let seen = match room.get_mut(..decoded_length(header)?) {
+        Some(room) => Header::read(decode_into(header, room)?)?,
+        None => Header::read(&decode(header)?)?,
+    };
     Ok(Compact {
         algorithm: seen.algorithm,
         key_id: seen.key_id,
@@ -90,7 +96,19 @@ fn three_parts(token: &str) -> Result<(&str, &str, &str), Malformed> {
 /// base64url without padding, white space, other alphabets or spare bits that are set (RFC 7515 section 2):
 /// two texts never decode to the same octets, so that a token has one spelling.
 fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
-    base64_simd::URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Malformed::NotBase64Url)
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Malformed::NotBase64Url)
+}
+
+/// [`decode`], into `room` of [`decoded_length`].
+fn decode_into<'r>(part: &str, room: &'r mut [u8]) -> Result<&'r [u8], Malformed> {
+    match URL_SAFE_NO_PAD.decode(part.as_bytes(), room.as_out()) {
+        Ok(decoded) => Ok(decoded),
+        Err(_) => Err(Malformed::NotBase64Url),
+    }
+}
+
+fn decoded_length(part: &str) -> Result<usize, Malformed> {
+    URL_SAFE_NO_PAD.decoded_length(part.as_bytes()).map_err(|_| Malformed::NotBase64Url)
 }
 
 /// What counts of a JOSE header.
@@ -180,3 +198,6 @@ pub const KEY_ID: usize = 256;
 
 /// Bounds of a JOSE header. The token's length bounds the rest.
 const HEADER: Bounds = Bounds { depth: 32, members: 64, elements: 1024 };
+
+/// Octets of a header that is decoded without an allocation: nearly all are shorter.
+const HEADER_ROOM: usize = 256;

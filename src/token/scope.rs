@@ -63,15 +63,7 @@ impl Pattern {
     /// Compiles one granted scope. The error names a character that has no meaning where it stands, or none
     /// in any scope-token.
     pub fn parse(text: &str, how: ScopeMatch) -> Result<Self, PatternError> {
-        if !is_scope_token(text) {
-            let stray = text.chars().find(|character| !is_scope_token(character.encode_utf8(&mut [0; 4])));
-            return Err(PatternError(stray.unwrap_or(' ')));
-        }
-        let many = match how {
-            ScopeMatch::Exact => None,
-            ScopeMatch::Segments => segments(text)?,
-            ScopeMatch::Glob => glob(text)?,
-        };
+        let many = automaton_of(text, how)?;
         Ok(Self { language: many.map_or_else(|| Language::Literal(text.into()), Language::Many) })
     }
 
@@ -81,6 +73,19 @@ impl Pattern {
             Language::Literal(text) => **text == *literal,
             Language::Many(automaton) => is_scope_token(literal) && automaton.accepts(literal),
         }
+    }
+}
+
+/// The language of one granted scope; a literal is `None`.
+fn automaton_of(text: &str, how: ScopeMatch) -> Result<Option<Automaton>, PatternError> {
+    if !is_scope_token(text) {
+        let stray = text.chars().find(|character| !is_scope_token(character.encode_utf8(&mut [0; 4])));
+        return Err(PatternError(stray.unwrap_or(' ')));
+    }
+    match how {
+        ScopeMatch::Exact => Ok(None),
+        ScopeMatch::Segments => segments(text),
+        ScopeMatch::Glob => glob(text),
     }
 }
 
@@ -163,18 +168,19 @@ impl Granted {
         Self::of(first, how)
     }
 
-    fn of<'c>(scopes: impl Iterator<Item = &'c str>, how: ScopeMatch) -> Self {
-        let mut literals = String::new();
+    fn of<'c>(scopes: impl Iterator<Item = &'c str> + Clone, how: ScopeMatch) -> Self {
+        let room = scopes.clone().map(|scope| scope.len() + 1).sum::<usize>();
+        let mut literals = String::with_capacity(room.saturating_sub(1));
         let mut patterns = Vec::new();
         for scope in scopes {
-            match Pattern::parse(scope, how).map(|pattern| pattern.language) {
-                Ok(Language::Literal(literal)) => {
+            match automaton_of(scope, how) {
+                Ok(None) => {
                     if !literals.is_empty() {
                         literals.push(' ');
                     }
-                    literals.push_str(&literal);
+                    literals.push_str(scope);
                 }
-                Ok(Language::Many(automaton)) => patterns.push(automaton),
+                Ok(Some(automaton)) => patterns.push(automaton),
                 Err(PatternError(_)) => {}
             }
         }
