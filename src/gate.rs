@@ -39,14 +39,16 @@ use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::{Memo, PLACE, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
-use crate::keys::{NoKey, Unverified, VerifyingKey};
+use crate::keys::{NoKey, Unverified, Verified, VerifyingKey};
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
 use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
+use crate::token::claims::Selector;
 use crate::token::json::document::Value;
 use crate::token::jws::Malformed;
+use crate::token::scope::Granted;
 
 /// One header line.
 #[derive(Debug, Clone, Copy)]
@@ -343,7 +345,7 @@ fn verified<'s>(
         return match verdict.outcome {
             Ok(verified) => {
                 let state = &snapshot.issuers[verdict.issuer];
-                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified));
+                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified, memo));
                 memo.remember_good(token, Arc::clone(&facts));
                 Ok(facts)
             }
@@ -436,22 +438,19 @@ fn unavailable() -> Denial {
 }
 
 impl TokenFacts {
-    fn new(index: usize, state: &IssuerState, verified: crate::keys::Verified) -> Self {
+    fn new(index: usize, state: &IssuerState, verified: Verified, memo: &mut Memo) -> Self {
         let (read, claims) = (verified.claims(), &state.config.claims);
         let members = read.members();
-        let text = |selector: &crate::token::claims::Selector| {
+        let text = |selector: &Selector| {
             selector.find(members).and_then(Value::as_text).and_then(|text| read.span(text))
         };
         let (subject, token_id) = (text(&claims.subject), text(&claims.id));
-        let granted = crate::token::scope::Granted::from_claims(
-            claims.scope.find_all(members),
-            state.config.scope_match,
-        );
+        let granted = Granted::from_claims(claims.scope.find_all(members), state.config.scope_match);
         let weight = size_of::<Self>() + verified.footprint() + granted.footprint() + PLACE;
         let mut facts = Self {
             issuer: index,
             epoch: state.epoch,
-            granted,
+            granted: memo.shared(granted),
             subject,
             token_id,
             standing: Ok(()),

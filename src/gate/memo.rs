@@ -13,6 +13,7 @@
 
 pub mod fingerprint;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -28,6 +29,9 @@ use crate::token::scope::Granted;
 
 /// Places for bad tokens, a worker: about 200 KiB. A bad token that lost its place is only verified again.
 const BAD_PLACES: usize = 4096;
+
+/// Sets of scopes that tokens share, a worker. The oldest makes room: who has it keeps it.
+const GRANTED_PLACES: usize = 32;
 
 /// What is assumed of a token's own weight when the eviction's queues are sized.
 const TYPICAL_WEIGHT: usize = 1024;
@@ -45,8 +49,8 @@ pub struct TokenFacts {
     pub epoch: u64,
     /// The proof.
     pub verified: Verified,
-    /// Its scopes, compiled.
-    pub granted: Granted,
+    /// Its scopes, compiled; shared with other tokens that have the same.
+    pub granted: Arc<Granted>,
     /// Where the issuer's `claims.subject` found one.
     pub(in crate::gate) subject: Option<Span>,
     /// Where the issuer's `claims.id` found one.
@@ -101,6 +105,8 @@ pub struct Memo {
     fingerprints: Fingerprints,
     good: Cache<u128, Arc<TokenFacts>, Octets, PreHashed>,
     bad: Box<[Bad]>,
+    /// What tokens were granted of late, at most [`GRANTED_PLACES`].
+    granted: VecDeque<Arc<Granted>>,
     counts: MemoCounts,
 }
 
@@ -134,6 +140,7 @@ impl Memo {
             fingerprints: Fingerprints::new(key),
             good: Cache::with(items, capacity as u64, Octets, PreHashed::default(), Default::default()),
             bad: vec![empty; BAD_PLACES].into_boxed_slice(),
+            granted: VecDeque::new(),
             counts: MemoCounts::default(),
         }
     }
@@ -180,6 +187,17 @@ impl Memo {
         self.good.insert(token.0, facts);
         self.counts.entries = self.good.len() as u64;
         self.counts.evictions += held.saturating_sub(self.counts.entries);
+    }
+
+    /// The same scopes, in the place where another token's are: an issuer gives few sets of them to many.
+    pub(in crate::gate) fn shared(&mut self, granted: Granted) -> Arc<Granted> {
+        if let Some(same) = self.granted.iter().find(|same| ***same == granted) {
+            return Arc::clone(same);
+        }
+        let granted = Arc::new(granted);
+        self.granted.truncate(GRANTED_PLACES - 1);
+        self.granted.push_front(Arc::clone(&granted));
+        granted
     }
 
     /// Remembers a refused one; `epoch` 0 where no key had a say (it is malformed).
