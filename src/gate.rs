@@ -36,7 +36,7 @@ use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::fingerprint::Fingerprint;
-use crate::gate::memo::{Memo, PLACE, Remembered, TokenFacts};
+use crate::gate::memo::{Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::keys::{NoKey, Unverified, Verified, VerifyingKey};
@@ -446,7 +446,6 @@ impl TokenFacts {
         };
         let (subject, token_id) = (text(&claims.subject), text(&claims.id));
         let granted = Granted::from_claims(claims.scope.find_all(members), state.config.scope_match);
-        let weight = size_of::<Self>() + verified.footprint() + granted.footprint() + PLACE;
         let mut facts = Self {
             issuer: index,
             epoch: state.epoch,
@@ -455,7 +454,6 @@ impl TokenFacts {
             token_id,
             standing: Ok(()),
             permitted: AtomicU64::new(0),
-            weight,
             verified,
         };
         // No date is looked at, so that the moment does not matter.

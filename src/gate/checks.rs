@@ -35,20 +35,20 @@ impl Checked<'_> {
     pub(in crate::gate) fn time(&self) -> Result<(), Denial> {
         let dates = self.claims();
         let (now, leeway) = (self.now.0, self.leeway());
-        let Some(NumericDate(expires)) = dates.expires else {
+        let Some(NumericDate(expires)) = dates.expires() else {
             return Err(Denial::new(Reason::MissingClaim, "no exp"));
         };
         if expires <= now.saturating_sub(leeway) {
             return Err(Denial::new(Reason::Expired, "exp has passed"));
         }
         let latest = now.saturating_add(leeway);
-        if dates.not_before.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.not_before().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "nbf is yet to come"));
         }
-        if dates.issued_at.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.issued_at().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "iat is yet to come"));
         }
-        let from = dates.issued_at.map_or(now, |NumericDate(date)| date);
+        let from = dates.issued_at().map_or(now, |NumericDate(date)| date);
         if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
             return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
         }
@@ -111,7 +111,7 @@ impl Checked<'_> {
             issuer: &self.config.issuer,
             token_id: self.facts.token_id(),
             subject: self.facts.subject(),
-            issued_at: self.claims().issued_at,
+            issued_at: self.claims().issued_at(),
             leeway: self.leeway(),
         };
         match revocations.revoked(&asked, self.now) {

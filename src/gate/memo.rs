@@ -38,7 +38,7 @@ const TYPICAL_WEIGHT: usize = 1024;
 
 /// What a good entry takes beside its facts: its place in the map, which is filled half to whole, counts of the `Arc`,
 /// and what the allocator rounds up.
-pub(in crate::gate) const PLACE: usize = 192;
+const PLACE: usize = 160;
 
 /// What was verified of a token and found in its claims, under one epoch of its issuer.
 #[derive(Debug)]
@@ -60,8 +60,6 @@ pub struct TokenFacts {
     pub standing: Result<(), Box<Denial>>,
     /// The route whose scopes it was last found to have ([`crate::snapshot::Snapshot::route_mark`]), 0 for none.
     pub permitted: AtomicU64,
-    /// Octets it is counted for.
-    pub weight: usize,
 }
 
 impl TokenFacts {
@@ -73,6 +71,11 @@ impl TokenFacts {
     /// What the issuer's `claims.id` found.
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.map(|span| self.verified.claims().text(span))
+    }
+
+    /// Octets it is counted for: about those it keeps, its place in the map included.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.verified.footprint() + self.granted.footprint() + PLACE
     }
 }
 
@@ -223,7 +226,7 @@ impl Memo {
 
 impl Weighter<u128, Arc<TokenFacts>> for Octets {
     fn weight(&self, _: &u128, facts: &Arc<TokenFacts>) -> u64 {
-        facts.weight as u64
+        facts.weight() as u64
     }
 }
 

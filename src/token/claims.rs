@@ -17,13 +17,14 @@ use crate::token::jws::Malformed;
 pub struct Claims {
     /// All members, registered ones too.
     document: Document,
-    /// `exp`, fractions dropped.
-    pub expires: Option<NumericDate>,
-    /// `nbf`, fractions rounded up.
-    pub not_before: Option<NumericDate>,
-    /// `iat`, fractions dropped.
-    pub issued_at: Option<NumericDate>,
+    expires: MaybeDate,
+    not_before: MaybeDate,
+    issued_at: MaybeDate,
 }
+
+/// A date or none, in eight octets: every token that is remembered has three.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct MaybeDate(i64);
 
 impl Claims {
     /// Parses a payload strictly: duplicate members at any depth, a `crit` member, `null` or a wrong type in
@@ -31,15 +32,15 @@ impl Claims {
     /// where nobody asks for the claim (RFC 8725 section 3.2; threats J13).
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
         let document = json::document(payload, PAYLOAD).map_err(|_| Malformed::Claims)?;
-        let (mut expires, mut not_before, mut issued_at) = (None, None, None);
+        let (mut expires, mut not_before, mut issued_at) = Default::default();
         let mut all_fit = true;
         for (name, value) in document.members() {
             let fits = match name {
                 "iss" | "sub" | "jti" => value.as_text().is_some(),
                 "aud" => is_audience(value),
-                "exp" => found(&mut expires, date(value, f64::floor)),
-                "nbf" => found(&mut not_before, date(value, f64::ceil)),
-                "iat" => found(&mut issued_at, date(value, f64::floor)),
+                "exp" => keep(&mut expires, date(value, f64::floor)),
+                "nbf" => keep(&mut not_before, date(value, f64::ceil)),
+                "iat" => keep(&mut issued_at, date(value, f64::floor)),
                 // A header member; among the claims somebody means something by it that nobody here does.
                 "crit" => return Err(Malformed::Claims),
                 _ => true,
@@ -66,6 +67,21 @@ impl Claims {
     /// `sub`.
     pub fn subject(&self) -> Option<&str> {
         self.text_of("sub")
+    }
+
+    /// `exp`, fractions dropped.
+    pub fn expires(&self) -> Option<NumericDate> {
+        self.expires.get()
+    }
+
+    /// `nbf`, fractions rounded up.
+    pub fn not_before(&self) -> Option<NumericDate> {
+        self.not_before.get()
+    }
+
+    /// `iat`, fractions dropped.
+    pub fn issued_at(&self) -> Option<NumericDate> {
+        self.issued_at.get()
     }
 
     /// `jti`.
@@ -112,8 +128,24 @@ fn is_audience(value: Value<'_>) -> bool {
     }
 }
 
-fn found(place: &mut Option<NumericDate>, date: Option<NumericDate>) -> bool {
-    *place = date;
+impl MaybeDate {
+    /// None: no date that is read is negative.
+    const NONE: Self = Self(-1);
+
+    fn get(self) -> Option<NumericDate> {
+        (self != Self::NONE).then_some(NumericDate(self.0))
+    }
+}
+
+impl Default for MaybeDate {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Keeps a date where there is one; whether there is.
+fn keep(place: &mut MaybeDate, date: Option<NumericDate>) -> bool {
+    *place = date.map_or(MaybeDate::NONE, |NumericDate(seconds)| MaybeDate(seconds));
     date.is_some()
 }
 

@@ -60,8 +60,8 @@ fn accepts(set: &KeySet, token: &str) -> bool {
     claims.issuer() == Some("https://issuer")
         && claims.audience().any(|audience| audience == "api")
         && claims.subject().is_some()
-        && claims.expires.is_some_and(|expires| expires.0 > leeway_ago)
-        && claims.not_before.is_none_or(|not_before| not_before.0 <= now() + LEEWAY)
+        && claims.expires().is_some_and(|expires| expires.0 > leeway_ago)
+        && claims.not_before().is_none_or(|not_before| not_before.0 <= now() + LEEWAY)
 }
 
 fn good_claims() -> Value {

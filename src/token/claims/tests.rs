@@ -108,9 +108,9 @@ fn j19_dates_follow_one_rule() {
         for name in ["exp", "nbf", "iat"] {
             let read = Claims::parse(format!(r#"{{"{name}":{written}}}"#).as_bytes());
             let date = read.map(|claims| match name {
-                "exp" => claims.expires,
-                "nbf" => claims.not_before,
-                _ => claims.issued_at,
+                "exp" => claims.expires(),
+                "nbf" => claims.not_before(),
+                _ => claims.issued_at(),
             });
             let expected = match expected {
                 Some((down, up)) => Ok(Some(NumericDate(if name == "nbf" { up } else { down }))),
@@ -158,9 +158,9 @@ fn claims_are_read_typed_and_kept_whole() {
     assert_eq!(claims.issuer(), Some("i"));
     assert_eq!(claims.subject(), Some("s"));
     assert_eq!(claims.token_id(), Some("j"));
-    assert_eq!(claims.expires, Some(NumericDate(3)));
-    assert_eq!(claims.not_before, Some(NumericDate(1)));
-    assert_eq!(claims.issued_at, Some(NumericDate(2)));
+    assert_eq!(claims.expires(), Some(NumericDate(3)));
+    assert_eq!(claims.not_before(), Some(NumericDate(1)));
+    assert_eq!(claims.issued_at(), Some(NumericDate(2)));
     assert_eq!(Json::Object(claims.members().into()), serde_json::from_str::<Json>(payload).expect("JSON"));
     assert_eq!(parsed("{}"), Claims::default());
 }
