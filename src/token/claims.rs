@@ -221,9 +221,9 @@ impl Place {
             Self::Name(name) => members.get(name),
             Self::Pointer(pointer) => {
                 let mut tokens = pointer.strip_prefix('/')?.split('/').map(unescape);
-                let first = members.get(&*tokens.next()?)?;
+                let first = members.get(&tokens.next()?)?;
                 tokens.try_fold(first, |value, token| match value {
-                    Value::Object(members) => members.get(&*token),
+                    Value::Object(members) => members.get(&token),
                     Value::Array(mut values) => values.nth(array_index(&token)?),
                     Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
                 })
