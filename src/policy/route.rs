@@ -1,29 +1,32 @@
 //! Routes, compiled for matching: the best whole path wins, whatever the order in the file.
 //!
-//! One tree of segments a host. A walk tries the literal child before the parameter before the rest, and steps
+//! One tree of segments a host ([`trees`]). A walk tries the literal child before the parameter before the rest, and steps
 //! back where a branch has no route, so the first route it reaches is the best by config.md principle 2. A
 //! node is visited at most once a request: the walk is bounded by the depth of the path and the size of the
 //! table, never exponential.
 
 mod segments;
+mod trees;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::pattern::{HostPattern, PathPattern, Segment};
+use crate::config::pattern::{HostPattern, Segment};
 use crate::config::{Config, Require, Requirement, Route, TokenPlace, Upstream};
 use crate::policy::identity::FieldNames;
 use crate::policy::route::segments::BySegment;
+use crate::policy::route::trees::{Leaf, Root, Trees};
 use crate::tls::client::ClientTls;
 
 /// The compiled table.
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Vec<Arc<CompiledRoute>>,
-    exact: HashMap<Box<str>, Tree>,
+    trees: Trees,
+    exact: HashMap<Box<str>, Root, BySegment>,
     /// Longest suffix first.
-    suffixes: Vec<(Box<str>, Tree)>,
-    any: Tree,
+    suffixes: Vec<(Box<str>, Root)>,
+    any: Option<Root>,
     issuers_by_iss: HashMap<Box<str>, usize>,
     identity: FieldNames,
     credentials: CredentialPlaces,
@@ -68,22 +71,6 @@ pub enum Match<'t> {
     Nothing,
 }
 
-/// A tree of segments.
-#[derive(Debug, Default)]
-struct Tree {
-    literals: HashMap<Box<str>, Self, BySegment>,
-    parameter: Option<Box<Self>>,
-    rest: Leaf,
-    end: Leaf,
-}
-
-/// The routes of one path.
-#[derive(Debug, Default)]
-struct Leaf {
-    by_method: Vec<(Box<str>, usize)>,
-    any_method: Option<usize>,
-}
-
 impl Routes {
     /// Compiles; cannot fail. `https` peers cannot be reached: [`Routes::compile_with`].
     pub fn compile(config: &Config) -> Self {
@@ -103,7 +90,8 @@ impl Routes {
             table.issuers_by_iss.insert(issuer.issuer.clone(), index);
         }
         for (index, route) in config.routes.iter().enumerate() {
-            table.host(&route.host).plant(&route.path, &route.methods, index);
+            let root = table.host(&route.host);
+            table.trees.plant(root, &route.path, &route.methods, index);
             // A configuration whose routes name no upstream does not parse; an index past the end is
             // therefore never met, and the route would answer nothing rather than something.
             let Some(upstream) = config.upstreams.get(route.upstream) else { continue };
@@ -120,18 +108,19 @@ impl Routes {
         table
     }
 
-    fn host(&mut self, host: &HostPattern) -> &mut Tree {
+    fn host(&mut self, host: &HostPattern) -> Root {
+        let trees = &mut self.trees;
         match host {
-            HostPattern::Exact(host) => self.exact.entry(host.clone()).or_default(),
+            HostPattern::Exact(host) => *self.exact.entry(host.clone()).or_insert_with(|| trees.root()),
             HostPattern::Suffix(suffix) => {
-                let place =
-                    self.suffixes.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
-                        self.suffixes.push((suffix.clone(), Tree::default()));
-                        self.suffixes.len() - 1
-                    });
-                &mut self.suffixes[place].1
+                if let Some((_, root)) = self.suffixes.iter().find(|(known, _)| known == suffix) {
+                    return *root;
+                }
+                let root = trees.root();
+                self.suffixes.push((suffix.clone(), root));
+                root
             }
-            HostPattern::Any => &mut self.any,
+            HostPattern::Any => *self.any.get_or_insert_with(|| trees.root()),
         }
     }
 
@@ -162,16 +151,16 @@ impl Routes {
     /// Matches. `host` is lower-case, without port or trailing dot.
     pub fn find<'t>(&'t self, method: &str, host: &str, path: &str) -> Match<'t> {
         let Some(leaf) = self.leaf(host, path) else { return Match::Nothing };
-        match leaf.index(method).and_then(|index| self.routes.get(index)) {
+        match self.trees.route(leaf, method).and_then(|index| self.routes.get(index)) {
             Some(route) => Match::Route(route),
-            None => Match::WrongMethod(leaf.by_method.iter().map(|(known, _)| &**known).collect()),
+            None => Match::WrongMethod(self.trees.methods(leaf).collect()),
         }
     }
 
     fn leaf(&self, host: &str, path: &str) -> Option<&Leaf> {
         let path = path.strip_prefix('/')?;
         if !self.exact.is_empty()
-            && let Some(leaf) = self.exact.get(host).and_then(|tree| tree.find(Some(path)))
+            && let Some(leaf) = self.exact.get(host).and_then(|root| self.trees.find(*root, path))
         {
             return Some(leaf);
         }
@@ -179,53 +168,8 @@ impl Routes {
             .iter()
             // `*.example.com` is for names below it, never for the name itself.
             .filter(|(suffix, _)| host.len() > suffix.len() && host.ends_with(&**suffix))
-            .find_map(|(_, tree)| tree.find(Some(path)))
-            .or_else(|| self.any.find(Some(path)))
-    }
-}
-
-impl Tree {
-    fn plant(&mut self, path: &PathPattern, methods: &[Box<str>], index: usize) {
-        let mut tree = self;
-        for segment in &path.segments {
-            tree = match segment {
-                Segment::Literal(text) => tree.literals.entry(text.clone()).or_default(),
-                Segment::Parameter(_) => tree.parameter.get_or_insert_default(),
-                Segment::Rest(_) => return tree.rest.plant(methods, index),
-            };
-        }
-        tree.end.plant(methods, index);
-    }
-
-    /// `rest` is what of the path is left, without its leading slash; `None` when nothing is.
-    fn find(&self, rest: Option<&str>) -> Option<&Leaf> {
-        let Some(rest) = rest else { return self.end.planted() };
-        let (segment, after) = segments::first(rest);
-        self.literals
-            .get(segment)
-            .and_then(|child| child.find(after))
-            .or_else(|| {
-                self.parameter.as_ref().filter(|_| !segment.is_empty()).and_then(|child| child.find(after))
-            })
-            .or_else(|| self.rest.planted())
-    }
-}
-
-impl Leaf {
-    fn plant(&mut self, methods: &[Box<str>], index: usize) {
-        if methods.is_empty() {
-            self.any_method = Some(index);
-        }
-        self.by_method.extend(methods.iter().map(|method| (method.clone(), index)));
-    }
-
-    fn index(&self, method: &str) -> Option<usize> {
-        let named = self.by_method.iter().find(|(known, _)| &**known == method).map(|(_, index)| *index);
-        named.or(self.any_method)
-    }
-
-    fn planted(&self) -> Option<&Self> {
-        (self.any_method.is_some() || !self.by_method.is_empty()).then_some(self)
+            .find_map(|(_, root)| self.trees.find(*root, path))
+            .or_else(|| self.trees.find(self.any?, path))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::metrics::label;
 use crate::metrics::route::{Decision, RouteMetrics};
 use crate::policy::route::CompiledRoute;
 use crate::proxy::request_id::RequestId;
-use crate::proxy::worker::View;
+use crate::proxy::worker::{UpstreamView, View};
 
 /// Octets of a client's text that a line shows.
 const SHOWN: usize = 256;
@@ -83,6 +83,11 @@ impl Record {
     pub(in crate::proxy) fn read(&mut self, generation: u64, view: Rc<View>) {
         self.generation = generation;
         self.view = Some(view);
+    }
+
+    /// The upstream in the table that the decision read.
+    pub(in crate::proxy) fn upstream_view(&self, grant: &Grant) -> Option<&Rc<UpstreamView>> {
+        self.view.as_ref()?.upstream(grant.route().upstream_index)
     }
 
     /// It was granted.

@@ -174,11 +174,6 @@ impl Balancer {
         }
     }
 
-    /// Whether this is the choice among the peers of `upstream`, as it is configured.
-    pub(in crate::proxy) fn is_for(&self, upstream: &Arc<Upstream>) -> bool {
-        Arc::ptr_eq(&self.upstream, upstream) || self.upstream == *upstream
-    }
-
     /// Waits for the first look-up of the peers' names, at most this long; `false` when it had ended before, or
     /// does not in time.
     pub(in crate::proxy) async fn resolved(&self, at_most: Duration) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::io::AsyncRead;
+use tokio::time::Instant;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
@@ -103,12 +104,13 @@ pub(in crate::proxy) async fn begin(
     }
 }
 
-/// Writes a whole request and reads the head of its answer.
+/// Writes a whole request, which was `started` at this moment, and reads the head of its answer.
 pub(in crate::proxy) async fn send_whole(
     connection: &mut Connection,
     grant: &Grant,
     link: &mut Link,
     answer: &mut Buffer,
+    started: Instant,
 ) -> Result<(), Failure> {
     let timeout = grant.upstream().response_timeout;
     let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
@@ -123,7 +125,7 @@ pub(in crate::proxy) async fn send_whole(
             }
             gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
         });
-        deadline.at_most(timeout, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
+        deadline.within(started + timeout, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
     }
     if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
 }

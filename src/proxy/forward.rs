@@ -66,7 +66,7 @@ pub(in crate::proxy) async fn forward(
     };
     give_up_input(connection, whole);
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
-    let view = upstream_view(connection, grant);
+    let view = upstream_view(connection, grant, record);
     // Held until there is nothing more to be had of the upstream, however that ends.
     let Some(_place) = view.metrics.enter(grant.upstream().max_requests) else {
         return fail(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
@@ -85,11 +85,14 @@ pub(in crate::proxy) async fn forward(
             Failure::Unsent
         } else if whole {
             let mut answer = connection.worker.spares.lend_for(connection.downstream.version);
-            let started = Instant::now();
-            match exchange::send_whole(connection, grant, &mut link, &mut answer).await {
+            // A connection that waits is sent on at once.
+            let at_once = record.decided.filter(|_| link.reused && !again);
+            let started = at_once.unwrap_or_else(Instant::now);
+            match exchange::send_whole(connection, grant, &mut link, &mut answer, started).await {
                 Ok(()) => {
-                    record.upstream = Some(started.elapsed());
-                    view.metrics.observe(started.elapsed().as_secs_f64());
+                    let took = started.elapsed();
+                    record.upstream = Some(took);
+                    view.metrics.observe(took.as_secs_f64());
                     if connection.answer_head.status == 101 {
                         record.count(101);
                         return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
@@ -202,12 +205,9 @@ fn take_whole(connection: &mut Connection, body: &mut BodyReader) -> Result<bool
     }
 }
 
-fn upstream_view(connection: &Connection, grant: &Grant) -> Rc<UpstreamView> {
-    let snapshot = connection.worker.shared.parts.reader.load();
-    let view = connection.worker.view(&snapshot);
-    // A table published since the decision may have other upstreams: the grant's own is what counts.
-    let found = view.upstream(grant.route().upstream_index);
-    if let Some(found) = found.filter(|found| found.balancer.is_for(grant.upstream())) {
+/// The upstream in the table by which it was granted.
+fn upstream_view(connection: &Connection, grant: &Grant, record: &Record) -> Rc<UpstreamView> {
+    if let Some(found) = record.upstream_view(grant) {
         return Rc::clone(found);
     }
     let shared = &connection.worker.shared;

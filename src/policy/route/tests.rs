@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use proptest::prelude::*;
 
 use crate::config::pattern::{HostPattern, PathPattern, Segment};
-use crate::policy::route::{Leaf, Match, Routes, Tree};
+use crate::policy::route::{Match, Routes};
 
 /// A route as the reference sees it.
 #[derive(Debug, Clone)]
@@ -26,22 +26,23 @@ fn pattern(text: &str) -> PathPattern {
     PathPattern { segments: segments.collect() }
 }
 
-/// A tree for any host with these paths, each for every method.
-fn tree(paths: &[&str]) -> Tree {
-    let mut tree = Tree::default();
+/// A table for any host with these paths, each for every method.
+fn any(paths: &[&str]) -> Routes {
+    let mut table = Routes::default();
     for (index, path) in paths.iter().enumerate() {
-        tree.plant(&pattern(path), &[], index);
+        let root = table.host(&HostPattern::Any);
+        table.trees.plant(root, &pattern(path), &[], index);
     }
-    tree
+    table
 }
 
-fn found(tree: &Tree, path: &str) -> Option<usize> {
-    tree.find(path.strip_prefix('/')).and_then(|leaf| leaf.any_method)
+fn found(table: &Routes, path: &str) -> Option<usize> {
+    table.leaf("h.io", path).and_then(|leaf| table.trees.route(leaf, "GET"))
 }
 
 #[test]
 fn p4_a_path_matches_whole_segments_only() {
-    let tree = tree(&["/admin", "/a/{*rest}", "/files/{name}/raw"]);
+    let table = any(&["/admin", "/a/{*rest}", "/files/{name}/raw"]);
     for path in [
         "/adminx",
         "/admin/",
@@ -53,37 +54,39 @@ fn p4_a_path_matches_whole_segments_only() {
         "/files/x/raw/",
         "/",
     ] {
-        assert_eq!(found(&tree, path), None, "{path}");
+        assert_eq!(found(&table, path), None, "{path}");
     }
     for (path, index) in [("/admin", 0), ("/a/", 1), ("/a/b/c", 1), ("/files/x/raw", 2)] {
-        assert_eq!(found(&tree, path), Some(index), "{path}");
+        assert_eq!(found(&table, path), Some(index), "{path}");
     }
 }
 
 #[test]
 fn a_literal_comes_before_a_parameter_before_the_rest() {
-    let tree = tree(&["/{*all}", "/{a}", "/x", "/x/{b}", "/{a}/y", "/x/{*deep}"]);
+    let table = any(&["/{*all}", "/{a}", "/x", "/x/{b}", "/{a}/y", "/x/{*deep}"]);
     for (path, index) in
         [("/", 0), ("/x", 2), ("/z", 1), ("/x/y", 3), ("/z/y", 4), ("/x/y/z", 5), ("/z/y/x", 0), ("/x/", 5)]
     {
-        assert_eq!(found(&tree, path), Some(index), "{path}");
+        assert_eq!(found(&table, path), Some(index), "{path}");
     }
 }
 
 #[test]
 fn a_branch_that_leads_nowhere_is_stepped_back_from() {
-    let tree = tree(&["/a/b/c", "/a/{x}/d", "/{*rest}"]);
+    let table = any(&["/a/b/c", "/a/{x}/d", "/{*rest}"]);
     for (path, index) in [("/a/b/d", 1), ("/a/b/e", 2), ("/a/b/c", 0)] {
-        assert_eq!(found(&tree, path), Some(index), "{path}");
+        assert_eq!(found(&table, path), Some(index), "{path}");
     }
 }
 
 #[test]
 fn a_route_without_methods_ranks_below_one_with() {
-    let mut leaf = Leaf::default();
-    leaf.plant(&[], 0);
-    leaf.plant(&["GET".into()], 1);
-    assert_eq!((leaf.any_method, leaf.by_method.as_slice()), (Some(0), &[("GET".into(), 1)][..]));
+    let mut table = any(&["/x"]);
+    let root = table.host(&HostPattern::Any);
+    table.trees.plant(root, &pattern("/x"), &["GET".into()], 1);
+    let leaf = table.leaf("h.io", "/x").expect("a path that is known");
+    assert_eq!((table.trees.route(leaf, "GET"), table.trees.route(leaf, "PUT")), (Some(1), Some(0)));
+    assert_eq!(table.trees.methods(leaf).collect::<Vec<_>>(), ["GET"]);
 }
 
 /// Principle 2 of the configuration, word by word and slowly: among the routes whose whole path matches, the best
@@ -154,7 +157,8 @@ fn table(routes: &[Written]) -> Routes {
     for (index, route) in routes.iter().enumerate() {
         let path = PathPattern { segments: route.segments.clone() };
         let methods: Vec<Box<str>> = route.methods.iter().map(|method| (*method).into()).collect();
-        table.host(&route.host).plant(&path, &methods, index);
+        let root = table.host(&route.host);
+        table.trees.plant(root, &path, &methods, index);
     }
     table.sort_suffixes();
     table
@@ -197,7 +201,7 @@ proptest! {
         let leaf = table.leaf(host, &path);
         let got = match leaf {
             None => Err(false),
-            Some(leaf) => leaf.index(method).ok_or(true),
+            Some(leaf) => table.trees.route(leaf, method).ok_or(true),
         };
         prop_assert_eq!(got, expected);
     }
