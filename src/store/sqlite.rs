@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use crate::store::lock::Lock;
 use crate::store::place::{self, Found, Use, with_suffix};
 use crate::store::schema;
 use crate::store::writer::{Place, State, Writer};
-use crate::store::{Change, Committed, Cursor, Entry, Id, Page, Tombstone};
+use crate::store::{Change, Committed, Cursor, Entry, Id, Listed, Live, Page, Tombstone};
 
 /// A database, open.
 #[derive(Debug)]
@@ -119,22 +119,43 @@ impl Sqlite {
         Ok(State::read(&self.reader())?.cursor())
     }
 
-    /// Entries that count at `now`, behind a row, and the last row; none when there are no more.
+    /// Entries that count at `now`, behind a place, and the place of the last; nothing when there are no more.
     pub(crate) fn live(
         &self,
         now: i64,
-        after: Option<i64>,
+        after: i64,
         most: usize,
-    ) -> Result<(Vec<Entry>, Option<i64>), StoreError> {
+    ) -> Result<Option<(Vec<Live>, i64)>, StoreError> {
         let reader = self.reader();
         let mut statement = reader.prepare(LIVE)?;
-        let mut rows = statement.query(params![after.unwrap_or(0), now, limit(most)])?;
+        let mut rows = statement.query(params![after, now, limit(most)])?;
+        let (mut entries, mut last, mut kinds) = (Vec::new(), None, Vec::new());
+        while let Some(row) = rows.next()? {
+            last = Some(row.get(0)?);
+            entries.push(Live {
+                id: Id(row.get(1)?),
+                kind: shared(&mut kinds, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?),
+                key: row.get(3)?,
+                not_before: row.get(4)?,
+                expires: row.get(5)?,
+            });
+        }
+        Ok(last.map(|last| (entries, last)))
+    }
+
+    pub(crate) fn list(&self, now: i64, after: Option<&Cursor>, most: usize) -> Result<Listed, StoreError> {
+        let mut reader = self.reader();
+        let reader = reader.transaction()?;
+        let state = State::read(&reader)?;
+        let after = after.map_or(Ok(0), |after| after.of(&state))?;
+        let mut statement = reader.prepare(LIST)?;
+        let mut rows = statement.query(params![after, now, limit(most)])?;
         let (mut entries, mut last) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
-            entries.push(entry(row)?);
             last = Some(row.get(0)?);
+            entries.push(entry(row)?);
         }
-        Ok((entries, last))
+        Ok(Listed { entries, next: last.map(|last| state.at(last)) })
     }
 
     pub(crate) fn changes(&self, since: &Cursor, most: usize) -> Result<Page, StoreError> {
@@ -163,11 +184,17 @@ impl Sqlite {
 }
 
 impl Cursor {
-    /// Where it points, in the store with this state.
+    /// The place it points at, if what came behind it is still known.
     fn place(&self, state: &State) -> Result<i64, StoreError> {
+        let place = self.of(state)?;
+        if place >= state.floor { Ok(place) } else { Err(StoreError::Forgotten) }
+    }
+
+    /// The place it points at, in the store with this state.
+    fn of(&self, state: &State) -> Result<i64, StoreError> {
         let octets: [u8; 16] = self.octets().try_into().map_err(|_| StoreError::Forgotten)?;
         let place = i64::from_be_bytes(octets[8..].try_into().map_err(|_| StoreError::Forgotten)?);
-        let known = octets.starts_with(&state.epoch) && (state.floor..=state.last).contains(&place);
+        let known = octets.starts_with(&state.epoch) && (0..=state.last).contains(&place);
         if known { Ok(place) } else { Err(StoreError::Forgotten) }
     }
 }
@@ -178,7 +205,9 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, OpenError> {
         connection.busy_timeout(BUSY_TIME)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "journal_size_limit", LOG_OCTETS)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_PAGES * PAGE)?;
+        connection.pragma_update(None, "cache_size", CACHE_PAGES)?;
         // Corruption is found where it is read, not where it has led to.
         connection.pragma_update(None, "cell_size_check", true)?;
         Ok(())
@@ -236,17 +265,25 @@ pub(crate) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenE
     Ok(found)
 }
 
-/// Looks through the whole file, and gives its version.
+/// Looks through the file, and gives its version. A large one is left to those who read all of it anyway: what is
+/// damaged there is [`StoreError::Damaged`] then.
 pub(crate) fn verify(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let found = version(path, connection)?;
-    let check = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
-    match check.map_err(|error| failed(path)(error.into()))?.as_str() {
-        "ok" => {}
-        why => return Err(damaged(why.to_owned())),
+    let pages = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0));
+    if pages.map_err(|error| failed(path)(error.into()))? <= CHECKED_PAGES {
+        sound(path, connection, "PRAGMA quick_check(1)")?;
     }
     log_ahead(connection).map_err(failed(path))?;
     Ok(found)
+}
+
+/// Asks the database whether it is sound.
+pub(crate) fn sound(path: &Path, connection: &Connection, check: &str) -> Result<(), OpenError> {
+    let said = connection.query_row(check, [], |row| row.get::<_, String>(0));
+    match said.map_err(|error| failed(path)(error.into()))?.as_str() {
+        "ok" => Ok(()),
+        why => Err(OpenError::Damaged { path: path.to_owned(), why: why.to_owned() }),
+    }
 }
 
 /// What a failure of the database comes to while it is opened.
@@ -265,7 +302,17 @@ fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// Reads the columns that [`LIVE`], [`CHANGES`] and [`FIND`] begin with.
+/// The text, and only one of it.
+fn shared(kinds: &mut Vec<Arc<str>>, kind: &str) -> Arc<str> {
+    if let Some(known) = kinds.iter().find(|known| &***known == kind) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = kind.into();
+    kinds.push(Arc::clone(&new));
+    new
+}
+
+/// Reads the columns that [`LIST`], [`CHANGES`] and [`FIND`] begin with.
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         id: Id(row.get(1)?),
@@ -286,7 +333,10 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     })
 }
 
-const LIVE: &str = "SELECT place, id, kind, key, not_before, expires, reason, actor, created FROM revocation
+const LIVE: &str = "SELECT place, id, kind, key, not_before, expires FROM revocation
+  WHERE place > ?1 AND lifted IS NULL AND (expires IS NULL OR expires >= ?2) ORDER BY place LIMIT ?3";
+
+const LIST: &str = "SELECT place, id, kind, key, not_before, expires, reason, actor, created FROM revocation
   WHERE place > ?1 AND lifted IS NULL AND (expires IS NULL OR expires >= ?2) ORDER BY place LIMIT ?3";
 
 const CHANGES: &str =
@@ -298,7 +348,13 @@ const FIND: &str = "SELECT place, id, kind, key, not_before, expires, reason, ac
 
 /// Pages of a database, of 4 KiB each: 64 GiB, many times what fits into memory.
 const PAGES: i64 = 16 * 1024 * 1024;
-/// Octets that the log keeps once it was folded in.
-const LOG_OCTETS: i64 = 64 * 1024 * 1024;
+/// Octets of a page: SQLite's own default.
+const PAGE: i64 = 4096;
+/// Pages of the log after which it is folded in, 32 MiB: a batch touches many pages, and the same ones again and again.
+const LOG_PAGES: i64 = 8_192;
+/// Pages that a connection keeps in memory, 16 MiB: what the changes of the last minutes touch.
+const CACHE_PAGES: i64 = 4_096;
+/// Pages that are looked through at every start, 256 MiB: a second.
+const CHECKED_PAGES: i64 = 64 * 1024;
 /// How long another program may keep the database locked.
 const BUSY_TIME: Duration = Duration::from_secs(5);

@@ -76,10 +76,29 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
 }
 
-/// Everything that counts at `now`, in order.
+/// Everything that counts at `now`, in order, by both ways of asking.
 fn live(store: &Store, now: i64) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    store.snapshot(now, &mut |entry| entries.push(entry)).expect("a snapshot");
+    let (mut entries, mut after) = (Vec::new(), None);
+    loop {
+        let Listed { entries: more, next } = store.list(now, after.as_ref(), 4_000).expect("a list");
+        entries.extend(more);
+        let Some(next) = next else { break };
+        after = Some(next);
+    }
+    let mut whole = entries.iter();
+    let snapshot = store.snapshot(now, &mut |live| {
+        let entry = whole.next().expect("one of the list");
+        let same = Live {
+            id: entry.id,
+            kind: (&*entry.kind).into(),
+            key: entry.key,
+            not_before: entry.not_before,
+            expires: entry.expires,
+        };
+        assert_eq!(live, same);
+    });
+    snapshot.expect("a snapshot");
+    assert_eq!(whole.next(), None, "the snapshot has it too");
     entries
 }
 

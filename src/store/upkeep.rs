@@ -11,7 +11,7 @@ use crate::store::error::{OpenError, StoreError};
 use crate::store::lock::Lock;
 use crate::store::place::{self, Found, Use, with_suffix};
 use crate::store::schema;
-use crate::store::sqlite::{connect, create, failed, log_ahead, private, verify, version};
+use crate::store::sqlite::{connect, create, failed, log_ahead, private, sound, verify, version};
 
 /// What became of a store that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +112,7 @@ pub fn migrate(store: &Path) -> Result<Migrated, OpenError> {
 fn prepare(from: &Path, new: &Path) -> Result<u64, OpenError> {
     let backup = connect(from)?;
     version(from, &backup)?;
-    let check = backup.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
-    match check.map_err(|error| failed(from)(error.into()))?.as_str() {
-        "ok" => {}
-        why => return Err(OpenError::Damaged { path: from.to_owned(), why: why.to_owned() }),
-    }
+    sound(from, &backup, "PRAGMA integrity_check(1)")?;
     copy(&backup, new)?;
     drop(backup);
     let mut connection = connect(new)?;

@@ -299,7 +299,7 @@ const COMMIT: usize = 1_000;
 /// next ones come together by themselves.
 const COMMIT_TIME: Duration = Duration::from_millis(2);
 /// Rows that a commit forgets: some ten milliseconds in which nobody can append.
-const PURGE: i64 = 20_000;
+const PURGE: i64 = 5_000;
 /// Seconds for which an entry is kept once it is over, for clocks that differ.
 const GRACE: i64 = 600;
 /// Seconds for which a tombstone is kept: who has not followed for thirty days takes a snapshot.

@@ -228,5 +228,7 @@ fn an_id_has_one_spelling() {
     {
         assert!(text.parse::<Id>().is_err(), "{text}");
     }
-    assert_ne!(Id::random(), Id::random());
+    let (one, other) = (Id::new(0x1234).expect("an id"), Id::new(0x1234).expect("an id"));
+    assert!(one != other && one.to_string().starts_with("000000001234"), "{one}");
+    assert!(Id::new(0x1235).expect("an id") > one);
 }
