@@ -6,6 +6,7 @@ mod bypasses;
 mod clock;
 mod frames;
 mod graphql;
+mod link;
 mod load;
 mod metrics;
 mod peers;
