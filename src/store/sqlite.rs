@@ -31,11 +31,13 @@ pub(crate) struct Sqlite {
 pub(crate) struct Bounds {
     /// Pages of the database.
     pub(crate) pages: i64,
+    /// Pages of a database that is looked through at every start.
+    pub(crate) checked: i64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { pages: PAGES }
+        Self { pages: PAGES, checked: CHECKED_PAGES }
     }
 }
 
@@ -54,7 +56,7 @@ impl Sqlite {
             Found::Store => {}
         }
         let mut connection = connect(path)?;
-        let found = verify(path, &connection)?;
+        let found = verify(path, &connection, bounds)?;
         schema::migrate(&mut connection).map_err(failed(path))?;
         if found != schema::VERSION {
             tracing::info!(store = %path.display(), from = found, to = schema::VERSION, "the store was migrated");
@@ -267,10 +269,10 @@ pub(crate) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenE
 
 /// Looks through the file, and gives its version. A large one is left to those who read all of it anyway: what is
 /// damaged there is [`StoreError::Damaged`] then.
-pub(crate) fn verify(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
+pub(crate) fn verify(path: &Path, connection: &Connection, bounds: Bounds) -> Result<i64, OpenError> {
     let found = version(path, connection)?;
     let pages = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0));
-    if pages.map_err(|error| failed(path)(error.into()))? <= CHECKED_PAGES {
+    if pages.map_err(|error| failed(path)(error.into()))? <= bounds.checked {
         sound(path, connection, "PRAGMA quick_check(1)")?;
     }
     log_ahead(connection).map_err(failed(path))?;
@@ -354,7 +356,7 @@ const PAGE: i64 = 4096;
 const LOG_PAGES: i64 = 8_192;
 /// Pages that a connection keeps in memory, 16 MiB: what the changes of the last minutes touch.
 const CACHE_PAGES: i64 = 4_096;
-/// Pages that are looked through at every start, 256 MiB: a second.
+/// Pages of a database that is looked through at every start, 256 MiB: a second.
 const CHECKED_PAGES: i64 = 64 * 1024;
 /// How long another program may keep the database locked.
 const BUSY_TIME: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use crate::store::error::{OpenError, StoreError};
 use crate::store::lock::Lock;
 use crate::store::place::{self, Found, Use, with_suffix};
 use crate::store::schema;
-use crate::store::sqlite::{connect, create, failed, log_ahead, private, sound, verify, version};
+use crate::store::sqlite::{Bounds, connect, create, failed, log_ahead, private, sound, verify, version};
 
 /// What became of a store that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub fn migrate(store: &Path) -> Result<Migrated, OpenError> {
         }
         Found::Store => {
             let mut connection = connect(store)?;
-            verify(store, &connection)?;
+            verify(store, &connection, Bounds::default())?;
             schema::migrate(&mut connection).map_err(failed(store))?
         }
     };

@@ -9,6 +9,7 @@ use super::*;
 use crate::store::place as place_of;
 use crate::store::place::remote;
 use crate::store::schema;
+use crate::store::sqlite::Bounds;
 
 /// A store with this many entries, closed.
 fn filled(path: &Path, entries: u64) -> Vec<u8> {
@@ -84,6 +85,19 @@ fn a_torn_file_is_named_and_never_emptied() {
     }
     fs::write(&path, &whole).expect("written");
     assert_eq!(numbers(&open(&path)).len(), 3_000, "and the whole one is fine");
+}
+
+#[test]
+fn a_large_file_that_is_torn_is_named_when_it_is_read() {
+    let (_directory, path) = place();
+    let mut octets = filled(&path, 3_000);
+    let half = octets.len() / 2;
+    octets[half - half % 4096..][..4096].fill(0);
+    fs::write(&path, &octets).expect("written");
+    let bounds = Bounds { checked: 1, ..Bounds::default() };
+    let store = Store { engine: Sqlite::open_within(&path, bounds).expect("opened") };
+    let read = store.snapshot(NOW, &mut |_| ());
+    assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::store::sqlite::Bounds;
 
 /// A store of so few pages.
 fn small(path: &Path, pages: i64) -> Store {
-    Store { engine: Sqlite::open_within(path, Bounds { pages }).expect("opened") }
+    let bounds = Bounds { pages, ..Bounds::default() };
+    Store { engine: Sqlite::open_within(path, bounds).expect("opened") }
 }
 
 #[test]
