@@ -25,9 +25,11 @@ pub mod memo;
 pub mod preflight;
 pub mod websocket;
 
+mod revocable;
+
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
@@ -452,6 +454,7 @@ impl TokenFacts {
             granted: memo.shared(granted),
             subject,
             token_id,
+            revocable: OnceLock::new(),
             standing: Ok(()),
             permitted: AtomicU64::new(0),
             verified,

@@ -108,6 +108,9 @@ pub const CLAIM_SESSION: &[&str] = &["sid"];
 /// `claims.tenant`: what Azure AD writes.
 pub const CLAIM_TENANT: &[&str] = &["tid"];
 
+/// `revocation.claims` there may be: each costs a new token a hash or more.
+pub const REVOCATION_CLAIMS: usize = 16;
+
 // Routes.
 
 /// `cors.headers`: what a JSON API with bearer tokens is sent.

@@ -1,15 +1,18 @@
 //! Steps 9 to 13: what runs on every request, whether the token was remembered or not.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use crate::config::{Forward, Issuer, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
-use crate::gate::memo::TokenFacts;
+use crate::gate::memo::{REVOCABLE, TokenFacts};
+use crate::gate::revocable;
 use crate::policy::condition::{self, Seen};
 use crate::policy::route::CompiledRoute;
 use crate::policy::{identity, requirement};
-use crate::revocation::{Asked, Revocations};
+use crate::revocation::key::Key;
+use crate::revocation::{Asked, Kind, Revocations};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
 use crate::token::claims::Claims;
@@ -105,15 +108,25 @@ impl Checked<'_> {
         }
     }
 
+    /// What revocations may name the token by: found once, unless it is more than a token is counted for.
+    fn revocable(&self) -> Cow<'_, [(Kind, Key)]> {
+        if let Some(known) = self.facts.revocable.get() {
+            return Cow::Borrowed(known);
+        }
+        let found = revocable::keys(self.config, &self.facts.verified);
+        if found.len() > REVOCABLE {
+            return Cow::Owned(found.into());
+        }
+        Cow::Borrowed(self.facts.revocable.get_or_init(|| found))
+    }
+
     /// Step 11: every kind compared alone.
     pub(in crate::gate) fn not_revoked(&self, revocations: &Revocations) -> Result<(), Denial> {
-        let asked = Asked {
-            issuer: &self.config.issuer,
-            token_id: self.facts.token_id(),
-            subject: self.facts.subject(),
-            issued_at: self.claims().issued_at(),
-            leeway: self.leeway(),
-        };
+        if revocations.is_empty() {
+            return Ok(());
+        }
+        let keys = self.revocable();
+        let asked = Asked { keys: &keys, issued_at: self.claims().issued_at(), leeway: self.leeway() };
         match revocations.revoked(&asked, self.now) {
             None => Ok(()),
             Some(kind) => Err(Denial::new(Reason::Revoked, format!("revoked by {}", kind.name()))),

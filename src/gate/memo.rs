@@ -15,8 +15,8 @@ pub mod fingerprint;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
@@ -24,6 +24,8 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::keys::Verified;
+use crate::revocation::Kind;
+use crate::revocation::key::Key;
 use crate::token::json::document::Span;
 use crate::token::scope::Granted;
 
@@ -32,6 +34,9 @@ const BAD_PLACES: usize = 4096;
 
 /// Sets of scopes that tokens share, a worker. The oldest makes room: who has it keeps it.
 const GRANTED_PLACES: usize = 32;
+
+/// How many names for revocations to know it by are kept with a token: one of each kind, and some to spare.
+pub(in crate::gate) const REVOCABLE: usize = 10;
 
 /// What is assumed of a token's own weight when the eviction's queues are sized.
 const TYPICAL_WEIGHT: usize = 1024;
@@ -55,6 +60,8 @@ pub struct TokenFacts {
     pub(in crate::gate) subject: Option<Span>,
     /// Where the issuer's `claims.id` found one.
     pub(in crate::gate) token_id: Option<Span>,
+    /// What revocations may name it by, once there are any: hashes of what does not change while the epoch lasts.
+    pub revocable: OnceLock<Box<[(Kind, Key)]>>,
     /// Whether step 10 lets it pass: audience, type and required claims are the issuer's rules alone, so that
     /// the verdict lives as long as the epoch.
     pub standing: Result<(), Box<Denial>>,
@@ -75,7 +82,8 @@ impl TokenFacts {
 
     /// Octets it is counted for: about those it keeps, its place in the map included.
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.verified.footprint() + self.granted.footprint() + PLACE
+        let revocable = REVOCABLE * size_of::<(Kind, Key)>();
+        size_of::<Self>() + self.verified.footprint() + self.granted.footprint() + revocable + PLACE
     }
 }
 
