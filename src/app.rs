@@ -11,6 +11,7 @@
 mod activation;
 mod descriptors;
 mod handover;
+mod holding;
 mod logging;
 mod notify;
 mod part;
@@ -113,6 +114,7 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     show_warnings(&origin, &loaded);
 
     let config = loaded.config.clone();
+    let store = holding::open(&config, inheritance.store)?;
     let (control, reader, handle) = Control::start(origin, environment(), loaded, Arc::clone(&metrics));
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics));
     let mut bound = proxy
@@ -126,7 +128,7 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     };
     let readiness = Arc::new(Readiness::default());
     let (predecessor, told) = (inheritance.predecessor, Arc::clone(&readiness));
-    let succession = Succession::new(&config, &bound, admin_listener.as_ref(), predecessor, told)?;
+    let succession = Succession::new(&config, &bound, admin_listener.as_ref(), store, predecessor, told)?;
 
     let switches = Switches::new();
     let mut server = server();

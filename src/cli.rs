@@ -6,6 +6,7 @@ pub mod explain;
 pub mod keys;
 pub mod request;
 pub mod run;
+pub mod store;
 pub mod terminal;
 pub mod test;
 pub mod time;
@@ -51,6 +52,9 @@ enum Command {
     /// Tokens.
     #[command(subcommand)]
     Token(token::Command),
+    /// What must survive a restart.
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 /// Runs the command that `arguments` (the program's name first) name.
@@ -80,6 +84,7 @@ fn command(command: &Command, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         Command::Demo(arguments) => demo::demo(arguments, terminal),
         Command::Keys(command) => keys::keys(command, terminal),
         Command::Token(command) => token::token(command, terminal),
+        Command::Store(command) => store::store(command, terminal),
     }
 }
 

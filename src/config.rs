@@ -70,7 +70,7 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// `revocation`.
     pub revocation: Option<Revocation>,
-    /// `store: {sqlite: PATH}`: accepted; nothing is kept there yet.
+    /// `store: {sqlite: PATH}`: what must survive a restart.
     pub store: Option<PathBuf>,
     /// Directory of the last good fetched key sets; `None` when `none`.
     pub key_mirror: Option<PathBuf>,

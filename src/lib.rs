@@ -7,12 +7,13 @@
 //!
 //! ```text
 //!   main.rs        arguments in, exit code out
-//!   cli.rs         one file a command: run check schema explain demo test keys token
+//!   cli.rs         one file a command: run check schema explain demo test keys token store
 //!   app.rs         builds each part from the configuration, wires, runs, drains, hands over to a new process
 //! ── edges: the only code with sockets, files, clocks, a runtime ──
 //!   proxy.rs       the data plane: connections, bodies, upstreams, refusals, the access log
 //!   admin.rs       /metrics /livez /readyz and /v1: what operators and their machines ask
 //!   control.rs     the one writer: reads files, fetches keys, publishes
+//!   store.rs       what must survive a restart: revocations, one writer, a feed
 //!   metrics.rs     every family, its labels and buckets
 //! ── core: pure; same inputs, same answer ──
 //!   http1.rs       HTTP/1.1 framing, both sides, over buffers
@@ -30,8 +31,8 @@
 //! # Who may know whom
 //!
 //! ```text
-//! main → cli → app → { proxy | admin | control } → metrics → http1 → gate → snapshot
-//!      → { policy | revocation } → { keys | tls } → config → { path | token }
+//! main → cli → app → { proxy | admin | control } → store → metrics → http1 → gate
+//!      → snapshot → { policy | revocation } → { keys | tls } → config → { path | token }
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
@@ -49,6 +50,7 @@
 //! - Only [`app`] and [`proxy`] know pingora, which runs the process and chooses upstream peers; the
 //!   listeners and the framing are ours. Only [`control`] fetches; only [`metrics`] and [`admin`] know
 //!   prometheus.
+//! - Only [`store`] knows SQLite, and the request path does not know [`store`]: it never waits for a disk.
 //! - No room reads a configuration while it serves, but for what cannot change live (listeners, limits): what a request
 //!   meets was compiled when it was published.
 //! - There is no crate-wide error type, no prelude, no re-export, no global, and no `unsafe`.
@@ -135,7 +137,7 @@
 //! |---|---|
 //! | endpoints the gateway answers itself: issue, refresh, introspect, discovery | `authority`, beside [`proxy`] |
 //! | the same decision for other proxies: forward-auth, ext_authz | `decision`, beside [`proxy`] |
-//! | what must survive a restart: SQLite, PostgreSQL | `store`, below the edges and above [`metrics`] |
+//! | what several gateways share: PostgreSQL | another engine behind [`store`] |
 //! | who did what, append-only | `audit`, beside [`metrics`] |
 //! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
 //! | claims templates to tokens: JWT, opaque, API keys | `mint`, beside [`policy`] |
@@ -148,6 +150,8 @@ pub mod proxy;
 
 pub mod admin;
 pub mod control;
+
+pub mod store;
 
 pub mod metrics;
 

@@ -1,15 +1,19 @@
 //! An upgrade: every listening socket goes from the running process to a new one, and nobody is turned away.
 //!
 //! ```text
-//! new ── "portcullis upgrade 1" ──▶ running          over `upgrade_socket`, whose directory is ours alone
+//! new ── "portcullis upgrade 2" ──▶ running          over `upgrade_socket`, whose directory is ours alone
 //!     ◀── what the sockets are ───
-//!     ◀── the sockets, 253 at a time, each batch acknowledged
+//!     ◀── the sockets and the store's lock, 253 at a time, each batch acknowledged
 //!     ⋮   the new one fetches its keys; the running one serves as if nothing happened
+//!     ──▶ "still" ──────────────▶   if there is a store: the running one takes no change any more
+//!     ◀── "still" ───────────────   and what it has answered can be read
 //!     ──▶ "ready" ──────────────▶   its workers accept, from the very same queues
 //!     ◀── "yours" ───────────────   the running one is read-only, and drains
 //! ```
 //!
-//! Up to `ready` nothing has changed for the running process: if the new one dies, it goes on. Sockets are passed
+//! Up to `ready` the running process keeps everything: if the new one dies, it goes on, and takes changes again. So at
+//! no time do both write to the store, and no request meets a process that does not know what the other has answered.
+//! Sockets are passed
 //! as they are (`SCM_RIGHTS`), so that no queue is ever without a process that will accept from it.
 
 pub(crate) mod predecessor;
@@ -31,6 +35,7 @@ use tokio::time::timeout;
 
 use crate::admin::readiness::Readiness;
 use crate::app::handover::words::{BATCH, Name};
+use crate::store::Store;
 
 /// The sockets that a successor would be given; nothing once the process drains.
 #[derive(Debug, Default)]
@@ -55,6 +60,7 @@ pub(crate) struct Host {
 pub(crate) struct Estate {
     pub(crate) offer: Arc<Offer>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) store: Option<Arc<Store>>,
     /// Turns true once a successor has everything.
     pub(crate) handed: Arc<watch::Sender<bool>>,
 }
@@ -187,12 +193,19 @@ async fn hand_over(mut stream: UnixStream, estate: &Estate) -> Result<(), Handov
         within(STEP, send(&mut stream, batch)).await??;
     }
     drop(sockets);
-    let ready = within(PATIENCE, read(&mut stream)).await??;
-    if ready != words::READY {
+    let mut word = within(PATIENCE, read(&mut stream)).await??;
+    let mut still = Still(None);
+    if word == words::STILL {
+        still.keep(estate).await?;
+        within(STEP, stream.write_all(&words::frame(words::STILL))).await??;
+        word = within(STEP, read(&mut stream)).await??;
+    }
+    if word != words::READY {
         return Err(HandoverError::Refused(
             "the new process said something else than that it is ready".into(),
         ));
     }
+    still.0 = None;
     // From here on the new process is the one that is asked to change anything.
     estate.readiness.hand_over();
     estate.offer.close();
@@ -201,6 +214,31 @@ async fn hand_over(mut stream: UnixStream, estate: &Estate) -> Result<(), Handov
     let _heard_or_not = within(STEP, stream.write_all(&words::frame(words::YOURS))).await;
     tracing::info!("the listeners are the new process's");
     Ok(())
+}
+
+/// Keeps the store as it is, until it is dropped: then a successor did not come to be.
+struct Still(Option<Arc<Store>>);
+
+impl Still {
+    async fn keep(&mut self, estate: &Estate) -> Result<(), HandoverError> {
+        let Some(store) = &estate.store else { return Ok(()) };
+        let paused = store.pause().await;
+        paused.map_err(|error| HandoverError::Refused(format!("the store does not pause: {error}")))?;
+        self.0 = Some(Arc::clone(store));
+        Ok(())
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        if let Some(store) = self.0.take() {
+            tokio::spawn(async move {
+                if let Err(error) = store.resume().await {
+                    tracing::error!(%error, "the store takes no changes any more");
+                }
+            });
+        }
+    }
 }
 
 async fn send(stream: &mut UnixStream, batch: &[Offered]) -> Result<(), HandoverError> {

@@ -11,17 +11,20 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::admin::readiness::Readiness;
 use crate::app::handover::predecessor::{self, Predecessor};
 use crate::app::handover::words::Name;
-use crate::app::handover::{self, Estate, Host, Offer, Offered};
+use crate::app::handover::{self, Estate, HandoverError, Host, Offer, Offered};
+use crate::app::holding::Held;
 use crate::app::{AppError, Start, activation};
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::proxy::listening::{Bound, Given};
+use crate::store::Store;
 
 /// Sockets that a process is given when it starts.
 #[derive(Debug, Default)]
 pub(crate) struct Inheritance {
     pub(crate) listeners: Vec<Given>,
     pub(crate) admin: Option<TcpListener>,
+    pub(crate) store: Option<Held>,
     pub(crate) predecessor: Option<Predecessor>,
 }
 
@@ -64,7 +67,7 @@ impl Inheritance {
             }
             (Start::Fresh, _) => {
                 let (listeners, admin) = activation::take(config)?;
-                Ok(Self { listeners, admin, predecessor: None })
+                Ok(Self { listeners, admin, ..Self::default() })
             }
         }
     }
@@ -82,6 +85,7 @@ impl Inheritance {
                 // One at another address is closed.
                 Name::Admin(address) if address.ip() == admin_at => inheritance.admin = Some(socket.into()),
                 Name::Admin(_) => {}
+                Name::Store(path) => inheritance.store = Some((path, socket)),
             }
         }
         Ok(inheritance)
@@ -94,15 +98,21 @@ impl Succession {
         config: &Config,
         bound: &Bound,
         admin: Option<&TcpListener>,
+        store: Option<Arc<Store>>,
         predecessor: Option<Predecessor>,
         readiness: Arc<Readiness>,
     ) -> Result<Self, AppError> {
         let mut succession = Self::nobody(readiness);
+        succession.estate.store = store;
         let Some(socket) = &config.upgrade_socket else { return Ok(succession) };
         let unavailable =
             |error| AppError::Unavailable(format!("`upgrade_socket` {}: {error}", socket.display()));
         let admin = admin.zip(config.admin.as_ref().map(|admin| admin.address));
-        let offered = offered(bound, admin).map_err(unavailable)?;
+        let mut offered = offered(bound, admin).map_err(unavailable)?;
+        if let Some((path, store)) = config.store.as_ref().zip(succession.estate.store.as_ref()) {
+            let socket = store.hand_over().map_err(unavailable)?;
+            offered.push(Offered { name: Name::Store(path.clone()), socket });
+        }
         succession.estate.offer = Arc::new(Offer::new(offered));
         succession.socket = Some(socket.clone());
         if predecessor.is_none() {
@@ -115,7 +125,7 @@ impl Succession {
     /// Nobody before, nobody after.
     pub(crate) fn nobody(readiness: Arc<Readiness>) -> Self {
         let handed = Arc::new(watch::channel(false).0);
-        let estate = Estate { offer: Arc::default(), readiness, handed };
+        let estate = Estate { offer: Arc::default(), readiness, store: None, handed };
         Self { predecessor: None, socket: None, host: None, estate }
     }
 
@@ -161,26 +171,44 @@ impl Succession {
             }
             sleep(KEYS_PAUSE).await;
         }
+        let predecessor = match self.estate.store {
+            Some(_) => self.told(move || predecessor.still()).await?,
+            None => Some(predecessor),
+        };
         go.send_replace(true);
         let workers = prospects.workers;
         let accepting = prospects.accepting.wait_for(|accepting| *accepting >= workers);
         if !matches!(timeout(handover::STEP, accepting).await, Ok(Ok(_))) {
             return Err(AppError::Fault("the workers do not start"));
         }
-        let told = tokio::task::spawn_blocking(move || predecessor.ready()).await;
-        match told {
-            Ok(Ok(())) => tracing::info!("the listeners were taken over"),
-            // It waited too long for us, and goes on: two that serve would each hear of half the revocations.
-            Ok(Err(error)) if self.is_answered() => {
-                return Err(AppError::Unavailable(format!("the running gateway did not let go: {error}")));
-            }
-            // It is gone, or goes: who has the sockets serves.
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the process that was taken over from did not let go in words")
-            }
-            Err(_) => return Err(AppError::Fault("the process that was taken over from could not be told")),
+        if let Some(predecessor) = predecessor
+            && self.told(move || predecessor.ready()).await?.is_some()
+        {
+            tracing::info!("the listeners were taken over");
+        }
+        if let Some(store) = &self.estate.store {
+            store.resume().await.map_err(|_| AppError::Fault("the store takes no changes"))?;
         }
         Ok(Taken::Over)
+    }
+
+    /// What came of telling the process before something. Nothing, if it is gone, or goes: who has the sockets serves.
+    /// An error if it is there and did not do it: two that serve would each hear of half the revocations.
+    async fn told<T: Send + 'static>(
+        &self,
+        tell: impl FnOnce() -> Result<T, HandoverError> + Send + 'static,
+    ) -> Result<Option<T>, AppError> {
+        match tokio::task::spawn_blocking(tell).await {
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Ok(Err(error)) if self.is_answered() => {
+                Err(AppError::Unavailable(format!("the running gateway did not let go: {error}")))
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the process that was taken over from did not let go in words");
+                Ok(None)
+            }
+            Err(_) => Err(AppError::Fault("the process that was taken over from could not be told")),
+        }
     }
 
     /// Whether somebody answers where we would listen for a successor.

@@ -23,7 +23,7 @@ pub enum Exit {
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// A port is taken, or what an upgrade needs is not there (`EX_UNAVAILABLE`).
+    /// A port or the store is taken, or what an upgrade needs is not there (`EX_UNAVAILABLE`).
     Taken = 69,
     /// Our bug (`EX_SOFTWARE`).
     Bug = 70,

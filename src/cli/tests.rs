@@ -41,6 +41,35 @@ fn a_wrong_command_line_is_usage() {
 }
 
 #[test]
+fn a_store_is_named_in_one_way() {
+    check(&["store"], Exit::Usage, "backup");
+    check(&["store", "migrate"], Exit::Usage, "--config");
+    check(&["store", "migrate", "--config", "x", "--sqlite", "y"], Exit::Usage, "cannot be used with");
+    check(&["store", "backup", "--sqlite", "x"], Exit::Usage, "TO");
+    check(&["store", "backup", "--sqlite", "/nowhere/at/all", "x"], Exit::Refused, "/nowhere/at/all");
+}
+
+#[test]
+fn a_store_is_copied_restored_and_migrated() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("text").to_owned();
+    let (store, copy) = (path("p.db"), path("copy.db"));
+    check(&["store", "migrate", "--sqlite", &store], Exit::Fine, "version 0 to 1: done");
+    check(&["store", "migrate", "--sqlite", &store], Exit::Fine, "version 1 to 1: nothing to do");
+    check(&["store", "backup", "--sqlite", &store, &copy], Exit::Fine, "copy.db");
+    check(&["store", "backup", "--sqlite", &store, &copy], Exit::Refused, "there is a file already");
+    let (exit, out, err) = run(&["store", "restore", "--sqlite", &store, &copy], "");
+    assert_eq!((exit, out), (Exit::Fine, format!("{store}\n")));
+    assert!(err.contains("is kept") && !err.contains("warning"), "{err}");
+    let held = crate::store::Store::open(Path::new(&store)).expect("opened");
+    check(&["store", "restore", "--sqlite", &store, &copy], Exit::Taken, "is in use by process");
+    check(&["store", "migrate", "--sqlite", &store], Exit::Taken, "is in use by process");
+    drop(held);
+    std::fs::write(&copy, "something else").expect("written");
+    check(&["store", "restore", "--sqlite", &store, &copy], Exit::Refused, "no store of Portcullis");
+}
+
+#[test]
 fn a_missing_file_of_tests_is_bad_configuration() {
     check(&["test", "--config", "x", "/nowhere.yaml"], Exit::Configuration, "/nowhere.yaml");
 }

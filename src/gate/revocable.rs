@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use crate::config::Issuer;
 use crate::keys::Verified;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
 use crate::token::claims::Selector;
+use crate::token::json::document::Value;
 
 /// The keys of every entry that could be about this token. None is of the kind `api_key`: no token is one.
 pub(in crate::gate) fn keys(issuer: &Issuer, verified: &Verified) -> Box<[(Kind, Key)]> {
-    let members = &verified.claims().members;
+    let members = verified.claims().members();
     let iss = &issuer.issuer;
     let mut keys =
         vec![(Kind::All, Key::new(Kind::All, "", "")), (Kind::Issuer, Key::new(Kind::Issuer, iss, ""))];
@@ -37,20 +36,20 @@ pub(in crate::gate) fn keys(issuer: &Issuer, verified: &Verified) -> Box<[(Kind,
 
 /// How an entry writes a value: text as it is, numbers and booleans as JSON does. Of a list each of its values
 /// counts; what else there may be has no name.
-fn texts(value: &Value) -> Vec<Cow<'_, str>> {
+fn texts(value: Value<'_>) -> Vec<Cow<'_, str>> {
     match value {
-        Value::Array(values) => values.iter().filter_map(text).collect(),
-        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null | Value::Object(_) => {
+        Value::Array(values) => values.filter_map(text).collect(),
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null | Value::Object(_) => {
             text(value).into_iter().collect()
         }
     }
 }
 
-fn text(value: &Value) -> Option<Cow<'_, str>> {
+fn text(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) => Some(text.into()),
-        Value::Number(number) => Some(number.to_string().into()),
-        Value::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
+        Value::Text(text) => Some(text.into()),
+        Value::Number(_) => Some(serde_json::Value::from(value).to_string().into()),
+        Value::Bool(flag) => Some(if flag { "true" } else { "false" }.into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -44,6 +44,7 @@ mod shadow;
 mod shutdown;
 mod signatures;
 mod stampede;
+mod store;
 mod streaming;
 mod tls;
 mod tokens;

@@ -16,12 +16,12 @@ use crate::harness::setup::Setup;
 use crate::harness::wait::PATIENCE;
 
 /// An API that can be upgraded.
-fn api(change: impl FnOnce(Setup) -> Setup) -> Api {
+pub fn api(change: impl FnOnce(Setup) -> Setup) -> Api {
     Api::with(|setup| change(setup.quiet()).yaml(|text| format!("{text}upgrade_socket: run/upgrade.sock\n")))
 }
 
 /// A new process with the configuration in `directory`, which writes to `NAME.log` there.
-fn start(directory: &Path, name: &str) -> Child {
+pub fn start(directory: &Path, name: &str) -> Child {
     let log = File::create(directory.join(format!("{name}.log"))).expect("a log file");
     let errors = log.try_clone().expect("a log file");
     let mut command = command();
@@ -35,7 +35,7 @@ fn said(directory: &Path, name: &str) -> String {
 }
 
 /// The process that answers on the admin listener.
-fn serving(api: &Api) -> Option<u64> {
+pub fn serving(api: &Api) -> Option<u64> {
     let local = std::net::Ipv4Addr::LOCALHOST.into();
     let admin = api.gateway.ports.admin;
     let mut connection = crate::harness::client::Connection::from_source(local, admin).ok()?.unaudited();

@@ -43,6 +43,13 @@ pub(crate) fn ask(path: &Path) -> Result<(Predecessor, Vec<Offered>), HandoverEr
 }
 
 impl Predecessor {
+    /// Has it take no change any more, and waits until what it has answered can be read.
+    pub(crate) fn still(mut self) -> Result<Self, HandoverError> {
+        self.stream.write_all(&words::frame(words::STILL))?;
+        let answer = read(&mut self.stream)?;
+        if answer == words::STILL { Ok(self) } else { Err(HandoverError::Refused(answer)) }
+    }
+
     /// Says that we accept, and waits until it has let go.
     pub(crate) fn ready(mut self) -> Result<(), HandoverError> {
         self.stream.write_all(&words::frame(words::READY))?;

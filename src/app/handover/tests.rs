@@ -6,6 +6,7 @@ use super::predecessor;
 use super::*;
 use crate::config::address::Address;
 use crate::proxy::listening::Origin;
+use crate::store::error::StoreError;
 
 /// Listens for upgrades with so many sockets to give.
 fn host(path: &Path, sockets: usize) -> (Estate, tokio::task::JoinHandle<()>) {
@@ -17,6 +18,7 @@ fn host(path: &Path, sockets: usize) -> (Estate, tokio::task::JoinHandle<()>) {
     let estate = Estate {
         offer: Arc::new(Offer::new(offered.collect())),
         readiness: Arc::default(),
+        store: None,
         handed: Arc::new(watch::channel(false).0),
     };
     let host = Host::open(path).expect("it listens");
@@ -66,6 +68,33 @@ async fn a_new_process_that_dies_is_forgotten_and_the_next_one_is_served() {
     assert_eq!(sockets.len(), 3);
     assert!(!*estate.handed.borrow());
     tokio::task::spawn_blocking(|| second.ready()).await.expect("no panic").expect("let go");
+}
+
+#[tokio::test]
+async fn the_store_takes_nothing_between_still_and_the_end_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("upgrade.sock");
+    let store = Arc::new(Store::open(&directory.path().join("p.db")).expect("a store"));
+    let (mut estate, served) = host(&path, 1);
+    served.abort();
+    assert!(served.await.is_err());
+    estate.store = Some(Arc::clone(&store));
+    let host = Host::open(&path).expect("it listens");
+    tokio::spawn(host.serve(estate.clone()));
+    let still = || async {
+        let (predecessor, _sockets) = ask(&path).await.expect("given");
+        tokio::task::spawn_blocking(|| predecessor.still()).await.expect("no panic").expect("still")
+    };
+    let successor = still().await;
+    assert_eq!(store.append(Vec::new()).await, Err(StoreError::Paused));
+    // It dies: the running process takes changes again.
+    drop(successor);
+    while store.append(Vec::new()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let successor = still().await;
+    tokio::task::spawn_blocking(|| successor.ready()).await.expect("no panic").expect("let go");
+    assert_eq!(store.append(Vec::new()).await, Err(StoreError::Paused), "it has let go for good");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod tests;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -23,6 +23,8 @@ pub(crate) enum Name {
     Listener(Address, Origin),
     /// The admin listener, by its configured address.
     Admin(Address),
+    /// The lock of the store at this path, as configured.
+    Store(PathBuf),
 }
 
 /// Sockets sent at once: the kernel's limit (`SCM_MAX_FD`).
@@ -32,7 +34,9 @@ pub(crate) const BATCH: usize = 253;
 const LONGEST: usize = 4 * 1024 * 1024;
 
 /// The first word. The number changes when anything here does.
-const HELLO: &str = "portcullis upgrade 1";
+const HELLO: &str = "portcullis upgrade 2";
+/// The new process is about to accept: the running one is to change nothing from here on. Its answer is the same word.
+pub(crate) const STILL: &str = "still";
 /// The new process accepts.
 pub(crate) const READY: &str = "ready";
 /// The running process lets go.
@@ -96,11 +100,15 @@ fn written(name: &Name) -> String {
         Name::Listener(address, Origin::Own) => format!("listener {address}"),
         Name::Listener(address, Origin::Manager) => format!("activated {address}"),
         Name::Admin(address) => format!("admin {address}"),
+        Name::Store(path) => format!("store {}", path.display()),
     }
 }
 
 fn name(text: &str) -> io::Result<Name> {
     let (kind, address) = text.split_once(' ').ok_or_else(|| strange("a socket without an address"))?;
+    if kind == "store" {
+        return Ok(Name::Store(address.into()));
+    }
     let address =
         Address::read(address, Path::new("/")).map_err(|_| strange("a socket with a strange address"))?;
     match kind {

@@ -30,6 +30,7 @@ fn names_are_read_as_they_were_written() {
             Name::Listener(unix("/run/a socket\nwith lines"), Origin::Manager),
             Name::Listener(Address::Ip("[::1]:443".parse().expect("an address")), Origin::Manager),
             Name::Admin(ip(0)),
+            Name::Store("/var/lib/a store.db".into()),
         ],
     ] {
         let sent = unframed(&inventory(&names.iter().collect::<Vec<_>>()));
@@ -46,7 +47,7 @@ fn a_refusal_says_why() {
 #[test]
 fn what_is_not_ours_is_not_understood() {
     assert!(is_hello(HELLO).is_ok());
-    for other in ["", "portcullis upgrade 2", "GET / HTTP/1.1"] {
+    for other in ["", "portcullis upgrade 1", "GET / HTTP/1.1"] {
         assert!(is_hello(other).is_err(), "{other:?}");
     }
     for answer in ["", "hello", "sockets listener", "sockets x 1.2.3.4:5", "sockets listener 1.2.3.4"] {

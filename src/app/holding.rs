@@ -1,0 +1,33 @@
+//! The store, held from before the first listener until the last request: opened, or taken over with its lock.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::app::AppError;
+use crate::config::Config;
+use crate::store::Store;
+use crate::store::error::OpenError;
+
+/// The lock of a store that a running gateway holds, and the store's path in its configuration.
+pub(crate) type Held = (PathBuf, OwnedFd);
+
+/// Opens the store that the configuration names. One that the running gateway holds is taken over: it refuses appends
+/// until it is told to take them.
+pub(crate) fn open(config: &Config, held: Option<Held>) -> Result<Option<Arc<Store>>, AppError> {
+    let Some(path) = &config.store else { return Ok(None) };
+    let store = match held {
+        Some((held, lock)) if held == *path => Store::inherit(path, lock),
+        Some(_) | None => Store::open(path),
+    };
+    store.map(|store| Some(Arc::new(store))).map_err(|error| match error {
+        OpenError::Held { .. } => AppError::Unavailable(error.to_string()),
+        OpenError::NotLocal { .. }
+        | OpenError::Foreign { .. }
+        | OpenError::Damaged { .. }
+        | OpenError::Newer { .. }
+        | OpenError::Older { .. }
+        | OpenError::Unusable { .. }
+        | OpenError::Failed { .. } => AppError::Configuration(error.to_string()),
+    })
+}
