@@ -76,6 +76,7 @@ fn revocations(criterion: &mut Criterion) {
             .map(|id| Entry {
                 kind: Kind::Jti,
                 issuer: ISS.into(),
+                claim: "".into(),
                 value: format!("{id:032x}").into(),
                 not_before: None,
                 expires: Some(NumericDate(NOW + 600)),

@@ -236,6 +236,8 @@ pub struct Issuer {
     pub scope_match: ScopeMatch,
     /// Where the claims are.
     pub claims: ClaimMap,
+    /// Which others a token can be revoked by: `revocation.claims`, the same for every issuer.
+    pub revocable: Arc<[DeclaredClaim]>,
     /// Where its tokens stand in a request. Not empty.
     pub from: Vec<TokenPlace>,
     /// Plain HTTP fetches beyond loopback are allowed (`dangerous_http`).
@@ -414,10 +416,21 @@ pub enum Enforce {
 /// `revocation`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// A YAML list of entries.
-    pub file: PathBuf,
-    /// Where it is named.
+    /// A YAML list of entries, if there is one.
+    pub file: Option<PathBuf>,
+    /// Claims that entries of the kind `claim` may name.
+    pub claims: Arc<[DeclaredClaim]>,
+    /// Where it stands.
     pub at: Position,
+}
+
+/// One of `revocation.claims`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredClaim {
+    /// As written, here and in entries: a name or a pointer.
+    pub name: Box<str>,
+    /// Where that is.
+    pub selector: Selector,
 }
 
 /// What [`parse`] needs from outside.

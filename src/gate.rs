@@ -25,9 +25,11 @@ pub mod memo;
 pub mod preflight;
 pub mod websocket;
 
+mod revocable;
+
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
@@ -36,16 +38,19 @@ use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::fingerprint::Fingerprint;
-use crate::gate::memo::{Dates, Memo, Remembered, TokenFacts};
+use crate::gate::memo::{Memo, Remembered, TokenFacts};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
-use crate::keys::{NoKey, Unverified, VerifyingKey};
+use crate::keys::{NoKey, Unverified, Verified, VerifyingKey};
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
 use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
+use crate::token::claims::Selector;
+use crate::token::json::document::Value;
 use crate::token::jws::Malformed;
+use crate::token::scope::Granted;
 
 /// One header line.
 #[derive(Debug, Clone, Copy)]
@@ -278,7 +283,9 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     let checked = Checked { config: &state.config, facts: &facts, now };
     checked.time()?;
     trace.step("time", || "within exp, nbf, iat and the longest life".into());
-    facts.standing.clone()?;
+    if let Err(denial) = &facts.standing {
+        return Err(Denial::clone(denial).into());
+    }
     trace.step("claims", || "audience, type and required claims".into());
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
@@ -340,7 +347,7 @@ fn verified<'s>(
         return match verdict.outcome {
             Ok(verified) => {
                 let state = &snapshot.issuers[verdict.issuer];
-                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified));
+                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified, memo));
                 memo.remember_good(token, Arc::clone(&facts));
                 Ok(facts)
             }
@@ -433,34 +440,29 @@ fn unavailable() -> Denial {
 }
 
 impl TokenFacts {
-    fn new(index: usize, state: &IssuerState, verified: crate::keys::Verified) -> Self {
-        let members = &verified.claims().members;
-        let claims = &state.config.claims;
-        let text = |selector: &crate::token::claims::Selector| {
-            selector.find(members).and_then(|value| value.as_str()).map(Box::from)
+    fn new(index: usize, state: &IssuerState, verified: Verified, memo: &mut Memo) -> Self {
+        let (read, claims) = (verified.claims(), &state.config.claims);
+        let members = read.members();
+        let text = |selector: &Selector| {
+            selector.find(members).and_then(Value::as_text).and_then(|text| read.span(text))
         };
-        let granted = crate::token::scope::Granted::from_claims(
-            claims.scope.find_all(members),
-            state.config.scope_match,
-        );
-        let read = verified.claims();
-        let dates = Dates { expires: read.expires, not_before: read.not_before, issued_at: read.issued_at };
-        // The rest: the names found in the claims, and the map's own room.
-        let weight = verified.footprint() + granted.footprint() + 512;
+        let (subject, token_id) = (text(&claims.subject), text(&claims.id));
+        let granted = Granted::from_claims(claims.scope.find_all(members), state.config.scope_match);
         let mut facts = Self {
             issuer: index,
             epoch: state.epoch,
-            granted,
-            subject: text(&claims.subject),
-            token_id: text(&claims.id),
-            dates,
+            granted: memo.shared(granted),
+            subject,
+            token_id,
+            revocable: OnceLock::new(),
             standing: Ok(()),
             permitted: AtomicU64::new(0),
-            weight,
             verified,
         };
         // No date is looked at, so that the moment does not matter.
-        facts.standing = Checked { config: &state.config, facts: &facts, now: NumericDate(0) }.standing();
+        facts.standing = Checked { config: &state.config, facts: &facts, now: NumericDate(0) }
+            .standing()
+            .map_err(Box::new);
         facts
     }
 }

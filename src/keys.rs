@@ -15,6 +15,7 @@ mod prepared;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -32,10 +33,10 @@ use crate::token::jws::{self, Malformed};
 pub struct Unverified {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
-    typ: Option<Arc<str>>,
+    typ: Option<Cow<'static, str>>,
     signing_input: Box<[u8]>,
     signature: Box<[u8]>,
-    claims: Arc<Claims>,
+    claims: Claims,
 }
 
 impl Unverified {
@@ -46,8 +47,8 @@ impl Unverified {
         Ok(Self {
             algorithm: compact.algorithm,
             key_id: compact.key_id,
-            typ: compact.typ.map(Arc::from),
-            claims: Arc::new(Claims::parse(&compact.payload)?),
+            typ: compact.typ,
+            claims: Claims::parse(&compact.payload)?,
             signing_input: compact.signing_input.into(),
             signature: compact.signature.into(),
         })
@@ -55,7 +56,7 @@ impl Unverified {
 
     /// The `iss` it claims: good for choosing whose keys to ask, and for nothing else.
     pub fn issuer(&self) -> Option<&str> {
-        self.claims.issuer.as_deref()
+        self.claims.issuer()
     }
 
     /// The algorithm its header names.
@@ -79,20 +80,20 @@ impl fmt::Debug for Unverified {
     }
 }
 
-/// Claims whose signature verified: proof that some key of the issuer's signed them. Cheap to clone.
+/// Claims whose signature verified: proof that some key of the issuer's signed them.
 ///
 /// Invariant: made only by [`VerifyingKey::verify`], which checked the signature just before.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    claims: Arc<Claims>,
+    claims: Claims,
     algorithm: Algorithm,
     key_id: Option<Arc<str>>,
-    typ: Option<Arc<str>>,
+    typ: Option<Cow<'static, str>>,
 }
 
 impl Verified {
     /// The verified claims.
-    pub fn claims(&self) -> &Arc<Claims> {
+    pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
@@ -111,9 +112,13 @@ impl Verified {
         self.typ.as_deref()
     }
 
-    /// About how many octets of memory it holds, itself included: what a bounded cache counts.
+    /// About how many octets of memory it holds beyond itself: what a bounded cache counts.
     pub fn footprint(&self) -> usize {
-        size_of::<Self>() + self.claims.footprint() + self.typ().map_or(0, str::len)
+        let typ = match &self.typ {
+            Some(Cow::Owned(typ)) => typ.capacity(),
+            Some(Cow::Borrowed(_)) | None => 0,
+        };
+        self.claims.footprint() + typ
     }
 }
 

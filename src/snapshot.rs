@@ -74,7 +74,7 @@ pub enum Change {
         routes: Arc<Routes>,
         /// Issuers and their keys, in the order the routes use. Epochs are assigned by the publisher.
         issuers: Vec<(Arc<Issuer>, Keys)>,
-        /// Revocations.
+        /// Revocations that a list has; what was added one by one stays.
         revocations: Arc<Revocations>,
         /// What each listener shakes hands with, in the configuration's order.
         listeners: Vec<Option<Arc<ServerTls>>>,
@@ -143,6 +143,8 @@ impl Publisher {
                     issuers.into_iter().map(|(config, keys)| self.state(old, config, keys)).collect();
                 let table = now.table + 1;
                 let listeners = listeners.into();
+                // A load takes its time, in which others may have been revoked.
+                let revocations = Arc::new(revocations.beside(&now.revocations));
                 Snapshot { generation, routes, issuers, revocations, listeners, token_limit, table }
             }
             Change::Keys { issuer, keys } => {

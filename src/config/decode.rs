@@ -20,6 +20,8 @@ mod routes;
 mod ties;
 mod upstreams;
 
+use std::sync::Arc;
+
 use crate::config::decode::fields::Fields;
 use crate::config::decode::report::Report;
 use crate::config::decode::value::Value;
@@ -59,7 +61,9 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
     let listeners = listeners::listeners(&fields);
     let admin = listeners::admin(&fields, &listeners);
     let upstreams = upstreams::upstreams(&fields);
-    let issuers = issuers::issuers(&fields);
+    let revocation = process::revocation(&fields);
+    let claims = revocation.as_ref().map(|revocation| Arc::clone(&revocation.claims)).unwrap_or_default();
+    let issuers = issuers::issuers(&fields, &claims);
     let routes = routes::routes(&fields, &upstreams.names("upstream"), &issuers.names("issuer"));
     Some(Config {
         workers,
@@ -68,7 +72,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
         upstreams: upstreams.into_values(),
         issuers: issuers.into_values(),
         routes,
-        revocation: process::revocation(&fields),
+        revocation,
         store: process::store(&fields),
         key_mirror: process::key_mirror(&fields),
         limits: process::limits(&fields),

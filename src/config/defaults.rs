@@ -108,6 +108,9 @@ pub const CLAIM_SESSION: &[&str] = &["sid"];
 /// `claims.tenant`: what Azure AD writes.
 pub const CLAIM_TENANT: &[&str] = &["tid"];
 
+/// `revocation.claims` there may be: each costs a new token a hash or more.
+pub const REVOCATION_CLAIMS: usize = 16;
+
 // Routes.
 
 /// `cors.headers`: what a JSON API with bearer tokens is sent.
@@ -163,7 +166,7 @@ pub const BODY_RATE: u64 = KIB;
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 /// `drain`: cheaper than a new connection up to about here.
 pub const DRAIN: u64 = 64 * KIB;
-/// `verified_cache`: about 50,000 tokens.
+/// `verified_cache`: about 100,000 tokens of one worker.
 pub const VERIFIED_CACHE: u64 = 64 * MIB;
 /// `signatures_in_flight`: a worker verifies some 10,000 a second, so that 64 wait less than 10 ms, and less than 100
 /// where requests that need none keep it busy.

@@ -63,7 +63,11 @@ pub(crate) fn print(config: &Config) -> String {
         });
     });
     if let Some(revocation) = &config.revocation {
-        out.entry("revocation", format!("{{file: {}}}", path(&revocation.file)));
+        let names: Vec<_> = revocation.claims.iter().map(|claim| claim.name.clone()).collect();
+        let claims = (!names.is_empty()).then(|| format!("claims: {}", words(&names)));
+        let file = revocation.file.as_deref().map(|file| format!("file: {}", path(file)));
+        let given: Vec<_> = file.into_iter().chain(claims).collect();
+        out.entry("revocation", format!("{{{}}}", given.join(", ")));
     }
     if let Some(store) = &config.store {
         out.entry("store", format!("{{sqlite: {}}}", path(store)));

@@ -292,15 +292,16 @@ impl Loader<'_> {
     /// The compiled revocations. The inner error is the file's own problems; without it, it could not be read.
     fn revocations(&mut self, config: &Config) -> Result<Revocations, Option<Problems>> {
         let Some(revocation) = &config.revocation else { return Ok(Revocations::default()) };
-        let octets = self.file(&revocation.file, revocation.at, Sort::Revocations).ok_or(None)?;
+        let Some(file) = &revocation.file else { return Ok(Revocations::default()) };
+        let octets = self.file(file, revocation.at, Sort::Revocations).ok_or(None)?;
         let now = clock::now();
-        let name = revocation.file.display().to_string();
+        let name = file.display().to_string();
         let text = str::from_utf8(&octets).map_err(|_| {
             self.problems
                 .push(Problem::new(revocation.at, format!("the revocation file {name} is not UTF-8")));
             None
         })?;
-        let (entries, warnings) = revocation_file::parse(text, &name, &config.issuers, now).map_err(Some)?;
+        let (entries, warnings) = revocation_file::parse(text, &name, config, now).map_err(Some)?;
         self.warnings.extend(warnings.into_iter().map(|warning| named(&name, revocation.at, warning)));
         Ok(Revocations::compile(&entries, now))
     }

@@ -36,6 +36,7 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
     let entry = Entry {
         kind: Kind::Jti,
         issuer: "https://a.example/".into(),
+        claim: "".into(),
         value: "v".into(),
         not_before: None,
         expires: None,

@@ -1,20 +1,22 @@
 //! Steps 9 to 13: what runs on every request, whether the token was remembered or not.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
-
-use serde_json::Value;
 
 use crate::config::{Forward, Issuer, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
-use crate::gate::memo::TokenFacts;
+use crate::gate::memo::{REVOCABLE, TokenFacts};
+use crate::gate::revocable;
 use crate::policy::condition::{self, Seen};
 use crate::policy::route::CompiledRoute;
 use crate::policy::{identity, requirement};
-use crate::revocation::{Asked, Revocations};
+use crate::revocation::key::Key;
+use crate::revocation::{Asked, Kind, Revocations};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
 use crate::token::claims::Claims;
+use crate::token::json::document::{Members, Value};
 
 /// A verified token, being checked under its issuer's rules at one moment.
 pub(in crate::gate) struct Checked<'c> {
@@ -34,22 +36,22 @@ impl Checked<'_> {
 
     /// Step 9: `exp`, `nbf`, `iat` with leeway (RFC 7519 section 4.1), and the longest life.
     pub(in crate::gate) fn time(&self) -> Result<(), Denial> {
-        let dates = self.facts.dates;
+        let dates = self.claims();
         let (now, leeway) = (self.now.0, self.leeway());
-        let Some(NumericDate(expires)) = dates.expires else {
+        let Some(NumericDate(expires)) = dates.expires() else {
             return Err(Denial::new(Reason::MissingClaim, "no exp"));
         };
         if expires <= now.saturating_sub(leeway) {
             return Err(Denial::new(Reason::Expired, "exp has passed"));
         }
         let latest = now.saturating_add(leeway);
-        if dates.not_before.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.not_before().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "nbf is yet to come"));
         }
-        if dates.issued_at.is_some_and(|NumericDate(date)| date > latest) {
+        if dates.issued_at().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "iat is yet to come"));
         }
-        let from = dates.issued_at.map_or(now, |NumericDate(date)| date);
+        let from = dates.issued_at().map_or(now, |NumericDate(date)| date);
         if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
             return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
         }
@@ -67,10 +69,10 @@ impl Checked<'_> {
     fn audience(&self) -> Result<(), Denial> {
         let Some(wanted) = &self.config.audience else { return Ok(()) };
         let claims = self.claims();
-        if !claims.members.contains_key("aud") {
+        if !claims.members().has("aud") {
             return Err(Denial::new(Reason::MissingClaim, "no aud"));
         }
-        if claims.audience.iter().any(|audience| wanted.contains(audience)) {
+        if claims.audience().any(|audience| wanted.iter().any(|wanted| **wanted == *audience)) {
             return Ok(());
         }
         Err(Denial::new(Reason::WrongAudience, "aud names none of the issuer's audiences"))
@@ -82,7 +84,7 @@ impl Checked<'_> {
         match self.config.token_type {
             TokenType::AtJwt if typ == Some("at+jwt") => Ok(()),
             TokenType::AtJwt => Err(Denial::new(Reason::WrongType, "typ is not at+jwt")),
-            TokenType::Any => match other_kind(typ, &self.claims().members, self.has_scope()) {
+            TokenType::Any => match other_kind(typ, self.claims().members(), self.has_scope()) {
                 None => Ok(()),
                 Some(mark) => Err(Denial::new(Reason::WrongType, mark)),
             },
@@ -90,7 +92,7 @@ impl Checked<'_> {
     }
 
     fn has_scope(&self) -> bool {
-        self.config.claims.scope.find(&self.claims().members).is_some()
+        self.config.claims.scope.find(self.claims().members()).is_some()
     }
 
     /// Step 10: what the token type requires (RFC 9068 section 2.2).
@@ -99,22 +101,32 @@ impl Checked<'_> {
             TokenType::Any => &[],
             TokenType::AtJwt => &["sub", "client_id", "iat", "jti"],
         };
-        let members = &self.claims().members;
-        match required.iter().find(|name| !members.contains_key(**name)) {
+        let members = self.claims().members();
+        match required.iter().find(|name| !members.has(name)) {
             None => Ok(()),
             Some(name) => Err(Denial::new(Reason::MissingClaim, format!("no {name}"))),
         }
     }
 
+    /// What revocations may name the token by: found once, unless it is more than a token is counted for.
+    fn revocable(&self) -> Cow<'_, [(Kind, Key)]> {
+        if let Some(known) = self.facts.revocable.get() {
+            return Cow::Borrowed(known);
+        }
+        let found = revocable::keys(self.config, &self.facts.verified);
+        if found.len() > REVOCABLE {
+            return Cow::Owned(found.into());
+        }
+        Cow::Borrowed(self.facts.revocable.get_or_init(|| found))
+    }
+
     /// Step 11: every kind compared alone.
     pub(in crate::gate) fn not_revoked(&self, revocations: &Revocations) -> Result<(), Denial> {
-        let asked = Asked {
-            issuer: &self.config.issuer,
-            token_id: self.facts.token_id.as_deref(),
-            subject: self.facts.subject.as_deref(),
-            issued_at: self.facts.dates.issued_at,
-            leeway: self.leeway(),
-        };
+        if revocations.is_empty() {
+            return Ok(());
+        }
+        let keys = self.revocable();
+        let asked = Asked { keys: &keys, issued_at: self.claims().issued_at(), leeway: self.leeway() };
         match revocations.revoked(&asked, self.now) {
             None => Ok(()),
             Some(kind) => Err(Denial::new(Reason::Revoked, format!("revoked by {}", kind.name()))),
@@ -146,7 +158,7 @@ impl Checked<'_> {
         let headers = headers.filter_map(|field| Some((std::str::from_utf8(field.name).ok()?, field.value)));
         let headers: Vec<_> = headers.collect();
         let seen = Seen {
-            claims: &self.claims().members,
+            claims: self.claims().members(),
             method: request.method,
             path: request.path.as_str(),
             parameters: &route.parameters(request.path.as_str()),
@@ -174,7 +186,7 @@ impl Checked<'_> {
     ) -> Result<Vec<(Box<str>, String)>, Denial> {
         let mut headers = Vec::new();
         for header in &forward.headers {
-            let Some(claim) = header.claim.find(&self.claims().members) else { continue };
+            let Some(claim) = header.claim.find(self.claims().members()) else { continue };
             // Leaving it out would make another caller of this one: no identity is better than a wrong one.
             let values = identity::values(claim, header.array).map_err(|_| {
                 Denial::new(
@@ -189,26 +201,22 @@ impl Checked<'_> {
 }
 
 /// The mark of a token that is no access token, if it bears one.
-fn other_kind(
-    typ: Option<&str>,
-    members: &serde_json::Map<String, Value>,
-    has_scope: bool,
-) -> Option<&'static str> {
+fn other_kind(typ: Option<&str>, members: Members<'_>, has_scope: bool) -> Option<&'static str> {
     // RFC 8725 section 3.11: a media type of its own says what a token is for, and only one is for access.
     if typ.is_some_and(|typ| (typ.ends_with("+jwt") && typ != "at+jwt") || typ == "refresh") {
         return Some("typ says that it is another kind of token");
     }
-    if members.contains_key("at_hash") || members.contains_key("c_hash") {
+    if members.has("at_hash") || members.has("c_hash") {
         return Some("an ID token (at_hash, c_hash)");
     }
     // Some providers put the nonce into access tokens too; those have a scope, ID tokens have none.
-    if members.contains_key("nonce") && !has_scope {
+    if members.has("nonce") && !has_scope {
         return Some("an ID token (nonce)");
     }
-    if members.contains_key("events") {
+    if members.has("events") {
         return Some("a logout or security event token (events)");
     }
-    let word = |name| members.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let word = |name| members.get(name).and_then(Value::as_text).map(str::to_ascii_lowercase);
     match (word("token_use").as_deref(), word("typ").as_deref()) {
         (Some("id" | "refresh"), _) => Some("token_use says that it is another kind of token"),
         (_, Some("id" | "refresh" | "offline" | "logout")) => {

@@ -84,7 +84,7 @@ impl Identity {
     pub fn subject(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,
-            Self::Token { facts, .. } => facts.subject.as_deref(),
+            Self::Token { facts, .. } => facts.subject(),
         }
     }
 }

@@ -13,9 +13,10 @@
 
 pub mod fingerprint;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
@@ -23,14 +24,26 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::keys::Verified;
-use crate::token::NumericDate;
+use crate::revocation::Kind;
+use crate::revocation::key::Key;
+use crate::token::json::document::Span;
 use crate::token::scope::Granted;
 
 /// Places for bad tokens, a worker: about 200 KiB. A bad token that lost its place is only verified again.
 const BAD_PLACES: usize = 4096;
 
-/// What is assumed of a token's own size when room is reserved.
-const TYPICAL_WEIGHT: usize = 3 * 1024;
+/// Sets of scopes that tokens share, a worker. The oldest makes room: who has it keeps it.
+const GRANTED_PLACES: usize = 32;
+
+/// How many names for revocations to know it by are kept with a token: one of each kind, and some to spare.
+pub(in crate::gate) const REVOCABLE: usize = 10;
+
+/// What is assumed of a token's own weight when the eviction's queues are sized.
+const TYPICAL_WEIGHT: usize = 1024;
+
+/// What a good entry takes beside its facts: its place in the map, which is filled half to whole, counts of the `Arc`,
+/// and what the allocator rounds up.
+const PLACE: usize = 160;
 
 /// What was verified of a token and found in its claims, under one epoch of its issuer.
 #[derive(Debug)]
@@ -41,30 +54,37 @@ pub struct TokenFacts {
     pub epoch: u64,
     /// The proof.
     pub verified: Verified,
-    /// Its scopes, compiled.
-    pub granted: Granted,
-    /// What the issuer's `claims.subject` found.
-    pub subject: Option<Box<str>>,
-    /// What the issuer's `claims.id` found.
-    pub token_id: Option<Box<str>>,
-    /// Its dates, at hand: every request looks at them.
-    pub dates: Dates,
+    /// Its scopes, compiled; shared with other tokens that have the same.
+    pub granted: Arc<Granted>,
+    /// Where the issuer's `claims.subject` found one.
+    pub(in crate::gate) subject: Option<Span>,
+    /// Where the issuer's `claims.id` found one.
+    pub(in crate::gate) token_id: Option<Span>,
+    /// What revocations may name it by, once there are any: hashes of what does not change while the epoch lasts.
+    pub revocable: OnceLock<Box<[(Kind, Key)]>>,
     /// Whether step 10 lets it pass: audience, type and required claims are the issuer's rules alone, so that
     /// the verdict lives as long as the epoch.
-    pub standing: Result<(), Denial>,
+    pub standing: Result<(), Box<Denial>>,
     /// The route whose scopes it was last found to have ([`crate::snapshot::Snapshot::route_mark`]), 0 for none.
     pub permitted: AtomicU64,
-    /// Octets it is counted for.
-    pub weight: usize,
 }
 
-/// The dates of a token (RFC 7519 section 4.1).
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "the claims' names")]
-pub struct Dates {
-    pub expires: Option<NumericDate>,
-    pub not_before: Option<NumericDate>,
-    pub issued_at: Option<NumericDate>,
+impl TokenFacts {
+    /// What the issuer's `claims.subject` found.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.map(|span| self.verified.claims().text(span))
+    }
+
+    /// What the issuer's `claims.id` found.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.map(|span| self.verified.claims().text(span))
+    }
+
+    /// Octets it is counted for: about those it keeps, its place in the map included.
+    fn weight(&self) -> usize {
+        let revocable = REVOCABLE * size_of::<(Kind, Key)>();
+        size_of::<Self>() + self.verified.footprint() + self.granted.footprint() + revocable + PLACE
+    }
 }
 
 /// What the memo knows of a token.
@@ -96,6 +116,8 @@ pub struct Memo {
     fingerprints: Fingerprints,
     good: Cache<u128, Arc<TokenFacts>, Octets, PreHashed>,
     bad: Box<[Bad]>,
+    /// What tokens were granted of late, at most [`GRANTED_PLACES`].
+    granted: VecDeque<Arc<Granted>>,
     counts: MemoCounts,
 }
 
@@ -129,6 +151,7 @@ impl Memo {
             fingerprints: Fingerprints::new(key),
             good: Cache::with(items, capacity as u64, Octets, PreHashed::default(), Default::default()),
             bad: vec![empty; BAD_PLACES].into_boxed_slice(),
+            granted: VecDeque::new(),
             counts: MemoCounts::default(),
         }
     }
@@ -177,9 +200,25 @@ impl Memo {
         self.counts.evictions += held.saturating_sub(self.counts.entries);
     }
 
+    /// The same scopes, in the place where another token's are: an issuer gives few sets of them to many.
+    pub(in crate::gate) fn shared(&mut self, granted: Granted) -> Arc<Granted> {
+        if let Some(same) = self.granted.iter().find(|same| ***same == granted) {
+            return Arc::clone(same);
+        }
+        let granted = Arc::new(granted);
+        self.granted.truncate(GRANTED_PLACES - 1);
+        self.granted.push_front(Arc::clone(&granted));
+        granted
+    }
+
     /// Remembers a refused one; `epoch` 0 where no key had a say (it is malformed).
     pub(crate) fn remember_bad(&mut self, token: Fingerprint, epoch: u64, reason: Reason) {
         self.bad[Self::place(token)] = Bad { fingerprint: token.0, epoch, reason: Some(reason) };
+    }
+
+    /// Octets that the good entries are counted for.
+    pub fn weight(&self) -> u64 {
+        self.good.weight()
     }
 
     /// Counts since the start.
@@ -195,7 +234,7 @@ impl Memo {
 
 impl Weighter<u128, Arc<TokenFacts>> for Octets {
     fn weight(&self, _: &u128, facts: &Arc<TokenFacts>) -> u64 {
-        facts.weight as u64
+        facts.weight() as u64
     }
 }
 

@@ -291,12 +291,13 @@ fn what_every_algorithm_signs_it_verifies() {
     for signer in SIGNERS.iter() {
         let token = signer.mint(&json!({"iss": "i", "sub": "s", "x": [1]}), "at+JWT").expect("a token");
         let verified = verify(&set_for(signer), &token).expect("its own key verifies");
-        assert_eq!(verified.claims().subject.as_deref(), Some("s"));
-        assert_eq!(verified.claims().members["x"], json!([1]));
+        assert_eq!(verified.claims().subject(), Some("s"));
+        let x = verified.claims().members().get("x").map(Value::from);
+        assert_eq!(x, Some(json!([1])));
         assert_eq!(verified.algorithm(), signer.algorithm());
         assert_eq!(verified.key_id(), signer.key_id());
         assert_eq!(verified.typ(), Some("at+jwt"));
-        assert!(verified.footprint() > size_of::<Verified>() + size_of::<Claims>());
+        assert!(verified.footprint() > "iss".len() + "sub".len());
     }
 }
 

@@ -7,15 +7,15 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
-use serde_json::Value as Json;
 
 use crate::config::expression::Expression;
 use crate::tls::facts::{ClientIdentity, TlsFacts};
+use crate::token::json::document::{Members, Numeral, Value as Json};
 
 /// What an expression may name. Built when it is asked for, a variable at a time.
 pub struct Seen<'a> {
     /// The token's own members.
-    pub claims: &'a serde_json::Map<String, Json>,
+    pub claims: Members<'a>,
     /// The method.
     pub method: &'a str,
     /// The canonical path.
@@ -149,21 +149,21 @@ fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Value)>) -> Value 
     Value::Map(Map { map: Arc::new(entries.collect()) })
 }
 
-fn object(members: &serde_json::Map<String, Json>) -> Value {
-    map(members.iter().map(|(name, value)| (name.as_str(), json(value))))
+fn object(members: Members<'_>) -> Value {
+    map(members.map(|(name, value)| (name, json(value))))
 }
 
-fn json(value: &Json) -> Value {
+fn json(value: Json<'_>) -> Value {
     match value {
         Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Bool(*flag),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::UInt(number),
-            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => Value::List(Arc::new(items.iter().map(json).collect())),
+        Json::Bool(flag) => Value::Bool(flag),
+        Json::Number(Numeral::Natural(number)) => {
+            i64::try_from(number).map_or(Value::UInt(number), Value::Int)
+        }
+        Json::Number(Numeral::Negative(number)) => Value::Int(number),
+        Json::Number(Numeral::Float(number)) => Value::Float(number),
+        Json::Text(text) => Value::from(text),
+        Json::Array(items) => Value::List(Arc::new(items.map(json).collect())),
         Json::Object(members) => object(members),
     }
 }

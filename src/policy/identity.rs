@@ -1,8 +1,9 @@
 //! Identity headers: whose names no client may use, and how a claim becomes a value.
 
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use crate::config::ArrayForm;
+use crate::token::json::document::Value;
 
 /// The longest value an identity header may have, in octets (threats J20): more is no name or role but a
 /// payload, and it has to fit beside others in an upstream's own limit.
@@ -52,37 +53,37 @@ fn fold(octet: u8) -> u8 {
 pub struct UnsafeValue;
 
 /// Writes a claim as header values: none for `null` or an empty array, several lines for [`ArrayForm::Repeat`].
-pub fn values(claim: &Value, form: ArrayForm) -> Result<Vec<String>, UnsafeValue> {
+pub fn values(claim: Value<'_>, form: ArrayForm) -> Result<Vec<String>, UnsafeValue> {
     let values = match (form, claim) {
         (_, Value::Null) => Vec::new(),
         (ArrayForm::Json, value) => vec![ascii_json(value)],
         (ArrayForm::Comma, Value::Array(items)) if items.is_empty() => Vec::new(),
         (ArrayForm::Comma, Value::Array(items)) => {
-            vec![items.iter().map(scalar).collect::<Result<Vec<_>, _>>()?.join(",")]
+            vec![items.map(scalar).collect::<Result<Vec<_>, _>>()?.join(",")]
         }
-        (ArrayForm::Repeat, Value::Array(items)) => items.iter().map(scalar).collect::<Result<_, _>>()?,
+        (ArrayForm::Repeat, Value::Array(items)) => items.map(scalar).collect::<Result<_, _>>()?,
         (ArrayForm::Comma | ArrayForm::Repeat, value) => vec![scalar(value)?],
     };
     if values.iter().any(|value| value.len() > VALUE_LIMIT) { Err(UnsafeValue) } else { Ok(values) }
 }
 
-fn scalar(value: &Value) -> Result<String, UnsafeValue> {
+fn scalar(value: Value<'_>) -> Result<String, UnsafeValue> {
     match value {
-        Value::String(text) => {
+        Value::Text(text) => {
             let plain = text.bytes().all(|octet| matches!(octet, b' '..=b'~') && octet != b',');
             // White space at the edges would be trimmed on the way, and the value become another one.
-            if plain && text.trim_matches(' ') == text { Ok(text.clone()) } else { Err(UnsafeValue) }
+            if plain && text.trim_matches(' ') == text { Ok(text.to_owned()) } else { Err(UnsafeValue) }
         }
         Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(_) => Ok(Json::from(value).to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => Err(UnsafeValue),
     }
 }
 
 /// JSON in visible ASCII: everything else as `\u` escapes.
-fn ascii_json(value: &Value) -> String {
+fn ascii_json(value: Value<'_>) -> String {
     let mut out = String::new();
-    for character in value.to_string().chars() {
+    for character in Json::from(value).to_string().chars() {
         if matches!(character, ' '..='~') {
             out.push(character);
         } else {

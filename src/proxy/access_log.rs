@@ -100,7 +100,7 @@ impl Record {
             }
             self.issuer = Some(Arc::clone(issuer));
             if self.logged {
-                self.subject = facts.subject.as_deref().map(|subject| hashed(&issuer.issuer, subject));
+                self.subject = facts.subject().map(|subject| hashed(&issuer.issuer, subject));
             }
         }
         if let Some(denial) = grant.shadow() {

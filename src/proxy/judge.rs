@@ -228,7 +228,7 @@ fn write_head(
 /// The key that a consistent hash goes by: the subject, else the client's address.
 pub(in crate::proxy) fn balance_key(grant: &Grant, client: std::net::IpAddr) -> Vec<u8> {
     match grant.identity() {
-        Identity::Token { facts, .. } => match &facts.subject {
+        Identity::Token { facts, .. } => match facts.subject() {
             Some(subject) => subject.as_bytes().to_vec(),
             None => client.to_string().into_bytes(),
         },

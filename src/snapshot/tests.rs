@@ -7,11 +7,13 @@ use crate::config::problems::Position;
 use crate::config::{ClaimMap, Issuer, KeySource, Located, Secret, SecretSource, TokenPlace, TokenType};
 use crate::keys::jwk;
 use crate::policy::route::Routes;
-use crate::revocation::Revocations;
+use crate::revocation::held::{Held, Id};
+use crate::revocation::key::Key;
+use crate::revocation::{Kind, Revocations};
 use crate::snapshot::{Change, Keys, Publisher, Reader, channel};
-use crate::token::Algorithm;
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
+use crate::token::{Algorithm, NumericDate};
 
 fn selector(name: &str) -> Selector {
     Selector::parse(&[name]).expect("a name")
@@ -40,6 +42,7 @@ fn issuer(name: &str) -> Issuer {
             session: selector("sid"),
             tenant: selector("tid"),
         },
+        revocable: Arc::default(),
         from: vec![TokenPlace::Bearer],
         dangerous_http: false,
     }
@@ -181,4 +184,17 @@ fn a_first_change_of_another_kind_starts_empty() {
     let (_publisher, reader) = channel(Change::Keys { issuer: "a".into(), keys: keys(1) });
     assert!(reader.load().issuers.is_empty());
     assert!(reader.load().routes.all().is_empty());
+}
+
+/// A reload begins, somebody is revoked, the reload ends: it would have brought the set from before.
+#[test]
+fn a_reload_does_not_undo_what_was_revoked_meanwhile() {
+    let (mut publisher, reader) = channel(config([], 1));
+    let reload = config([], 2);
+    let key = Key::new(Kind::Subject, "i", "s");
+    let held = Held { id: Id(1), kind: Kind::Subject, key, not_before: None, expires: None };
+    let revoked = reader.load().revocations.with([held], &[], NumericDate(0));
+    publisher.publish(Change::Revocations(Arc::new(revoked)));
+    publisher.publish(reload);
+    assert_eq!(reader.load().revocations.len(Kind::Subject), 1);
 }

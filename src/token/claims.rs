@@ -5,124 +5,166 @@ mod tests;
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Number, Value};
-
 use crate::token::NumericDate;
+use crate::token::json::document::{Document, Members, Numeral, Span, Value};
 use crate::token::json::{self, Bounds};
 use crate::token::jws::Malformed;
 
 /// A claims set. Parsing one verifies nothing: what verifies is `keys`, and what it leaves is `Verified`.
+///
+/// Invariant: every registered claim has its type, or is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Claims {
-    /// `iss`: exactly one string.
-    pub issuer: Option<Box<str>>,
-    /// `sub`.
-    pub subject: Option<Box<str>>,
-    /// `aud`: a string or an array of strings; empty when absent.
-    pub audience: Vec<Box<str>>,
-    /// `exp`, fractions dropped.
-    pub expires: Option<NumericDate>,
-    /// `nbf`, fractions rounded up.
-    pub not_before: Option<NumericDate>,
-    /// `iat`, fractions dropped.
-    pub issued_at: Option<NumericDate>,
-    /// `jti`.
-    pub token_id: Option<Box<str>>,
     /// All members, registered ones too.
-    pub members: Map<String, Value>,
+    document: Document,
+    expires: MaybeDate,
+    not_before: MaybeDate,
+    issued_at: MaybeDate,
 }
+
+/// A date or none, in eight octets: every token that is remembered has three.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct MaybeDate(i64);
 
 impl Claims {
     /// Parses a payload strictly: duplicate members at any depth, a `crit` member, `null` or a wrong type in
     /// a registered claim, and numbers that are no date (negative, beyond 2^53, not finite) are refused, also
     /// where nobody asks for the claim (RFC 8725 section 3.2; threats J13).
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        let members = json::object(payload, PAYLOAD).map_err(|_| Malformed::Claims)?;
-        // `crit` is a header member; among the claims somebody means something by it that nobody here does.
-        if members.contains_key("crit") {
-            return Err(Malformed::Claims);
+        let document = json::document(payload, PAYLOAD).map_err(|_| Malformed::Claims)?;
+        let (mut expires, mut not_before, mut issued_at) = Default::default();
+        let mut all_fit = true;
+        for (name, value) in document.members() {
+            let fits = match name {
+                "iss" | "sub" | "jti" => value.as_text().is_some(),
+                "aud" => is_audience(value),
+                "exp" => keep(&mut expires, date(value, f64::floor)),
+                "nbf" => keep(&mut not_before, date(value, f64::ceil)),
+                "iat" => keep(&mut issued_at, date(value, f64::floor)),
+                // A header member; among the claims somebody means something by it that nobody here does.
+                "crit" => return Err(Malformed::Claims),
+                _ => true,
+            };
+            all_fit &= fits;
         }
-        Ok(Self {
-            issuer: text(&members, "iss")?,
-            subject: text(&members, "sub")?,
-            audience: audience(&members)?,
-            expires: date(&members, "exp", f64::floor)?,
-            not_before: date(&members, "nbf", f64::ceil)?,
-            issued_at: date(&members, "iat", f64::floor)?,
-            token_id: text(&members, "jti")?,
-            members,
-        })
-    }
-
-    /// About how many octets of memory these claims hold, themselves included: what a bounded cache counts.
-    pub fn footprint(&self) -> usize {
-        let texts = [&self.issuer, &self.subject, &self.token_id];
-        size_of::<Self>()
-            + texts.into_iter().flatten().map(|text| text.len() + ALLOCATION).sum::<usize>()
-            + self.audience.iter().map(|text| size_of::<Box<str>>() + text.len() + ALLOCATION).sum::<usize>()
-            + members_footprint(&self.members)
-    }
-}
-
-fn text(members: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, Malformed> {
-    members.get(name).map(as_text).transpose()
-}
-
-fn as_text(value: &Value) -> Result<Box<str>, Malformed> {
-    value.as_str().map(Box::from).ok_or(Malformed::ClaimType)
-}
-
-/// A string, or a flat array of strings (RFC 7519 section 4.1.3).
-fn audience(members: &Map<String, Value>) -> Result<Vec<Box<str>>, Malformed> {
-    match members.get("aud") {
-        None => Ok(Vec::new()),
-        Some(Value::Array(values)) => values.iter().map(as_text).collect(),
-        Some(value) => Ok(vec![as_text(value)?]),
-    }
-}
-
-fn date(
-    members: &Map<String, Value>,
-    name: &str,
-    whole: fn(f64) -> f64,
-) -> Result<Option<NumericDate>, Malformed> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::Number(number)) => seconds(number, whole).map(Some).ok_or(Malformed::ClaimType),
-        Some(Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+        if all_fit {
+            Ok(Self { document, expires, not_before, issued_at })
+        } else {
             Err(Malformed::ClaimType)
         }
     }
+
+    /// All members, registered ones too.
+    pub fn members(&self) -> Members<'_> {
+        self.document.members()
+    }
+
+    /// `iss`: exactly one string.
+    pub fn issuer(&self) -> Option<&str> {
+        self.text_of("iss")
+    }
+
+    /// `sub`.
+    pub fn subject(&self) -> Option<&str> {
+        self.text_of("sub")
+    }
+
+    /// `exp`, fractions dropped.
+    pub fn expires(&self) -> Option<NumericDate> {
+        self.expires.get()
+    }
+
+    /// `nbf`, fractions rounded up.
+    pub fn not_before(&self) -> Option<NumericDate> {
+        self.not_before.get()
+    }
+
+    /// `iat`, fractions dropped.
+    pub fn issued_at(&self) -> Option<NumericDate> {
+        self.issued_at.get()
+    }
+
+    /// `jti`.
+    pub fn token_id(&self) -> Option<&str> {
+        self.text_of("jti")
+    }
+
+    /// `aud`: a string or an array of strings; empty when absent.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        let (one, many) = match self.document.get("aud") {
+            Some(Value::Text(text)) => (Some(text), None),
+            Some(Value::Array(values)) => (None, Some(values)),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => (None, None),
+        };
+        one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_text))
+    }
+
+    /// Where `text`, borrowed from these claims, stands in them: what [`Claims::text`] takes.
+    pub fn span(&self, text: &str) -> Option<Span> {
+        self.document.span(text)
+    }
+
+    /// The text that stands there.
+    pub fn text(&self, span: Span) -> &str {
+        self.document.text(span)
+    }
+
+    /// About how many octets of memory these claims hold, themselves not included: what a bounded cache counts.
+    pub fn footprint(&self) -> usize {
+        self.document.footprint()
+    }
+
+    fn text_of(&self, name: &str) -> Option<&str> {
+        self.document.get(name).and_then(Value::as_text)
+    }
+}
+
+/// A string, or a flat array of strings (RFC 7519 section 4.1.3).
+fn is_audience(value: Value<'_>) -> bool {
+    match value {
+        Value::Text(_) => true,
+        Value::Array(mut values) => values.all(|value| value.as_text().is_some()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+impl MaybeDate {
+    /// None: no date that is read is negative.
+    const NONE: Self = Self(-1);
+
+    fn get(self) -> Option<NumericDate> {
+        (self != Self::NONE).then_some(NumericDate(self.0))
+    }
+}
+
+impl Default for MaybeDate {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Keeps a date where there is one; whether there is.
+fn keep(place: &mut MaybeDate, date: Option<NumericDate>) -> bool {
+    *place = date.map_or(MaybeDate::NONE, |NumericDate(seconds)| MaybeDate(seconds));
+    date.is_some()
 }
 
 /// RFC 7519 section 2 allows fractions. Past 2^53 a double does not hold every second any more, and two
 /// parsers may read different dates.
-fn seconds(number: &Number, whole: fn(f64) -> f64) -> Option<NumericDate> {
-    if let Some(integer) = number.as_u64() {
-        return i64::try_from(integer).ok().filter(|seconds| *seconds <= LATEST).map(NumericDate);
-    }
-    let seconds = number.as_f64()?;
-    let possible = (0.0..=LATEST as f64).contains(&seconds);
-    possible.then(|| NumericDate(whole(seconds) as i64))
-}
-
-fn members_footprint(members: &Map<String, Value>) -> usize {
-    // A tree of nodes of eleven, of which small objects fill one to a fraction.
-    let slots = members.len().div_ceil(NODE) * NODE;
-    slots * (size_of::<String>() + size_of::<Value>())
-        + members.iter().map(|(name, value)| name.len() + ALLOCATION + value_footprint(value)).sum::<usize>()
-}
-
-/// What `value` holds beyond its own place. Recursion is bounded by the depth that parsing allowed.
-fn value_footprint(value: &Value) -> usize {
+fn date(value: Value<'_>, whole: fn(f64) -> f64) -> Option<NumericDate> {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len() + ALLOCATION,
-        // A vector grows by doubling: up to twice the places it uses.
-        Value::Array(values) => {
-            2 * values.len() * size_of::<Value>() + values.iter().map(value_footprint).sum::<usize>()
+        Value::Number(Numeral::Natural(number)) => {
+            i64::try_from(number).ok().filter(|seconds| *seconds <= LATEST).map(NumericDate)
         }
-        Value::Object(members) => members_footprint(members),
+        Value::Number(Numeral::Float(number)) => {
+            (0.0..=LATEST as f64).contains(&number).then(|| NumericDate(whole(number) as i64))
+        }
+        Value::Number(Numeral::Negative(_))
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Text(_)
+        | Value::Array(_)
+        | Value::Object(_) => None,
     }
 }
 
@@ -155,12 +197,12 @@ impl Selector {
     }
 
     /// The first value that is present. `null` is present: whoever sent it said something.
-    pub fn find<'c>(&self, members: &'c Map<String, Value>) -> Option<&'c Value> {
+    pub fn find<'c>(&self, members: Members<'c>) -> Option<Value<'c>> {
         self.find_all(members).next()
     }
 
     /// Every value that is present, in order.
-    pub fn find_all<'c>(&self, members: &'c Map<String, Value>) -> impl Iterator<Item = &'c Value> {
+    pub fn find_all<'c>(&self, members: Members<'c>) -> impl Iterator<Item = Value<'c>> {
         self.0.iter().filter_map(move |place| place.find(members))
     }
 }
@@ -174,16 +216,16 @@ impl Place {
         (!broken).then(|| Self::Pointer(place.into()))
     }
 
-    fn find<'c>(&self, members: &'c Map<String, Value>) -> Option<&'c Value> {
+    fn find<'c>(&self, members: Members<'c>) -> Option<Value<'c>> {
         match self {
-            Self::Name(name) => members.get(&**name),
+            Self::Name(name) => members.get(name),
             Self::Pointer(pointer) => {
                 let mut tokens = pointer.strip_prefix('/')?.split('/').map(unescape);
-                let first = members.get(&*tokens.next()?)?;
+                let first = members.get(&tokens.next()?)?;
                 tokens.try_fold(first, |value, token| match value {
-                    Value::Object(members) => members.get(&*token),
-                    Value::Array(values) => values.get(array_index(&token)?),
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+                    Value::Object(members) => members.get(&token),
+                    Value::Array(mut values) => values.nth(array_index(&token)?),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
                 })
             }
         }
@@ -210,9 +252,3 @@ const LATEST: i64 = 1 << 53;
 
 /// Bounds of a payload (threats J18). The token's length bounds the rest.
 const PAYLOAD: Bounds = Bounds { depth: 32, members: 64, elements: 1024 };
-
-/// What an allocation costs beside its octets, about.
-const ALLOCATION: usize = 16;
-
-/// Entries of one node of the map.
-const NODE: usize = 11;

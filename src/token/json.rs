@@ -4,6 +4,8 @@
 //! Why not `serde_json::Value` directly: it lets the last of two equal members win, so that a gateway and the
 //! service behind it may read different claims from the same octets (RFC 8725 section 2.4).
 
+pub mod document;
+
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +14,11 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::map::Entry;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+use smallvec::SmallVec;
+
+use crate::token::json::document::writer::{Open, Writer};
+use crate::token::json::document::{Document, Numeral};
 
 /// Why a text is not the one JSON object it has to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +36,8 @@ pub enum JsonError {
     TooManyMembers,
     #[error("more array elements than the limit")]
     TooManyElements,
+    #[error("larger than a document may be")]
+    TooLarge,
     #[error("not JSON")]
     Syntax,
 }
@@ -56,17 +63,20 @@ pub enum Member<'t> {
 }
 
 /// Parses `text` as one strict JSON object with nothing after it.
-pub fn object(text: &[u8], bounds: Bounds) -> Result<Map<String, Value>, JsonError> {
+pub fn document(text: &[u8], bounds: Bounds) -> Result<Document, JsonError> {
     let failure = RefCell::new(None);
-    match read(text, &failure, Build { context: Context { bounds, depth: 0, failure: &failure } })? {
-        Value::Object(members) => Ok(members),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(JsonError::NotAnObject)
-        }
-    }
+    let mut writer = Writer::new(text.len());
+    let context = Context { bounds, depth: 0, failure: &failure };
+    read(text, &failure, Keep { context, writer: &mut writer })?;
+    writer.finish().ok_or(JsonError::TooLarge)
 }
 
-/// Reads `text` as [`object`] does, and as strictly, but builds nothing: `each` sees the outermost members in
+/// Parses `text` as [`document`] does, into a tree.
+pub fn object(text: &[u8], bounds: Bounds) -> Result<Map<String, Value>, JsonError> {
+    document(text, bounds).map(|document| document.members().into())
+}
+
+/// Reads `text` as [`document`] does, and as strictly, but builds nothing: `each` sees the outermost members in
 /// order, before it is known whether what follows them is well-formed.
 pub fn members<'t>(
     text: &'t [u8],
@@ -125,72 +135,114 @@ impl Context<'_> {
     }
 }
 
-/// Builds a [`Value`].
-struct Build<'c> {
+/// Writes what is read into a document.
+struct Keep<'c> {
     context: Context<'c>,
+    writer: &'c mut Writer,
 }
 
-impl<'t> DeserializeSeed<'t> for Build<'_> {
-    type Value = Value;
+impl<'t> DeserializeSeed<'t> for Keep<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'t> Visitor<'t> for Build<'_> {
-    type Value = Value;
+impl<'t> Visitor<'t> for Keep<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("strict JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.writer.null();
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.writer.flag(value);
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.writer.number(u64::try_from(value).map_or(Numeral::Negative(value), Numeral::Natural));
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.writer.number(Numeral::Natural(value));
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| self.context.fail(JsonError::Syntax))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut from: A) -> Result<Value, A::Error> {
-        let context = self.context.deeper()?;
-        let mut elements = Vec::new();
-        while let Some(element) = from.next_element_seed(Build { context })? {
-            context.room(elements.len(), context.bounds.elements, JsonError::TooManyElements)?;
-            elements.push(element);
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        if !value.is_finite() {
+            return Err(self.context.fail(JsonError::Syntax));
         }
-        Ok(Value::Array(elements))
+        self.writer.number(Numeral::Float(value));
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'t>>(self, mut from: A) -> Result<Value, A::Error> {
-        let context = self.context.deeper()?;
-        let mut members = Map::new();
-        while let Some(name) = from.next_key::<String>()? {
-            context.room(members.len(), context.bounds.members, JsonError::TooManyMembers)?;
-            // One search of the tree tells whether the name is there and where it belongs.
-            match members.entry(name) {
-                Entry::Occupied(there) => return Err(context.twice(there.key())),
-                Entry::Vacant(place) => place.insert(from.next_value_seed(Build { context })?),
-            };
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.writer.text(value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut from: A) -> Result<(), A::Error> {
+        let Self { context, writer } = self;
+        let context = context.deeper()?;
+        let array = writer.open_array();
+        let mut count = 0;
+        while from.next_element_seed(Keep { context, writer })?.is_some() {
+            context.room(count, context.bounds.elements, JsonError::TooManyElements)?;
+            count += 1;
         }
-        Ok(Value::Object(members))
+        if writer.close(array) { Ok(()) } else { Err(context.fail(JsonError::TooLarge)) }
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut from: A) -> Result<(), A::Error> {
+        let Self { context, writer } = self;
+        let outermost = context.depth == 0;
+        let context = context.deeper()?;
+        let mut object = if outermost { writer.outermost() } else { writer.open_object() };
+        let mut count = 0;
+        while from.next_key_seed(KeepName { context, writer, object: &mut object, count })?.is_some() {
+            from.next_value_seed(Keep { context, writer })?;
+            count += 1;
+        }
+        if outermost || writer.close(object) { Ok(()) } else { Err(context.fail(JsonError::TooLarge)) }
+    }
+}
+
+/// Writes a member's name into a document.
+struct KeepName<'c> {
+    context: Context<'c>,
+    writer: &'c mut Writer,
+    object: &'c mut Open,
+    /// Members before.
+    count: usize,
+}
+
+impl<'t> DeserializeSeed<'t> for KeepName<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'t> Visitor<'t> for KeepName<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        let Self { context, writer, object, count } = self;
+        context.room(count, context.bounds.members, JsonError::TooManyMembers)?;
+        if writer.name(object, name) { Ok(()) } else { Err(context.twice(name)) }
     }
 }
 
@@ -256,7 +308,7 @@ impl<'t> Visitor<'t> for Skim<'_, 't> {
     fn visit_map<A: MapAccess<'t>>(self, mut from: A) -> Result<Member<'t>, A::Error> {
         let context = self.context.deeper()?;
         // Compared one by one: the bound on members keeps this cheap, and a header has three of them.
-        let mut names: Vec<Cow<'t, str>> = Vec::new();
+        let mut names: SmallVec<[Cow<'t, str>; 8]> = SmallVec::new();
         while let Some(name) = from.next_key_seed(Name)? {
             context.room(names.len(), context.bounds.members, JsonError::TooManyMembers)?;
             if names.contains(&name) {

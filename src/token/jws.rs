@@ -8,6 +8,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
+
 use crate::token::Algorithm;
 use crate::token::json::{self, Bounds, Member};
 
@@ -45,7 +47,7 @@ pub struct Compact<'a> {
     /// `kid` (a string of at most [`KEY_ID`] octets without control characters, opaque).
     pub key_id: Option<Box<str>>,
     /// `typ`, lower-cased, a leading `application/` removed (RFC 7515 section 4.1.9).
-    pub typ: Option<Box<str>>,
+    pub typ: Option<Cow<'static, str>>,
     /// What the signature covers: header, dot, payload, as sent.
     pub signing_input: &'a [u8],
     /// The decoded payload.
@@ -60,7 +62,11 @@ pub fn parse(token: &str, limit: usize) -> Result<Compact<'_>, Malformed> {
         return Err(Malformed::TooLong);
     }
     let (header, payload, signature) = three_parts(token)?;
-    let seen = Header::read(&decode(header)?)?;
+    let mut room = [0; HEADER_ROOM];
+    let seen = match room.get_mut(..decoded_length(header)?) {
+        Some(room) => Header::read(decode_into(header, room)?)?,
+        None => Header::read(&decode(header)?)?,
+    };
     Ok(Compact {
         algorithm: seen.algorithm,
         key_id: seen.key_id,
@@ -90,14 +96,26 @@ fn three_parts(token: &str) -> Result<(&str, &str, &str), Malformed> {
 /// base64url without padding, white space, other alphabets or spare bits that are set (RFC 7515 section 2):
 /// two texts never decode to the same octets, so that a token has one spelling.
 fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
-    base64_simd::URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Malformed::NotBase64Url)
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Malformed::NotBase64Url)
+}
+
+/// [`decode`], into `room` of [`decoded_length`].
+fn decode_into<'r>(part: &str, room: &'r mut [u8]) -> Result<&'r [u8], Malformed> {
+    match URL_SAFE_NO_PAD.decode(part.as_bytes(), room.as_out()) {
+        Ok(decoded) => Ok(decoded),
+        Err(_) => Err(Malformed::NotBase64Url),
+    }
+}
+
+fn decoded_length(part: &str) -> Result<usize, Malformed> {
+    URL_SAFE_NO_PAD.decoded_length(part.as_bytes()).map_err(|_| Malformed::NotBase64Url)
 }
 
 /// What counts of a JOSE header.
 struct Header {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
-    typ: Option<Box<str>>,
+    typ: Option<Cow<'static, str>>,
 }
 
 /// The members of a header as they are met.
@@ -142,7 +160,7 @@ impl Header {
         let key_id = short_text(seen.key_id)?.map(Cow::into_owned).map(Box::from);
         let typ = short_text(seen.typ)?.map(|typ| media_type(&typ));
         // A nested token (RFC 7519 section 5.2) would need a second verification that nobody makes.
-        if short_text(seen.content_type)?.is_some_and(|content| &*media_type(&content) == "jwt") {
+        if short_text(seen.content_type)?.is_some_and(|content| media_type(&content) == "jwt") {
             return Err(Malformed::Header);
         }
         Ok(Self { algorithm, key_id, typ })
@@ -162,9 +180,17 @@ fn short_text(member: Option<Member<'_>>) -> Result<Option<Cow<'_, str>>, Malfor
 }
 
 /// Media types compare without case, and `application/` is implied (RFC 7515 sections 4.1.9 and 4.1.10).
-fn media_type(text: &str) -> Box<str> {
-    let lower = text.to_ascii_lowercase();
-    lower.strip_prefix("application/").unwrap_or(&lower).into()
+fn media_type(text: &str) -> Cow<'static, str> {
+    let implied = "application/";
+    let rest = match text.split_at_checked(implied.len()) {
+        Some((front, rest)) if front.eq_ignore_ascii_case(implied) => rest,
+        Some(_) | None => text,
+    };
+    // Those that nearly all tokens have take no memory.
+    match ["jwt", "at+jwt"].into_iter().find(|known| rest.eq_ignore_ascii_case(known)) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(rest.to_ascii_lowercase()),
+    }
 }
 
 /// Octets of a key id, and of `typ` and `cty` (threats J5).
@@ -172,3 +198,6 @@ pub const KEY_ID: usize = 256;
 
 /// Bounds of a JOSE header. The token's length bounds the rest.
 const HEADER: Bounds = Bounds { depth: 32, members: 64, elements: 1024 };
+
+/// Octets of a header that is decoded without an allocation: nearly all are shorter.
+const HEADER_ROOM: usize = 256;

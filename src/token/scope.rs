@@ -9,11 +9,9 @@ pub mod automaton;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::slice;
 use std::str::Split;
 
-use serde_json::Value;
-
+use crate::token::json::document::{Elements, Value};
 use crate::token::scope::automaton::Automaton;
 
 /// How an issuer's granted scopes are read (`scope_match`).
@@ -53,7 +51,7 @@ pub struct Granted {
     /// Literal scopes, one space between them: a scope-token holds no space, so that asking for one needs
     /// neither an index nor an allocation.
     literals: Box<str>,
-    patterns: Vec<Automaton>,
+    patterns: Box<[Automaton]>,
 }
 
 /// Is `text` one scope-token (RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E)?
@@ -65,15 +63,7 @@ impl Pattern {
     /// Compiles one granted scope. The error names a character that has no meaning where it stands, or none
     /// in any scope-token.
     pub fn parse(text: &str, how: ScopeMatch) -> Result<Self, PatternError> {
-        if !is_scope_token(text) {
-            let stray = text.chars().find(|character| !is_scope_token(character.encode_utf8(&mut [0; 4])));
-            return Err(PatternError(stray.unwrap_or(' ')));
-        }
-        let many = match how {
-            ScopeMatch::Exact => None,
-            ScopeMatch::Segments => segments(text)?,
-            ScopeMatch::Glob => glob(text)?,
-        };
+        let many = automaton_of(text, how)?;
         Ok(Self { language: many.map_or_else(|| Language::Literal(text.into()), Language::Many) })
     }
 
@@ -83,6 +73,19 @@ impl Pattern {
             Language::Literal(text) => **text == *literal,
             Language::Many(automaton) => is_scope_token(literal) && automaton.accepts(literal),
         }
+    }
+}
+
+/// The language of one granted scope; a literal is `None`.
+fn automaton_of(text: &str, how: ScopeMatch) -> Result<Option<Automaton>, PatternError> {
+    if !is_scope_token(text) {
+        let stray = text.chars().find(|character| !is_scope_token(character.encode_utf8(&mut [0; 4])));
+        return Err(PatternError(stray.unwrap_or(' ')));
+    }
+    match how {
+        ScopeMatch::Exact => Ok(None),
+        ScopeMatch::Segments => segments(text),
+        ScopeMatch::Glob => glob(text),
     }
 }
 
@@ -152,7 +155,7 @@ impl Granted {
     /// Reads the scope claims that were found (principle 7): a space-separated string or an array of strings;
     /// mixed types grant nothing; several claims present that differ as sets grant nothing. A scope that is
     /// no scope-token, or no valid pattern under `how`, is dropped.
-    pub fn from_claims<'c>(found: impl IntoIterator<Item = &'c Value>, how: ScopeMatch) -> Self {
+    pub fn from_claims<'c>(found: impl IntoIterator<Item = Value<'c>>, how: ScopeMatch) -> Self {
         let mut found = found.into_iter();
         let Some(first) = found.next().and_then(scopes) else { return Self::default() };
         let mut others = found.peekable();
@@ -165,22 +168,23 @@ impl Granted {
         Self::of(first, how)
     }
 
-    fn of<'c>(scopes: impl Iterator<Item = &'c str>, how: ScopeMatch) -> Self {
-        let mut literals = String::new();
+    fn of<'c>(scopes: impl Iterator<Item = &'c str> + Clone, how: ScopeMatch) -> Self {
+        let room = scopes.clone().map(|scope| scope.len() + 1).sum::<usize>();
+        let mut literals = String::with_capacity(room.saturating_sub(1));
         let mut patterns = Vec::new();
         for scope in scopes {
-            match Pattern::parse(scope, how).map(|pattern| pattern.language) {
-                Ok(Language::Literal(literal)) => {
+            match automaton_of(scope, how) {
+                Ok(None) => {
                     if !literals.is_empty() {
                         literals.push(' ');
                     }
-                    literals.push_str(&literal);
+                    literals.push_str(scope);
                 }
-                Ok(Language::Many(automaton)) => patterns.push(automaton),
+                Ok(Some(automaton)) => patterns.push(automaton),
                 Err(PatternError(_)) => {}
             }
         }
-        Self { literals: literals.into(), patterns }
+        Self { literals: literals.into(), patterns: patterns.into() }
     }
 
     /// About how many octets of memory it holds.
@@ -202,7 +206,7 @@ impl Granted {
         match &requested.language {
             Language::Literal(literal) => self.covers(literal),
             Language::Many(requested) => {
-                let mut union = self.patterns.clone();
+                let mut union = self.patterns.to_vec();
                 union.extend(self.literals.split(' ').filter(|granted| !granted.is_empty()).map(|granted| {
                     let mut automaton = Automaton::default();
                     automaton.literal(granted);
@@ -216,11 +220,14 @@ impl Granted {
 
 /// The scopes of one claim; `None` is a claim of the wrong type. Only single spaces separate (RFC 6749
 /// section 3.3): every other white space is part of something that is no scope-token.
-fn scopes(claim: &Value) -> Option<Scopes<'_>> {
+fn scopes(claim: Value<'_>) -> Option<Scopes<'_>> {
     match claim {
-        Value::String(text) => Some(Scopes::Text(text.split(' '))),
-        Value::Array(values) if values.iter().all(Value::is_string) => Some(Scopes::List(values.iter())),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Text(text) => Some(Scopes::Text(text.split(' '))),
+        Value::Array(mut values) => {
+            let list = Scopes::List(values);
+            values.all(|value| value.as_text().is_some()).then_some(list)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }
 
@@ -228,7 +235,7 @@ fn scopes(claim: &Value) -> Option<Scopes<'_>> {
 #[derive(Clone)]
 enum Scopes<'c> {
     Text(Split<'c, char>),
-    List(slice::Iter<'c, Value>),
+    List(Elements<'c>),
 }
 
 impl<'c> Iterator for Scopes<'c> {
@@ -237,7 +244,7 @@ impl<'c> Iterator for Scopes<'c> {
     fn next(&mut self) -> Option<&'c str> {
         match self {
             Self::Text(parts) => parts.find(|part| !part.is_empty()),
-            Self::List(values) => values.filter_map(Value::as_str).find(|part| !part.is_empty()),
+            Self::List(values) => values.by_ref().filter_map(Value::as_text).find(|part| !part.is_empty()),
         }
     }
 }

@@ -177,3 +177,70 @@ fn r6_many_entries_are_no_burden() {
     let last = api.issuer.token().scope("orders:read").set("jti", json!("t-19999")).sign();
     assert_refused(&api.gateway.send(&orders(&last)), Revoked);
 }
+
+/// Every kind through the file, the metric of each, and one declared claim.
+#[test]
+fn every_kind_of_entry_revokes_what_it_names() {
+    let issuer = Issuer::start();
+    let api = Api::with_issuer(issuer, |setup, issuer| {
+        let setup = setup.issuer("corp", issuer).file("revoked.yaml", "[]");
+        setup.yaml_tail("revocation: {file: revoked.yaml, claims: [device_id]}")
+    });
+    let iss = api.issuer.iss.clone();
+    let claims = json!({
+        "sub": "alice", "jti": "t-1", "sid": "s-1", "tid": "acme", "client_id": "app", "device_id": 17,
+    });
+    let token = || api.issuer.token().scope("orders:read").merge(claims.clone());
+    let kid = api.issuer.key().id;
+    let other =
+        api.issuer.token().scope("orders:read").set("sub", json!("bob")).set("tid", json!("umbrella"));
+    let other = other.sign();
+    api.allows_token(&token().sign());
+    for (entry, others_too) in [
+        (json!({"kind": "all"}), true),
+        (json!({"kind": "issuer", "issuer": iss}), true),
+        (json!({"kind": "kid", "issuer": iss, "value": kid}), true),
+        (json!({"kind": "tenant", "issuer": iss, "value": "acme"}), false),
+        (json!({"kind": "client", "issuer": iss, "value": "app"}), false),
+        (json!({"kind": "subject", "issuer": iss, "value": "alice"}), false),
+        (json!({"kind": "session", "issuer": iss, "value": "s-1"}), false),
+        (json!({"kind": "jti", "issuer": iss, "value": "t-1"}), false),
+        (json!({"kind": "claim", "claim": "device_id", "value": "17"}), false),
+    ] {
+        let kind = entry["kind"].as_str().expect("a kind").to_owned();
+        for (mark, stopped) in [(None, true), (Some(now() - 1000), false), (Some(now() + 1), true)] {
+            let mut entry = entry.clone();
+            if let Some(mark) = mark {
+                entry["not_before"] = json!(mark);
+            }
+            api.gateway.replace("revoked.yaml", json!([entry]).to_string());
+            assert_eq!(api.gateway.reload().status, 200);
+            let response = api.gateway.send(&orders(&token().sign()));
+            if stopped {
+                assert_refused(&response, Revoked)
+            } else {
+                assert_allowed(&response)
+            }
+            if stopped && others_too {
+                assert_refused(&api.gateway.send(&orders(&other)), Revoked);
+            } else {
+                assert_allowed(&api.gateway.send(&orders(&other)));
+            }
+            assert_eq!(api.gateway.metric("revocation_entries", &[("kind", &kind)]), 1.0, "{kind}");
+        }
+    }
+    // Nothing presents one: it is kept, and counted.
+    let entry = json!([{"kind": "api_key", "issuer": iss, "value": "t-1"}]);
+    api.gateway.replace("revoked.yaml", entry.to_string());
+    assert_eq!(api.gateway.reload().status, 200);
+    assert_allowed(&api.gateway.send(&orders(&token().sign())));
+    assert_eq!(api.gateway.metric("revocation_entries", &[("kind", "api_key")]), 1.0);
+    // A claim that is not declared is named with its place, and the last good list stays.
+    api.gateway.replace("revoked.yaml", "- {kind: claim, claim: devise_id, value: '17'}\n");
+    let refused = api.gateway.reload();
+    let said = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(refused.status >= 400, "{said}");
+    for words in ["revoked.yaml:1:24", "did you mean `device_id`?"] {
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -9,12 +9,13 @@ use crate::config::decode::names::{self, Named};
 use crate::config::decode::value::{Value, none_of};
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::shape;
-use crate::config::{ClaimMap, Issuer, KeySource, TokenPlace, net};
+use crate::config::{ClaimMap, DeclaredClaim, Issuer, KeySource, TokenPlace, net};
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
 
-/// Reads `issuers`. No two have the same `iss`: a token could not be told whose it is.
-pub(crate) fn issuers(file: &Fields<'_>) -> Named<Issuer> {
+/// Reads `issuers`. No two have the same `iss`: a token could not be told whose it is. `revocable` are
+/// `revocation.claims`.
+pub(crate) fn issuers(file: &Fields<'_>, revocable: &Arc<[DeclaredClaim]>) -> Named<Issuer> {
     let example = "corp: {issuer: https://login.example.com/, audience: https://api.example.com}";
     let entries = file.value("issuers").map(|value| value.named(example)).unwrap_or_default();
     let mut seen: HashMap<Box<str>, &str> = HashMap::new();
@@ -23,7 +24,7 @@ pub(crate) fn issuers(file: &Fields<'_>) -> Named<Issuer> {
         if let Err(wrong) = names::check(&entry.key) {
             file.report.problem(Problem::new(entry.at, format!("{} {}", quoted(&entry.key), wrong.what)));
         }
-        let issuer = issuer(&entry.key, Value::of(entry, file.report));
+        let issuer = issuer(&entry.key, Value::of(entry, file.report), revocable);
         if let Some(issuer) = &issuer
             && let Some(other) = seen.insert(issuer.issuer.clone(), &entry.key)
         {
@@ -38,7 +39,7 @@ pub(crate) fn issuers(file: &Fields<'_>) -> Named<Issuer> {
     Named::new(read)
 }
 
-fn issuer(name: &str, value: Value<'_>) -> Option<Issuer> {
+fn issuer(name: &str, value: Value<'_>, revocable: &Arc<[DeclaredClaim]>) -> Option<Issuer> {
     let fields = Fields::open(value, &shape::issuer::ISSUER)?;
     let iss = fields.value("issuer").and_then(|value| Some((value, value.word()?)));
     let audience = fields.value("audience").and_then(audience);
@@ -66,6 +67,7 @@ fn issuer(name: &str, value: Value<'_>) -> Option<Issuer> {
         token_type: fields.choice("token_type"),
         scope_match: fields.choice("scope_match"),
         claims: claims(&fields)?,
+        revocable: Arc::clone(revocable),
         from: places(&fields),
         dangerous_http,
         keys: keys?,

@@ -1,22 +1,45 @@
 //! What concerns the process: `revocation`, `store`, `key_mirror`, `limits`, `log`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::decode::fields::{self, Fields};
-use crate::config::defaults::KEY_MIRROR;
+use crate::config::decode::issuers;
+use crate::config::decode::value::Value;
+use crate::config::defaults::{KEY_MIRROR, REVOCATION_CLAIMS};
 use crate::config::limits::Limits;
 use crate::config::log::Log;
 use crate::config::shape::table;
-use crate::config::{Revocation, address};
+use crate::config::{DeclaredClaim, Revocation, address};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {
     let value = file.value("revocation")?;
     let at = value.node.at;
     if value.is_scalar() {
-        return Some(Revocation { file: fields::path(value)?, at });
+        return Some(Revocation { file: Some(fields::path(value)?), claims: Arc::default(), at });
     }
-    Some(Revocation { file: Fields::open(value, &table::REVOCATION)?.path("file")?, at })
+    let fields = Fields::open(value, &table::REVOCATION)?;
+    let claims = fields.value("claims").map(declared).unwrap_or_default();
+    Some(Revocation { file: fields.path("file"), claims: claims.into(), at })
+}
+
+/// The claims that entries may name: each is written one way, and looked for in every token.
+fn declared(value: Value<'_>) -> Vec<DeclaredClaim> {
+    let values = value.some();
+    if let Some(value) = values.get(REVOCATION_CLAIMS) {
+        value.problem(format!("more than {REVOCATION_CLAIMS} claims"));
+    }
+    let mut claims: Vec<DeclaredClaim> = Vec::new();
+    for value in values.into_iter().take(REVOCATION_CLAIMS) {
+        let (Some(name), Some(selector)) = (value.word(), issuers::selector(value)) else { continue };
+        if claims.iter().any(|claim| claim.name == name) {
+            value.problem("this claim is there twice");
+        } else {
+            claims.push(DeclaredClaim { name, selector });
+        }
+    }
+    claims
 }
 
 /// Reads `store`.

@@ -260,7 +260,15 @@ pub static HOST: Mapping = Mapping {
 pub static REVOCATION: Mapping = Mapping {
     id: "revocation",
     name: "`revocation`",
-    keys: &[Key::required("file", PATH, "A YAML list of entries.")],
+    keys: &[
+        Key::optional("file", PATH, "no file", "A YAML list of entries."),
+        Key::optional(
+            "claims",
+            Takes::Some(&CLAIM),
+            "no entry is of the kind `claim`",
+            "Claims that entries of the kind `claim` may name: names or pointers (RFC 6901).",
+        ),
+    ],
     later: &["recheck_streams"],
 };
 

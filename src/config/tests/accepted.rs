@@ -115,7 +115,8 @@ fn any_scalar_may_come_from_the_environment() {
 fn paths_are_relative_to_the_file() {
     let config = config(&file(&[("revocation", "revoked.yaml"), ("store", "{sqlite: /var/p.db}")]));
     let etc = PathBuf::from("/etc/portcullis");
-    assert_eq!(config.revocation.map(|revocation| revocation.file), Some(etc.join("revoked.yaml")));
+    let revoked = config.revocation.and_then(|revocation| revocation.file);
+    assert_eq!(revoked, Some(etc.join("revoked.yaml")));
     assert_eq!(config.store, Some("/var/p.db".into()));
     assert_eq!(config.key_mirror, Some(etc.join("portcullis-keys")));
     assert_eq!(super::config(&file(&[("key_mirror", "none")])).key_mirror, None);

@@ -60,7 +60,11 @@ fn the_file_as_a_whole() {
     check(&file(&[("log", "{access: yes}")]), "neither `true` nor `false`");
     check(&file(&[("log", "{access: 'true'}")]), "without quotes");
     check(&file(&[("store", "{}")]), "missing key `sqlite`");
-    check(&file(&[("revocation", "{}")]), "missing key `file`");
+    check(&file(&[("revocation", "{claims: []}")]), "empty");
+    check(&file(&[("revocation", "{claims: [a, /b, a]}")]), "twice");
+    check(&file(&[("revocation", "{claims: [/a~2]}")]), "names no claim");
+    let many: Vec<String> = (0..17).map(|name| format!("c{name}")).collect();
+    check(&file(&[("revocation", &format!("{{claims: [{}]}}", many.join(", ")))]), "more than 16 claims");
 }
 
 #[test]

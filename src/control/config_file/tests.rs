@@ -219,7 +219,11 @@ fn one_trailing_newline_of_a_text_is_not_the_secrets() {
 }
 
 fn revoking(file: &str) -> Config {
-    let revocation = Some(Revocation { file: file.into(), at: Position { line: 9, column: 1 } });
+    let revocation = Some(Revocation {
+        file: Some(file.into()),
+        claims: Arc::default(),
+        at: Position { line: 9, column: 1 },
+    });
     Config { revocation, ..config(vec![issuer("a", KeySource::Discovery)]) }
 }
 

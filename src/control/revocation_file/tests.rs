@@ -1,18 +1,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::problems::Problem;
-use crate::config::{Issuer, KeySource};
+use crate::config::problems::{Position, Problem};
+use crate::config::{Config, DeclaredClaim, Issuer, KeySource, Revocation};
 use crate::control::revocation_file::parse;
-use crate::control::tests::fixture::issuer;
+use crate::control::tests::fixture::{self, issuer};
 use crate::revocation::{Entry, Kind};
 use crate::token::NumericDate;
+use crate::token::claims::Selector;
 
 const NOW: i64 = 1_000_000;
 const LIFE: i64 = 3_630;
 
-fn issuers() -> [Arc<Issuer>; 1] {
-    [Arc::new(issuer("a", KeySource::Discovery))]
+/// Of these issuers, with a declared claim.
+fn config(issuers: Vec<Issuer>) -> Config {
+    let selector = Selector::parse(&["device_id"]).expect("a name");
+    let claims = Arc::from([DeclaredClaim { name: "device_id".into(), selector }]);
+    let at = Position { line: 1, column: 1 };
+    Config { revocation: Some(Revocation { file: None, claims, at }), ..fixture::config(issuers) }
+}
+
+fn one() -> Config {
+    config(vec![issuer("a", KeySource::Discovery)])
 }
 
 type Said = Vec<(u32, u32, String)>;
@@ -27,7 +36,7 @@ fn said(list: Vec<Problem>) -> Said {
 }
 
 fn read_with_warnings(text: &str) -> Result<(Vec<Entry>, Said), Said> {
-    let read = parse(text, "revoked.yaml", &issuers(), NumericDate(NOW));
+    let read = parse(text, "revoked.yaml", &one(), NumericDate(NOW));
     read.map(|(entries, warnings)| (entries, said(warnings))).map_err(|problems| {
         assert_eq!(problems.file, "revoked.yaml");
         assert_eq!(&*problems.text, text);
@@ -70,25 +79,18 @@ fn what_is_no_list_of_entries_is_refused() {
 #[test]
 fn every_problem_of_every_entry_is_reported_where_it_stands() {
     refuse(
-        "- {kind: session, issuer: https://a.example/, value: v}\n\
+        "- {kind: sessions, issuer: https://a.example/, value: v}\n\
          - {kind: jto, issuer: https://b.example/, value: \"\"}\n\
          - {}\n\
          - kind: jti\n  issuer: https://a.example/\n  value: v\n  not_before: soon\n  expires: 1767225600000\n",
         &[
-            (1, 10, "kind `session` are not in this version (this version knows jti, subject"),
-            (2, 10, "there is no kind `jto`"),
+            (1, 10, "there is no kind `sessions` (did you mean `session`?"),
+            (2, 10, "there is no kind `jto` (did you mean `jti`?"),
             (2, 50, "`value` is empty"),
             (3, 3, "without `kind`"),
-            (3, 3, "without `issuer`"),
-            (3, 3, "without `value`"),
             (7, 15, "whole number of Unix seconds (such as"),
             (8, 12, "whole number of Unix seconds (this looks like milliseconds"),
         ],
-    );
-    refuse(
-        "- {kind: claim, claim: device_id, value: d, issuer: https://a.example/}\n\
-         - {kind: jti, claim: device_id, value: d, issuer: https://a.example/}\n",
-        &[(1, 10, "kind `claim` are not in this version"), (2, 22, "`claim` belongs to")],
     );
     for date in ["-1", "1.5", "1e9", "0x10", "2026-01-01", "''", "99999999999999999999"] {
         let text = format!("- {{kind: jti, issuer: https://a.example/, value: v, expires: {date}}}\n");
@@ -96,10 +98,89 @@ fn every_problem_of_every_entry_is_reported_where_it_stands() {
     }
 }
 
+/// What each kind has, and what it does not have.
+#[test]
+fn every_kind_has_its_own_keys() {
+    let all = "there are all, issuer, kid, tenant, client, api_key, subject, session, jti, claim";
+    refuse("- {kind: nobody, value: v}\n", &[(1, 10, &format!("no kind `nobody` ({all})"))]);
+    refuse(
+        "- {kind: all, issuer: https://a.example/, value: v, claim: device_id}\n\
+         - {kind: issuer}\n\
+         - {kind: issuer, issuer: https://a.example/, value: https://b.example/}\n\
+         - {kind: jti, claim: device_id, value: d, issuer: https://a.example/}\n\
+         - {kind: claim, issuer: https://a.example/}\n\
+         - {kind: claim, claim: devise_id, value: d}\n\
+         - {kind: claim, claim: colour, value: d}\n\
+         - {kind: claim, claim: '', value: d, reason: ''}\n",
+        &[
+            (1, 23, "kind `all` has no `issuer` (leave it out, or write `kind: issuer`"),
+            (1, 50, "kind `all` has no `value` (leave it out: it is about every token"),
+            (1, 60, "kind `all` has no `claim` (`claim` belongs to `kind: claim`"),
+            (2, 3, "without `issuer` ({kind: jti"),
+            (3, 53, "kind `issuer` has no `value`"),
+            (4, 22, "kind `jti` has no `claim`"),
+            (5, 3, "without `claim`"),
+            (5, 3, "without `value`"),
+            (6, 24, "`devise_id` is no claim that the configuration declares (did you mean `device_id`?"),
+            (7, 24, "`colour` is no claim that the configuration declares (name it in `revocation.claims`"),
+            (8, 24, "`claim` is empty"),
+        ],
+    );
+    for kind in ["kid", "tenant", "client", "api_key", "subject", "session", "jti"] {
+        let text = format!("- {{kind: {kind}}}\n");
+        refuse(&text, &[(1, 3, "without `issuer`"), (1, 3, "without `value`")]);
+    }
+    let of = |kind: Kind, issuer: &str, claim: &str, value: &str| Entry {
+        issuer: issuer.into(),
+        claim: claim.into(),
+        ..entry(kind, value, None, None)
+    };
+    let a = "https://a.example/";
+    for (text, expected) in [
+        (r#"{"kind": "all"}"#, of(Kind::All, "", "", "")),
+        (r#"{"kind": "issuer", "issuer": "https://a.example/"}"#, of(Kind::Issuer, a, "", "")),
+        // Said twice is said once.
+        (
+            r#"{"kind": "issuer", "issuer": "https://a.example/", "value": "https://a.example/"}"#,
+            of(Kind::Issuer, a, "", ""),
+        ),
+        (
+            r#"{"kind": "claim", "issuer": "https://a.example/", "claim": "device_id", "value": "d"}"#,
+            of(Kind::Claim, a, "device_id", "d"),
+        ),
+        // While there is one issuer, which one is meant is plain.
+        (r#"{"kind": "claim", "claim": "device_id", "value": "d"}"#, of(Kind::Claim, a, "device_id", "d")),
+        (
+            r#"{"kind": "api_key", "issuer": "https://a.example/", "value": "k"}"#,
+            of(Kind::ApiKey, a, "", "k"),
+        ),
+        (r#"{"kind": "kid", "issuer": "https://a.example/", "value": "k"}"#, of(Kind::Kid, a, "", "k")),
+    ] {
+        assert_eq!(read(&format!("[{text}]")), Ok(vec![expected.clone()]), "{text}");
+        assert_eq!(read(&format!("- {text} # YAML\n")), Ok(vec![expected]), "{text}");
+    }
+    let two = config(vec![issuer("a", KeySource::Discovery), issuer("b", KeySource::Discovery)]);
+    let text = "[{kind: claim, claim: device_id, value: d}]";
+    let refused = parse(text, "revoked.yaml", &two, NumericDate(NOW)).expect_err("whose?");
+    assert_eq!(said(refused.list)[0].2.split(" (").next(), Some("an entry without `issuer`"));
+}
+
+/// Of all issuers the longest life: tokens of any are meant.
+#[test]
+fn the_end_of_a_watermark_for_all_is_the_latest_of_all() {
+    let long =
+        Issuer { max_token_lifetime: Duration::from_secs(90_000), ..issuer("b", KeySource::Discovery) };
+    let config = config(vec![long, issuer("a", KeySource::Discovery)]);
+    let (entries, _) =
+        parse("[{kind: all, not_before: 500}]", "revoked.yaml", &config, NumericDate(NOW)).expect("entries");
+    assert_eq!(entries[0].expires, Some(NumericDate(500 + 90_030)));
+}
+
 fn entry(kind: Kind, value: &str, not_before: Option<i64>, expires: Option<i64>) -> Entry {
     Entry {
         kind,
         issuer: "https://a.example/".into(),
+        claim: "".into(),
         value: value.into(),
         not_before: not_before.map(NumericDate),
         expires: expires.map(NumericDate),
@@ -115,6 +196,8 @@ fn the_end_defaults_to_when_no_such_token_can_be_accepted() {
         (r#""kind": "jti", "expires": 7"#, entry(Kind::Jti, "v", None, Some(7))),
         (r#""kind": "jti", "not_before": 500"#, entry(Kind::Jti, "v", Some(500), Some(500 + LIFE))),
         (r#""kind": "subject""#, entry(Kind::Subject, "v", None, None)),
+        (r#""kind": "session""#, entry(Kind::Session, "v", None, None)),
+        (r#""kind": "tenant", "not_before": 500"#, entry(Kind::Tenant, "v", Some(500), Some(500 + LIFE))),
         (r#""kind": "subject", "expires": 7"#, entry(Kind::Subject, "v", None, Some(7))),
         (r#""kind": "subject", "not_before": 500"#, entry(Kind::Subject, "v", Some(500), Some(500 + LIFE))),
         (
@@ -194,13 +277,12 @@ fn the_end_of_a_stranger_is_the_latest_of_all() {
         ..issuer("b", KeySource::Discovery)
     };
     let text = "[{kind: jti, issuer: https://gone.example/, value: v}]";
-    let ends = |issuers: &[Arc<Issuer>]| {
-        let (entries, _) = parse(text, "revoked.yaml", issuers, NumericDate(NOW)).expect("entries");
+    let ends = |issuers: Vec<Issuer>| {
+        let (entries, _) = parse(text, "revoked.yaml", &config(issuers), NumericDate(NOW)).expect("entries");
         entries[0].expires.map(|end| end.0)
     };
-    let [short] = issuers();
-    assert_eq!(ends(&[Arc::new(long), short]), Some(NOW + 90_030));
-    assert_eq!(ends(&[]), Some(NOW));
+    assert_eq!(ends(vec![long, issuer("a", KeySource::Discovery)]), Some(NOW + 90_030));
+    assert_eq!(ends(Vec::new()), Some(NOW));
 }
 
 /// Read as JSON or, as soon as anything is wrong, as YAML: the same verdict, with positions.

@@ -43,6 +43,7 @@ pub(crate) fn issuer(name: &str, keys: KeySource) -> Issuer {
             session: selector(),
             tenant: selector(),
         },
+        revocable: Arc::default(),
         from: vec![TokenPlace::Bearer],
         dangerous_http: false,
     }

@@ -28,6 +28,7 @@ version: 1
 listeners: [127.0.0.1:8080]
 upstreams: {api: http://127.0.0.1:3000}
 key_mirror: none
+revocation: {claims: [device_id, /device/serial, amr]}
 issuers:
   corp: {issuer: https://corp.test/, audience: [api], keys: {jwks: {file: corp.json}}, leeway: 30s, max_token_lifetime: 1h}
   other: {issuer: https://other.test/, audience: any, keys: {jwks: {file: other.json}}, from: {header: X-Other}, token_type: at+jwt}

@@ -57,11 +57,11 @@ fn accepts(set: &KeySet, token: &str) -> bool {
     let Ok(verified) = verify(set, token) else { return false };
     let claims = verified.claims();
     let leeway_ago = now() - LEEWAY;
-    claims.issuer.as_deref() == Some("https://issuer")
-        && claims.audience.iter().any(|audience| &**audience == "api")
-        && claims.subject.is_some()
-        && claims.expires.is_some_and(|expires| expires.0 > leeway_ago)
-        && claims.not_before.is_none_or(|not_before| not_before.0 <= now() + LEEWAY)
+    claims.issuer() == Some("https://issuer")
+        && claims.audience().any(|audience| audience == "api")
+        && claims.subject().is_some()
+        && claims.expires().is_some_and(|expires| expires.0 > leeway_ago)
+        && claims.not_before().is_none_or(|not_before| not_before.0 <= now() + LEEWAY)
 }
 
 fn good_claims() -> Value {

@@ -2,11 +2,14 @@ use serde_json::json;
 
 use crate::config::expression::Expression;
 use crate::policy::condition::{Failed, Seen, holds};
+use crate::token::json::document::Document;
 
 fn check(source: &str, expected: Result<(), Failed>) {
-    let claims = json!({"tid": "acme", "level": 3, "roles": ["a", "b"], "realm": {"x": true}, "n": null});
+    let claims = Document::of(
+        &json!({"tid": "acme", "level": 3, "roles": ["a", "b"], "realm": {"x": true}, "n": null}),
+    );
     let seen = Seen {
-        claims: claims.as_object().expect("an object"),
+        claims: claims.members(),
         method: "POST",
         path: "/orders/7",
         parameters: &[("id", "7")],

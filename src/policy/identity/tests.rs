@@ -1,7 +1,13 @@
 use serde_json::json;
 
 use crate::config::ArrayForm;
-use crate::policy::identity::{FieldNames, UnsafeValue, VALUE_LIMIT, values};
+use crate::policy::identity::{FieldNames, UnsafeValue, VALUE_LIMIT};
+use crate::token::json::document::Document;
+
+fn values(claim: &serde_json::Value, form: ArrayForm) -> Result<Vec<String>, UnsafeValue> {
+    let claims = Document::of(&json!({ "claim": claim }));
+    crate::policy::identity::values(claims.get("claim").expect("a claim"), form)
+}
 
 #[test]
 fn s2_aliases_of_a_name_are_that_name() {
@@ -37,6 +43,9 @@ fn a_claim_becomes_lines_in_the_form_asked_for() {
     check(json!("alice"), ArrayForm::Comma, &["alice"]);
     check(json!("a b"), ArrayForm::Comma, &["a b"]);
     check(json!(42), ArrayForm::Comma, &["42"]);
+    check(json!(-42), ArrayForm::Comma, &["-42"]);
+    check(json!(u64::MAX), ArrayForm::Comma, &["18446744073709551615"]);
+    check(json!([1.0, -0.0, 1.5e300]), ArrayForm::Comma, &["1.0,-0.0,1.5e+300"]);
     check(json!(true), ArrayForm::Repeat, &["true"]);
     check(json!(null), ArrayForm::Comma, &[]);
     check(json!([]), ArrayForm::Comma, &[]);
@@ -44,4 +53,9 @@ fn a_claim_becomes_lines_in_the_form_asked_for() {
     check(json!(["a", "b"]), ArrayForm::Repeat, &["a", "b"]);
     check(json!(["a", "b"]), ArrayForm::Json, &[r#"["a","b"]"#]);
     check(json!("é\u{1F600}"), ArrayForm::Json, &[r#""\u00e9\ud83d\ude00""#]);
+    check(
+        json!({"b": [1, null], "a": {"é": false}}),
+        ArrayForm::Json,
+        &[r#"{"a":{"\u00e9":false},"b":[1,null]}"#],
+    );
 }

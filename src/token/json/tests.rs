@@ -1,3 +1,5 @@
+mod tree;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -5,11 +7,12 @@ use super::*;
 
 const BOUNDS: Bounds = Bounds { depth: 4, members: 3, elements: 5 };
 
-/// Both readers refuse alike.
+/// All readers refuse alike.
 #[track_caller]
 fn refused(text: impl AsRef<[u8]>, why: JsonError) {
     let text = text.as_ref();
     assert_eq!(object(text, BOUNDS), Err(why.clone()), "{}", text.escape_ascii());
+    assert_eq!(tree::object(text, BOUNDS), Err(why.clone()), "{}", text.escape_ascii());
     assert_eq!(members(text, BOUNDS, |_, _| {}), Err(why), "{}", text.escape_ascii());
 }
 
@@ -134,6 +137,47 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The text of an object, some of its pieces taken away, put in or written twice.
+fn damaged_text() -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, 0..4_u8), 0..4);
+    let members = prop::collection::vec(("[ab]{0,2}|\\PC{0,3}", any_json(), any::<bool>()), 0..5);
+    (members, changes).prop_map(|(members, changes)| {
+        let members = members.into_iter().map(|(name, value, escaped)| {
+            let name = match escaped {
+                true => name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+                false => name.replace(['\\', '"'], ""),
+            };
+            format!("\"{name}\": {value}")
+        });
+        let mut text = format!("{{{}}}", members.collect::<Vec<_>>().join(" ,")).into_bytes();
+        for (at, length, kind) in changes {
+            let at = at.index(text.len().max(1)).min(text.len());
+            let piece = text[at..(at + length).min(text.len())].to_vec();
+            match kind {
+                0 => drop(text.drain(at..at + piece.len())),
+                1 => drop(text.splice(at..at, piece)),
+                2 => drop(text.splice(at..at, *b",")),
+                _ => text.truncate(at),
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// Accepted or refused alike, and with the same reason; and what was accepted is the same.
+    #[test]
+    fn every_reader_reads_the_same(text in damaged_text(), depth in 1..6_usize, count in 0..5_usize) {
+        for bounds in [Bounds { depth: 32, members: 64, elements: 1024 }, Bounds { depth, members: count, elements: count }] {
+            let tree = tree::object(&text, bounds);
+            prop_assert_eq!(members(&text, bounds, |_, _| {}), tree.clone().map(drop));
+            prop_assert_eq!(object(&text, bounds), tree);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_serde_json_writes_is_read_back_the_same(value in any_json()) {
@@ -145,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn what_serde_json_refuses_is_refused_by_both_readers(text in r#"[{}\[\]",:0-9eE.+\-ntfu\\ a]{0,24}"#) {
+    fn what_serde_json_refuses_is_refused_by_every_reader(text in r#"[{}\[\]",:0-9eE.+\-ntfu\\ a]{0,24}"#) {
         let wide = Bounds { depth: 32, members: 64, elements: 1024 };
         let text = text.as_bytes();
         let ours = object(text, wide);

@@ -5,7 +5,7 @@ use super::*;
 const LIMIT: usize = 8 * 1024;
 
 fn encode(octets: impl AsRef<[u8]>) -> String {
-    base64_simd::URL_SAFE_NO_PAD.encode_to_string(octets)
+    URL_SAFE_NO_PAD.encode_to_string(octets)
 }
 
 fn with_header(header: &str) -> String {

@@ -4,14 +4,22 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::token::json::document::Document;
 use ScopeMatch::{Exact, Glob, Segments};
 
 fn pattern(text: &str, how: ScopeMatch) -> Pattern {
     Pattern::parse(text, how).expect(text)
 }
 
+/// Claims of these values.
+fn from_claims(claims: &[&serde_json::Value], how: ScopeMatch) -> Granted {
+    let claims = Document::of(&json!({ "claims": claims }));
+    let Some(Value::Array(claims)) = claims.get("claims") else { panic!("an array") };
+    Granted::from_claims(claims, how)
+}
+
 fn granted(scopes: &str, how: ScopeMatch) -> Granted {
-    Granted::from_claims([&json!(scopes)], how)
+    from_claims(&[&json!(scopes)], how)
 }
 
 #[test]
@@ -129,9 +137,9 @@ fn c5_claims_of_other_shapes_grant_nothing() {
         json!(["admin", null]),
         json!([{"scope": "admin"}]),
     ] {
-        assert_eq!(Granted::from_claims([&claim], Exact), Granted::default(), "{claim}");
+        assert_eq!(from_claims(&[&claim], Exact), Granted::default(), "{claim}");
     }
-    assert_eq!(Granted::from_claims([], Exact), Granted::default());
+    assert_eq!(from_claims(&[], Exact), Granted::default());
 }
 
 #[test]
@@ -153,7 +161,7 @@ fn c5_scopes_are_split_at_single_spaces_and_compared_whole() {
         json!(""),
         json!([""]),
     ] {
-        assert!(!Granted::from_claims([&claim], Exact).covers("admin"), "{claim}");
+        assert!(!from_claims(&[&claim], Exact).covers("admin"), "{claim}");
     }
     for claim in [
         json!("read admin"),
@@ -162,7 +170,7 @@ fn c5_scopes_are_split_at_single_spaces_and_compared_whole() {
         json!("  read  admin "),
         json!(["", "admin"]),
     ] {
-        let granted = Granted::from_claims([&claim], Exact);
+        let granted = from_claims(&[&claim], Exact);
         assert!(granted.covers("admin"), "{claim}");
         assert!(!granted.covers("read admin") && !granted.covers("") && !granted.covers(" "), "{claim}");
     }
@@ -183,11 +191,11 @@ fn c5_claims_that_differ_as_sets_grant_nothing() {
         [json!("admin"), json!("admin admin\t")],
     ];
     for [first, second] in &nothing {
-        assert_eq!(Granted::from_claims([first, second], Exact), Granted::default(), "{first} {second}");
+        assert_eq!(from_claims(&[first, second], Exact), Granted::default(), "{first} {second}");
     }
     let (text, list) = (json!("read admin"), json!(["admin", "read", "admin"]));
-    assert!(Granted::from_claims([&text, &list], Exact).covers("admin"));
-    assert!(!Granted::from_claims([&text, &list, &json!("read")], Exact).covers("read"));
+    assert!(from_claims(&[&text, &list], Exact).covers("admin"));
+    assert!(!from_claims(&[&text, &list, &json!("read")], Exact).covers("read"));
 }
 
 #[test]
