@@ -84,7 +84,7 @@ impl Checked<'_> {
         match self.config.token_type {
             TokenType::AtJwt if typ == Some("at+jwt") => Ok(()),
             TokenType::AtJwt => Err(Denial::new(Reason::WrongType, "typ is not at+jwt")),
-            TokenType::Any => match other_kind(typ, self.claims().members(), self.has_scope()) {
+            TokenType::Any => match other_kind(typ, self.claims().members(), || self.has_scope()) {
                 None => Ok(()),
                 Some(mark) => Err(Denial::new(Reason::WrongType, mark)),
             },
@@ -201,7 +201,11 @@ impl Checked<'_> {
 }
 
 /// The mark of a token that is no access token, if it bears one.
-fn other_kind(typ: Option<&str>, members: Members<'_>, has_scope: bool) -> Option<&'static str> {
+fn other_kind(
+    typ: Option<&str>,
+    members: Members<'_>,
+    has_scope: impl FnOnce() -> bool,
+) -> Option<&'static str> {
     // RFC 8725 section 3.11: a media type of its own says what a token is for, and only one is for access.
     if typ.is_some_and(|typ| (typ.ends_with("+jwt") && typ != "at+jwt") || typ == "refresh") {
         return Some("typ says that it is another kind of token");
@@ -210,7 +214,7 @@ fn other_kind(typ: Option<&str>, members: Members<'_>, has_scope: bool) -> Optio
         return Some("an ID token (at_hash, c_hash)");
     }
     // Some providers put the nonce into access tokens too; those have a scope, ID tokens have none.
-    if members.has("nonce") && !has_scope {
+    if members.has("nonce") && !has_scope() {
         return Some("an ID token (nonce)");
     }
     if members.has("events") {

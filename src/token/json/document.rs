@@ -278,15 +278,30 @@ impl<S: AsRef<[u8]>> Cursor<S> {
         self.at = self.at.saturating_add(octets.unwrap_or_default());
     }
 
-    /// Goes to the value of the member of this name.
+    /// Goes to the value of the member of this name. Nearly all names and most values are short texts.
     fn find(&mut self, name: &str) -> bool {
-        while let Some(range) = self.text() {
-            if self.within.as_ref().get(range).is_some_and(|here| here == name.as_bytes()) {
+        while let Some(first) = self.peek() {
+            let here = match first {
+                SHORT.. => self.at + 1..self.at + 1 + usize::from(first & LAST),
+                _ => match self.text() {
+                    Some(here) => here,
+                    None => return false,
+                },
+            };
+            self.at = here.end;
+            if here.len() == name.len() && self.within.as_ref().get(here) == Some(name.as_bytes()) {
                 return true;
             }
-            self.skip();
+            match self.peek() {
+                Some(first @ SHORT..) => self.at += 1 + usize::from(first & LAST),
+                Some(_) | None => self.skip(),
+            }
         }
         false
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.within.as_ref().get(self.at).copied()
     }
 }
 
