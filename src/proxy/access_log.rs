@@ -13,6 +13,7 @@ use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::grant::{Grant, Identity};
 use crate::metrics::label;
 use crate::metrics::route::{Decision, RouteMetrics};
+use crate::metrics::upstream::UpstreamMetrics;
 use crate::policy::route::CompiledRoute;
 use crate::proxy::request_id::RequestId;
 use crate::proxy::worker::{UpstreamView, View};
@@ -83,6 +84,13 @@ impl Record {
     pub(in crate::proxy) fn read(&mut self, generation: u64, view: Rc<View>) {
         self.generation = generation;
         self.view = Some(view);
+    }
+
+    /// Its upstream has begun to answer what it was asked then.
+    pub(in crate::proxy) fn answered(&mut self, asked: Instant, metrics: &UpstreamMetrics) {
+        let took = asked.elapsed();
+        self.upstream = Some(took);
+        metrics.observe(took.as_secs_f64());
     }
 
     /// The upstream in the table that the decision read.

@@ -79,8 +79,7 @@ pub(in crate::proxy) async fn stream(
             Ok(()) => {}
         }
         held_to.set(HeldTo::Nothing);
-        record.upstream = Some(started.elapsed());
-        view.metrics.observe(started.elapsed().as_secs_f64());
+        record.answered(started, &view.metrics);
 
         let manner =
             Manner { http10: head.http10, last: last || !done.get(), own_cors: grant.cors().is_some(), cors };

@@ -86,13 +86,10 @@ pub(in crate::proxy) async fn forward(
         } else if whole {
             let mut answer = connection.worker.spares.lend_for(connection.downstream.version);
             // A connection that waits is sent on at once.
-            let at_once = record.decided.filter(|_| link.reused && !again);
-            let started = at_once.unwrap_or_else(Instant::now);
+            let started = record.decided.filter(|_| link.reused && !again).unwrap_or_else(Instant::now);
             match exchange::send_whole(connection, grant, &mut link, &mut answer, started).await {
                 Ok(()) => {
-                    let took = started.elapsed();
-                    record.upstream = Some(took);
-                    view.metrics.observe(took.as_secs_f64());
+                    record.answered(started, &view.metrics);
                     if connection.answer_head.status == 101 {
                         record.count(101);
                         return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
