@@ -31,7 +31,7 @@ fn u5_hundreds_of_waiting_requests_cost_the_same_every_time_and_nobody_else_wait
     troubled.proxy.always(&Plan::new().at(Phase::Body, Fault::Hang));
     let idle = troubled.gateway.descriptors();
     let mut peaks = Vec::new();
-    for wave in 1..=4 {
+    for wave in 1..=5 {
         let mut waiting: Vec<Connection> = (0..WAITING).map(|_| troubled.gateway.connect()).collect();
         for (number, connection) in waiting.iter_mut().enumerate() {
             let request = match number % 2 {
@@ -61,7 +61,8 @@ fn u5_hundreds_of_waiting_requests_cost_the_same_every_time_and_nobody_else_wait
         wait_until("everything is given back", || troubled.gateway.descriptors() <= idle + 16);
     }
     eprintln!("u5: resident KiB while {WAITING} wait, wave by wave: {peaks:?}");
-    assert!(peaks[3] <= peaks[0] + 8 * 1024, "I5: resident KiB by wave: {peaks:?}");
+    // The first two fill what workers keep spare.
+    assert!(peaks[4] <= peaks[2] + 8 * 1024, "I5: resident KiB by wave: {peaks:?}");
 }
 
 /// Past `limits.connections` a client is told so, with a time, and costs nothing more.
