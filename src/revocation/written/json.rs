@@ -1,16 +1,18 @@
 //! Entries in JSON: one, or a list of them. Each that is wrong is told by its number.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::revocation::Entry;
 use crate::revocation::written::{FORM, Vocabulary, Written};
 
 /// An entry in JSON. A member that is unknown, or stands twice, is an error.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[expect(missing_docs, reason = "the keys of an entry")]
 pub struct Json<'a> {
     #[serde(borrow)]
@@ -24,6 +26,25 @@ pub struct Json<'a> {
     pub not_before: Option<i64>,
     pub expires: Option<i64>,
     pub reason: Option<String>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    /// From an object alone: what is derived would also take a list for the members in their order.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Json<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Json<'de>, A::Error> {
+                Json::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 impl Json<'_> {
@@ -74,7 +95,6 @@ pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<En
 }
 
 fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<String>> {
-    // A list would be taken for the members in their order.
     if !entry.get().starts_with('{') {
         return Err(vec![format!("an object is expected (an entry is {FORM})")]);
     }
