@@ -97,10 +97,8 @@ impl Trees {
 
     /// The route for this method.
     pub(in crate::policy) fn route(&self, leaf: &Leaf, method: &str) -> Option<usize> {
-        let known = self.methods.iter().position(|known| **known == *method);
-        let named = known.and_then(|known| {
-            leaf.by_method.iter().find(|(method, _)| *method as usize == known).map(|(_, index)| *index)
-        });
+        let is = |known: u32| self.methods.get(known as usize).is_some_and(|known| **known == *method);
+        let named = leaf.by_method.iter().find(|(known, _)| is(*known)).map(|(_, index)| *index);
         named.or(leaf.any_method).map(|index| index as usize)
     }
 
