@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod readiness;
+pub mod revocations;
 
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::admin::readiness::Readiness;
+use crate::admin::revocations::Revocations;
 use crate::metrics::Metrics;
 
 /// What the listener needs.
@@ -50,6 +52,8 @@ pub struct Controls {
     pub config: Arc<dyn Fn() -> String + Send + Sync>,
     /// Reloads, and answers with the new generation.
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
+    /// Revokes and lifts.
+    pub revocations: Revocations,
 }
 
 /// A reload under way.

@@ -15,6 +15,7 @@ mod holding;
 mod logging;
 mod notify;
 mod part;
+mod revocations;
 mod shutdown;
 mod succession;
 
@@ -32,7 +33,7 @@ use crate::admin;
 use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
-use crate::app::succession::{Inheritance, Prospects, Succession};
+use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
@@ -115,7 +116,8 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
 
     let config = loaded.config.clone();
     let store = holding::open(&config, inheritance.store)?;
-    let (control, reader, handle) = Control::start(origin, environment(), loaded, Arc::clone(&metrics));
+    let kept = holding::load(store.as_ref())?;
+    let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
@@ -152,14 +154,12 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     server.add_service(proxy);
 
     let fault = Fault::default();
-    let waiting = handle.clone();
-    let waiting = Box::new(move || waiting_issuers(&waiting));
     let conductor = Conductor {
         stop: until.stop,
         ready,
         files,
         succession,
-        prospects: Prospects { waiting, accepting: accepted, workers },
+        prospects: prospects(&handle, accepted, workers),
         on_ready: until.on_ready,
         reload: Box::new(move || spawn_reload(handle.clone())),
         readiness,
@@ -265,7 +265,18 @@ fn controls(handle: &ControlHandle) -> admin::Controls {
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
+        revocations: revocations::ways(handle),
     }
+}
+
+fn prospects(handle: &ControlHandle, accepting: watch::Receiver<usize>, workers: usize) -> Prospects {
+    let (waiting, following) = (handle.clone(), handle.clone());
+    let waiting = Box::new(move || waiting_issuers(&waiting));
+    let catch_up: CatchUp = Box::new(move || {
+        let handle = following.clone();
+        Box::pin(async move { handle.catch_up().await.map_err(|error| error.to_string()) })
+    });
+    Prospects { waiting, catch_up, accepting, workers }
 }
 
 /// The issuers that have no keys.

@@ -1,7 +1,8 @@
 //! The one writer: whatever changes what decisions read comes here, and is published whole.
 //!
-//! One task owns the [`Publisher`]. Configurations reach it from disk, keys from one task an issuer. It never
-//! waits for either: a load that hangs and a provider that hangs leave it publishing what the others bring.
+//! One task owns the [`Publisher`]. Configurations reach it from disk, keys from one task an issuer, revocations from
+//! operators once the store has them. It never waits for any: a load that hangs and a provider that hangs leave it
+//! publishing what the others bring.
 //!
 //! A bad reload changes nothing but a gauge, a log line and [`Status`].
 
@@ -14,6 +15,7 @@ pub mod files;
 pub mod key_fetch;
 pub mod reload;
 pub mod revocation_file;
+pub mod revoking;
 pub mod status;
 pub mod watch;
 
@@ -26,6 +28,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch as watched};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at};
 
 use crate::config::{Config, Issuer};
 use crate::control::config_file::{Attempt, Loaded};
@@ -36,11 +39,12 @@ use crate::control::key_fetch::{Arrival, AtHand, KeyFetch, Means, is_fetched, sa
 use crate::control::reload::{
     Environment, Origin, ReloadError, Report, Requests, load_settled, needs_restart, refused,
 };
+use crate::control::revoking::{HEARD, Heard, Keeping, Kept, SWEEP};
 use crate::control::status::Status;
 use crate::control::watch::{Watcher, hint};
 use crate::gate::evidence::{AskKeys, KeyMiss, KeysAnswer};
 use crate::metrics::Metrics;
-use crate::revocation::Kind;
+use crate::revocation::Revocations;
 use crate::snapshot::{Change, Keys, Publisher, Reader, Snapshot, channel};
 
 /// The one writer.
@@ -55,6 +59,8 @@ pub struct Control {
     /// Counts tasks ever started.
     tasks: u64,
     arrivals: (mpsc::Sender<Arrival>, mpsc::Receiver<Arrival>),
+    /// What the store has taken.
+    heard: mpsc::Receiver<Heard>,
     files: Arc<Files>,
     watcher: Watcher,
 }
@@ -73,6 +79,9 @@ struct Shared {
     admin_token: ArcSwapOption<SecretString>,
     /// Who answers key misses, by issuer. Not read by decisions: those have the snapshot.
     fetches: ArcSwap<BTreeMap<Box<str>, Arc<KeyFetch>>>,
+    /// Tells the writer what the store has taken.
+    heard: mpsc::Sender<Heard>,
+    keeping: Option<Keeping>,
 }
 
 /// One issuer's fetches, and the task that runs them.
@@ -99,16 +108,23 @@ struct Loading {
 }
 
 impl Control {
-    /// Publishes a first configuration. Key misses are answered from here on; fetches and reloads begin with
-    /// [`Control::run`]. `env` is asked again at every reload.
+    /// Publishes a first configuration, and with it what the store has. Key misses are answered from here on; fetches
+    /// and reloads begin with [`Control::run`]. `env` is asked again at every reload.
     pub fn start(
         path: PathBuf,
         env: Environment,
         loaded: Loaded,
+        kept: Option<Kept>,
         metrics: Arc<Metrics>,
     ) -> (Self, Reader, ControlHandle) {
         let Loaded { config, change, admin_token, at_hand, files, warnings: _ } = loaded;
-        let (publisher, reader) = channel(change);
+        let (mut publisher, reader) = channel(change);
+        let keeping = kept.map(|kept| {
+            let (keeping, revocations) = kept.beside(&reader.load().revocations);
+            publisher.publish(Change::Revocations(Arc::new(revocations)));
+            keeping
+        });
+        let (sender, heard) = mpsc::channel(HEARD);
         let generation = reader.load().generation;
         let report = Report { at: clock::now(), result: Ok(generation) };
         let shared = Arc::new(Shared {
@@ -117,6 +133,8 @@ impl Control {
             config: ArcSwap::from_pointee(config),
             admin_token: ArcSwapOption::from(admin_token.map(Arc::new)),
             fetches: ArcSwap::default(),
+            heard: sender,
+            keeping,
         });
         let mut control = Self {
             origin: Origin { path: std::path::absolute(&path).unwrap_or(path), env },
@@ -127,6 +145,7 @@ impl Control {
             fetches: BTreeMap::new(),
             tasks: 0,
             arrivals: mpsc::channel(ARRIVALS),
+            heard,
             files: Arc::new(files.closed(None)),
             watcher: Watcher::start(),
         };
@@ -143,6 +162,8 @@ impl Control {
         let hints = hint(self.watcher.changed(), move || shared.requests.hinted.notify_one());
         let _hints = Running(tokio::spawn(hints));
         self.run_fetches();
+        let _purging = self.shared.keeping.as_ref().map(|keeping| Running(tokio::spawn(keeping.purge())));
+        let mut sweep = (interval_at(Instant::now() + SWEEP, SWEEP), (0..Revocations::PARTS).cycle());
         let requests = Arc::clone(&self.shared);
         let requests = &requests.requests;
         // What changed between the load and the watch was told by no event.
@@ -153,6 +174,8 @@ impl Control {
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(arrival) = self.arrivals.1.recv() => self.publish_keys(arrival),
+                Some(heard) = self.heard.recv() => self.publish_revocations(heard),
+                _ = sweep.0.tick() => self.sweep(sweep.1.next().unwrap_or_default()),
                 attempt = ended(loading.as_mut(), &self.origin) => {
                     let up_to = loading.take().map_or(0, |loading| loading.up_to);
                     self.finish(attempt, up_to);
@@ -266,14 +289,13 @@ impl Control {
             fetch.running = Some(Running(tokio::spawn(Arc::clone(&fetch.fetch).run(means))));
         }
     }
+
     /// Sets the gauges of everything that a configuration brings; fetched keys have theirs set as they come.
     fn gauge(&self) {
         let (snapshot, config) = (self.shared.reader.load(), self.shared.config.load());
         let metrics = &self.metrics;
         metrics.generation(snapshot.generation);
-        for kind in Kind::ALL {
-            metrics.revocation_entries(kind.name(), snapshot.revocations.len(kind));
-        }
+        self.gauge_revocations();
         for state in snapshot.issuers.iter() {
             if let Keys::Ready { set, fetched: false } = &state.keys {
                 metrics.jwks_state(&state.config.name, set.len(), None);

@@ -1,5 +1,7 @@
 //! What the admin listener answers.
 
+mod revocations;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use aws_lc_rs::rand;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
@@ -53,6 +55,8 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/config", get(config))
         .route("/v1/reload", post(reload))
+        .route("/v1/revocations", get(revocations::list).post(revocations::add))
+        .route("/v1/revocations/{id}", delete(revocations::lift))
         .fallback(|| async { problem(Reason::NoRoute, "there is no such endpoint") })
         .method_not_allowed_fallback(|| async { problem(Reason::MethodNotAllowed, "not by this method") })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
@@ -115,9 +119,8 @@ async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn reload(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.readiness.is_handed_over() {
-        let detail = "another process has taken over; ask again";
-        return problem_body(StatusCode::SERVICE_UNAVAILABLE, "handed_over", detail, Value::Null);
+    if let Some(response) = handed_over(&shared) {
+        return response;
     }
     match (shared.controls.reload)().await {
         Ok(generation) => Json(json!({"generation": generation})).into_response(),
@@ -131,6 +134,13 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
             problem_body(status, "reload_refused", detail, extra)
         }
     }
+}
+
+/// What this process must not change any more.
+fn handed_over(shared: &Shared) -> Option<Response> {
+    let detail = "another process has taken over; ask again";
+    let refused = || problem_body(StatusCode::SERVICE_UNAVAILABLE, "handed_over", detail, Value::Null);
+    shared.readiness.is_handed_over().then(refused)
 }
 
 /// A `Host` (or absolute-form target) that is not this listener's: DNS rebinding, or a proxy gone wrong. And a

@@ -6,11 +6,18 @@ use std::sync::Arc;
 
 use crate::app::AppError;
 use crate::config::Config;
+use crate::control::revoking::Kept;
 use crate::store::Store;
 use crate::store::error::OpenError;
 
 /// The lock of a store that a running gateway holds, and the store's path in its configuration.
 pub(crate) type Held = (PathBuf, OwnedFd);
+
+/// Reads what the store has, before any listener accepts.
+pub(crate) fn load(store: Option<&Arc<Store>>) -> Result<Option<Kept>, AppError> {
+    let kept = store.map(|store| Kept::load(Arc::clone(store))).transpose();
+    kept.map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))
+}
 
 /// Opens the store that the configuration names. One that the running gateway holds is taken over: it refuses appends
 /// until it is told to take them.

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::readiness::Readiness;
 use crate::app::part::Ended;
-use crate::app::succession::{Prospects, Succession, Taken};
+use crate::app::succession::{Prospects, Succession, Taken, follow};
 use crate::app::{AppError, OnReady, Ready, STOP_TIME, Stop, notify};
 use crate::proxy::listening::SocketFiles;
 
@@ -205,6 +205,8 @@ impl Conductor {
             _ = &mut self.proxy_ended => true,
             () = sleep(self.grace) => false,
             () = source.insists() => false,
+            // Who is still connected must not outlive what the new process hears.
+            () = follow(&self.prospects), if why == Why::HandedOver => false,
         };
         self.switches.stop.send_replace(true);
         if !ended {

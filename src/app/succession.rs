@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,11 +41,17 @@ pub(crate) struct Succession {
 pub(crate) struct Prospects {
     /// The issuers that have no keys yet.
     pub(crate) waiting: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Puts in force what the process before has written to the store.
+    pub(crate) catch_up: CatchUp,
     /// The workers that accept.
     pub(crate) accepting: watch::Receiver<usize>,
     /// How many there are to be.
     pub(crate) workers: usize,
 }
+
+/// An error says why not.
+pub(crate) type CatchUp =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 impl Inheritance {
     /// What a service manager or the running gateway gives. A running gateway knows nothing of us as long as we
@@ -175,6 +182,10 @@ impl Succession {
             Some(_) => self.told(move || predecessor.still()).await?,
             None => Some(predecessor),
         };
+        // It has answered for the last change: all of them are in the store.
+        (prospects.catch_up)().await.map_err(|why| {
+            AppError::Unavailable(format!("no upgrade: the store cannot be followed: {why}"))
+        })?;
         go.send_replace(true);
         let workers = prospects.workers;
         let accepting = prospects.accepting.wait_for(|accepting| *accepting >= workers);
@@ -256,6 +267,24 @@ fn offered(bound: &Bound, admin: Option<(&TcpListener, SocketAddr)>) -> std::io:
 
 /// For the first keys of every issuer: what the running process has, the new one must have too.
 const KEYS_TIME: Duration = Duration::from_secs(60);
+
+/// Follows the store that another process writes to, for as long as it is asked to.
+pub(crate) async fn follow(prospects: &Prospects) {
+    let mut fails = false;
+    loop {
+        let caught_up = (prospects.catch_up)().await;
+        if let Err(error) = &caught_up
+            && !fails
+        {
+            tracing::error!(%error, "what is revoked now is not heard of here");
+        }
+        fails = caught_up.is_err();
+        sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+/// Between two looks at a store that another process writes to.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two looks at them.
 const KEYS_PAUSE: Duration = Duration::from_millis(20);

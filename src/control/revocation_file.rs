@@ -7,15 +7,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use serde::Deserialize;
 
 use crate::config::Config;
 use crate::config::problems::{Position, Problem, Problems, quoted};
 use crate::config::raw::{self, Content, Document, Node};
 use crate::revocation::Entry;
+use crate::revocation::written::json::Json;
 use crate::revocation::written::{FORM, Fault, Field, Vocabulary, Written};
 use crate::token::NumericDate;
 
@@ -173,42 +171,13 @@ impl Found {
     }
 }
 
-/// An entry in JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Json<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    issuer: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    claim: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    value: Option<Cow<'a, str>>,
-    not_before: Option<i64>,
-    expires: Option<i64>,
-    reason: Option<String>,
-}
-
 /// All entries of a JSON array, if it is one and nothing is wrong with it.
 fn parse_json(text: &str, words: &Vocabulary<'_>) -> Option<Vec<Entry>> {
     if !text.trim_start().starts_with('[') {
         return None;
     }
     let list: Vec<Json<'_>> = serde_json::from_str(text).ok()?;
-    let entry = |json: Json<'_>| {
-        let written = Written {
-            kind: Some(&json.kind),
-            issuer: json.issuer.as_deref(),
-            claim: json.claim.as_deref(),
-            value: json.value.as_deref(),
-            not_before: json.not_before,
-            expires: json.expires,
-            reason: json.reason.as_deref(),
-        };
-        words.read(&written).ok()
-    };
-    list.into_iter().map(entry).collect()
+    list.iter().map(|json| words.read(&json.written()).ok()).collect()
 }
 
 /// A warning for each of the issuers `named` by entries that the configuration does not have, where the first

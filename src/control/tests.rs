@@ -77,7 +77,8 @@ impl Drop for Running {
 fn start(path: PathBuf, issuers: Vec<Issuer>) -> (Control, Running) {
     let metrics = Arc::new(Metrics::new());
     let loaded = loaded(config(issuers), &["k1"]);
-    let (control, reader, handle) = Control::start(path, Arc::new(|_| None), loaded, Arc::clone(&metrics));
+    let (control, reader, handle) =
+        Control::start(path, Arc::new(|_| None), loaded, None, Arc::clone(&metrics));
     let (stop, _) = watch::channel(false);
     let task = tokio::spawn(async {}).abort_handle();
     (control, Running { reader, handle, metrics, stop, task })
@@ -128,7 +129,7 @@ async fn a_change_before_the_first_watch_is_noticed() {
     fs::write(&path, text("/before")).expect("written");
     let loaded = crate::control::config_file::load(&path, &|_| None, None).expect("a configuration");
     let metrics = Arc::new(Metrics::new());
-    let (control, reader, _handle) = Control::start(path.clone(), Arc::new(|_| None), loaded, metrics);
+    let (control, reader, _handle) = Control::start(path.clone(), Arc::new(|_| None), loaded, None, metrics);
     fs::write(&path, text("/after")).expect("written");
     let (_stop, stopped) = watch::channel(false);
     let task = tokio::spawn(control.run(stopped));

@@ -1,6 +1,8 @@
 //! An entry as it is written (config.md section 3), the same in a file, in a request and on a command line: read
 //! against a configuration, with every fault at once.
 
+pub mod json;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::store::lock::Lock;
 use crate::store::place::{self, Found, Use, with_suffix};
 use crate::store::schema;
 use crate::store::writer::{Place, State, Writer};
-use crate::store::{Change, Committed, Cursor, Entry, Id, Listed, Live, Page, Tombstone};
+use crate::store::{Change, Committed, Cursor, Entry, Filter, Id, Listed, Live, Page, Tombstone};
 
 /// A database, open.
 #[derive(Debug)]
@@ -145,13 +145,19 @@ impl Sqlite {
         Ok(last.map(|last| (entries, last)))
     }
 
-    pub(crate) fn list(&self, now: i64, after: Option<&Cursor>, most: usize) -> Result<Listed, StoreError> {
+    pub(crate) fn list(
+        &self,
+        now: i64,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Listed, StoreError> {
         let mut reader = self.reader();
         let reader = reader.transaction()?;
         let state = State::read(&reader)?;
         let after = after.map_or(Ok(0), |after| after.of(&state))?;
         let mut statement = reader.prepare(LIST)?;
-        let mut rows = statement.query(params![after, now, limit(most)])?;
+        let mut rows = statement.query(params![after, now, limit(most), filter.kind, filter.issuer])?;
         let (mut entries, mut last) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
             last = Some(row.get(0)?);
@@ -325,27 +331,34 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: row.get(6)?,
         actor: row.get(7)?,
         created: row.get(8)?,
+        issuer: row.get(9)?,
     })
 }
 
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
-    Ok(match row.get::<_, Option<i64>>(9)? {
+    Ok(match row.get::<_, Option<i64>>(10)? {
         None => Change::Added(entry(row)?),
-        Some(at) => Change::Lifted(Tombstone { id: Id(row.get(1)?), actor: row.get(10)?, at }),
+        Some(at) => {
+            let (id, kind, key, actor) = (Id(row.get(1)?), row.get(2)?, row.get(3)?, row.get(11)?);
+            Change::Lifted(Tombstone { id, kind, key, actor, at })
+        }
     })
 }
 
 const LIVE: &str = "SELECT place, id, kind, key, not_before, expires FROM revocation
   WHERE place > ?1 AND lifted IS NULL AND (expires IS NULL OR expires >= ?2) ORDER BY place LIMIT ?3";
 
-const LIST: &str = "SELECT place, id, kind, key, not_before, expires, reason, actor, created FROM revocation
-  WHERE place > ?1 AND lifted IS NULL AND (expires IS NULL OR expires >= ?2) ORDER BY place LIMIT ?3";
+const LIST: &str = "SELECT place, id, kind, key, not_before, expires, reason, actor, created, issuer FROM revocation
+  WHERE place > ?1 AND lifted IS NULL AND (expires IS NULL OR expires >= ?2)
+    AND (?4 IS NULL OR kind = ?4 OR substr(kind, 1, length(?4) + 1) = ?4 || ':') AND (?5 IS NULL OR issuer = ?5)
+  ORDER BY place LIMIT ?3";
 
 const CHANGES: &str =
-    "SELECT place, id, kind, key, not_before, expires, reason, actor, created, lifted, lifted_by
+    "SELECT place, id, kind, key, not_before, expires, reason, actor, created, issuer, lifted, lifted_by
   FROM revocation WHERE place > ?1 ORDER BY place LIMIT ?2";
 
-const FIND: &str = "SELECT place, id, kind, key, not_before, expires, reason, actor, created FROM revocation
+const FIND: &str =
+    "SELECT place, id, kind, key, not_before, expires, reason, actor, created, issuer FROM revocation
   WHERE id = ?1 AND lifted IS NULL";
 
 /// Pages of a database, of 4 KiB each: 64 GiB, many times what fits into memory.

@@ -51,6 +51,7 @@ fn entry(number: u64) -> Entry {
         id: Id(octets),
         kind: if number.is_multiple_of(2) { "jti" } else { "claim:device_id" }.into(),
         key: u128::from(number * 7).to_be_bytes(),
+        issuer: format!("https://{}.example", number % 5).into(),
         not_before: number.is_multiple_of(3).then_some(NOW - number.cast_signed()),
         expires: None,
         reason: format!("ticket {number}").into(),
@@ -64,7 +65,8 @@ fn added(numbers: impl IntoIterator<Item = u64>) -> Vec<Change> {
 }
 
 fn lifted(number: u64) -> Change {
-    Change::Lifted(Tombstone { id: entry(number).id, actor: "support".into(), at: NOW + 1 })
+    let Entry { id, kind, key, .. } = entry(number);
+    Change::Lifted(Tombstone { id, kind, key, actor: "support".into(), at: NOW + 1 })
 }
 
 /// Appends and waits for the commit.
@@ -80,7 +82,8 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 fn live(store: &Store, now: i64) -> Vec<Entry> {
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
-        let Listed { entries: more, next } = store.list(now, after.as_ref(), 4_000).expect("a list");
+        let Listed { entries: more, next } =
+            store.list(now, &Filter::default(), after.as_ref(), 4_000).expect("a list");
         entries.extend(more);
         let Some(next) = next else { break };
         after = Some(next);

@@ -244,10 +244,15 @@ fn apply(
     for change in changes {
         let place = state.last + 1;
         let changed = match change {
-            Change::Added(Entry { id, kind, key, not_before, expires, reason, actor, created }) => {
-                add.execute(params![place, id.0, kind, key, not_before, expires, reason, actor, created])?
+            Change::Added(entry) => {
+                let Entry { id, kind, key, issuer, not_before, expires, reason, actor, created } = entry;
+                add.execute(params![
+                    place, id.0, kind, key, not_before, expires, reason, actor, created, issuer
+                ])?
             }
-            Change::Lifted(Tombstone { id, actor, at }) => lift.execute(params![place, id.0, at, actor])?,
+            Change::Lifted(Tombstone { id, kind: _, key: _, actor, at }) => {
+                lift.execute(params![place, id.0, at, actor])?
+            }
         };
         if changed > 0 {
             state.last = place;
@@ -258,8 +263,8 @@ fn apply(
 }
 
 const ADD: &str = "INSERT INTO revocation
-  (place, id, kind, key, not_before, expires, reason, actor, created)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+  (place, id, kind, key, not_before, expires, reason, actor, created, issuer)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 
 const LIFT: &str =
     "UPDATE revocation SET place = ?1, lifted = ?3, lifted_by = ?4 WHERE id = ?2 AND lifted IS NULL";

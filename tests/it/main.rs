@@ -39,6 +39,7 @@ mod paths;
 mod regressions;
 mod reload;
 mod revocation;
+mod revoking;
 mod scene;
 mod shadow;
 mod shutdown;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::admin::readiness::Readiness;
+use crate::admin::revocations::{Refused, Revocations};
 use crate::admin::{ReloadRefused, Status, serve};
 
 const TOKEN: &str = "an admin token, with spaces!";
@@ -54,6 +55,7 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
                     })
                 })
             }),
+            revocations: nothing_to_revoke(),
         },
     };
     let server = tokio::spawn(serve(listener, parts, never()));
@@ -64,6 +66,16 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
     stream.read_to_string(&mut answer).await.expect("answers");
     server.abort();
     answer
+}
+
+/// Who asks for a revocation is told that there is no store.
+fn nothing_to_revoke() -> Revocations {
+    Revocations {
+        rehearse: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        add: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
+        lift: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+    }
 }
 
 /// No other process has the listener.

@@ -40,7 +40,12 @@ fn conductor(grace: Duration) -> (Conductor, Parts) {
         ready: Ready { listeners: Vec::new(), admin: None },
         files: SocketFiles::default(),
         succession: Succession::nobody(Arc::clone(&readiness)),
-        prospects: Prospects { waiting: Box::new(Vec::new), accepting: watch::channel(0).1, workers: 0 },
+        prospects: Prospects {
+            waiting: Box::new(Vec::new),
+            catch_up: Box::new(|| Box::pin(async { Ok(()) })),
+            accepting: watch::channel(0).1,
+            workers: 0,
+        },
         on_ready: Box::new(move |_| {
             announced.send_replace(true);
         }),

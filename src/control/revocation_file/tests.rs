@@ -76,6 +76,13 @@ fn what_is_no_list_of_entries_is_refused() {
     refuse("- !!binary x\n", &[(1, 12, "tag"), (1, 12, "an entry is expected")]);
 }
 
+/// JSON's reader once took it for the members in their order.
+#[test]
+fn a_list_in_the_place_of_an_entry_is_refused() {
+    let list = r#"[["jti", "https://a.example/", null, "x", null, null, null]]"#;
+    refuse(list, &[(1, 2, "an entry is expected")]);
+}
+
 #[test]
 fn every_problem_of_every_entry_is_reported_where_it_stands() {
     refuse(

@@ -16,6 +16,7 @@ CREATE TABLE revocation (
   id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
   kind TEXT NOT NULL,
   key BLOB NOT NULL CHECK (length(key) = 16),
+  issuer TEXT NOT NULL,
   not_before INTEGER,
   expires INTEGER,
   reason TEXT NOT NULL,

@@ -17,6 +17,7 @@ fn conforms(store: &Store) {
     takes_all_or_nothing(store);
     is_followed(store, &beginning);
     pages_through_many(store, &beginning);
+    lists_what_is_asked_for(store);
     forgets_what_is_over(store);
     forgets_nothing_while_the_clock_is_behind(store);
     forgets_tombstones_last(store, &beginning);
@@ -39,7 +40,8 @@ fn keeps_what_was_appended(store: &Store) {
     };
     append(store, vec![Change::Added(extreme.clone())]).expect("appended");
     assert_eq!(store.find(extreme.id), Ok(Some(extreme.clone())));
-    let lift = Tombstone { id: extreme.id, actor: "".into(), at: NOW };
+    let Entry { id, kind, key, .. } = extreme.clone();
+    let lift = Tombstone { id, kind, key, actor: "".into(), at: NOW };
     append(store, vec![Change::Lifted(lift)]).expect("lifted");
 }
 
@@ -78,6 +80,7 @@ fn takes_all_or_nothing(store: &Store) {
     let wrong = [
         Entry { kind: "".into(), ..entry(70) },
         Entry { kind: long(KIND_OCTETS + 1), ..entry(70) },
+        Entry { issuer: long(ISSUER_OCTETS + 1), ..entry(70) },
         Entry { reason: long(REASON_OCTETS + 1), ..entry(70) },
         Entry { actor: long(ACTOR_OCTETS + 1), ..entry(70) },
     ];
@@ -85,11 +88,40 @@ fn takes_all_or_nothing(store: &Store) {
         let batch = [added([71]), vec![Change::Added(entry)], added([72])].concat();
         assert!(matches!(append(store, batch), Err(StoreError::Refused(_))));
     }
-    let over = Tombstone { id: entry(1).id, actor: long(ACTOR_OCTETS + 1), at: NOW };
+    let Entry { id, kind, key, .. } = entry(1);
+    let over = Tombstone { id, kind, key, actor: long(ACTOR_OCTETS + 1), at: NOW };
     assert!(matches!(append(store, vec![Change::Lifted(over)]), Err(StoreError::Refused(_))));
     let many = (1000..).take(BATCH + 1);
     assert!(matches!(append(store, added(many)), Err(StoreError::Refused(_))));
     assert_eq!(live(store, NOW), before);
+}
+
+fn lists_what_is_asked_for(store: &Store) {
+    let all = live(store, NOW);
+    let listed = |kind: Option<&str>, issuer: Option<&str>| {
+        let filter = Filter { kind: kind.map(Into::into), issuer: issuer.map(Into::into) };
+        let (mut entries, mut after) = (Vec::new(), None);
+        loop {
+            let listed = store.list(NOW, &filter, after.as_ref(), 700).expect("a list");
+            entries.extend(listed.entries);
+            let Some(next) = listed.next else { break entries };
+            after = Some(next);
+        }
+    };
+    let only = |keep: &dyn Fn(&Entry) -> bool| -> Vec<Entry> {
+        all.iter().filter(|entry| keep(entry)).cloned().collect()
+    };
+    let (device, issuer) = ("claim:device_id", "https://3.example");
+    assert!(all.iter().any(|entry| &*entry.kind == device && &*entry.issuer == issuer), "there is one");
+    assert_eq!(listed(None, None), all);
+    assert_eq!(listed(Some("jti"), None), only(&|entry| &*entry.kind == "jti"));
+    assert_eq!(listed(Some("claim"), None), only(&|entry| &*entry.kind == device));
+    assert_eq!(listed(Some(device), None), only(&|entry| &*entry.kind == device));
+    assert_eq!(listed(Some("cl"), None), []);
+    assert_eq!(listed(None, Some(issuer)), only(&|entry| &*entry.issuer == issuer));
+    assert_eq!(listed(None, Some("https://3")), []);
+    let both = only(&|entry| &*entry.kind == "jti" && &*entry.issuer == issuer);
+    assert_eq!(listed(Some("jti"), Some(issuer)), both);
 }
 
 fn is_followed(store: &Store, beginning: &Cursor) {

@@ -1,0 +1,47 @@
+//! What is asked of control about revocations, one by one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::store::{Cursor, Entry, Filter, Id, Listed};
+
+/// The ways in; wired by `app`.
+#[derive(Clone)]
+pub struct Revocations {
+    /// Says what entries in JSON would add.
+    pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
+    /// Adds entries in JSON. The answer comes once they would survive a crash, and every request meets them.
+    pub add: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
+    /// Entries that count, at most so many, behind a place.
+    pub list: Arc<dyn Fn(Filter, Option<Cursor>, usize) -> Answering<Listed> + Send + Sync>,
+    /// Lifts an entry.
+    pub lift: Arc<dyn Fn(Id) -> Answering<()> + Send + Sync>,
+}
+
+/// An answer under way.
+pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Refused>> + Send>>;
+
+/// Entries that were added, or would be.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// In the order in which they were sent.
+    pub entries: Vec<Entry>,
+    /// What is allowed, and hardly meant.
+    pub warnings: Vec<String>,
+}
+
+/// Why nothing has changed, or nothing can be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// What was sent is not what it has to be: what that is.
+    Malformed(String),
+    /// Something is wrong with entries: what, a line each.
+    Entries(Vec<String>),
+    /// There is no such entry.
+    Unknown,
+    /// There is no store; what to do.
+    NoStore(&'static str),
+    /// The store, or the gateway, cannot do it now: why.
+    Unavailable(String),
+}

@@ -1,0 +1,122 @@
+//! Entries in JSON: one, or a list of them. Each that is wrong is told by its number.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::revocation::Entry;
+use crate::revocation::written::{FORM, Vocabulary, Written};
+
+/// An entry in JSON. A member that is unknown, or stands twice, is an error.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[expect(missing_docs, reason = "the keys of an entry")]
+pub struct Json<'a> {
+    #[serde(borrow)]
+    pub kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub issuer: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub claim: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub value: Option<Cow<'a, str>>,
+    pub not_before: Option<i64>,
+    pub expires: Option<i64>,
+    pub reason: Option<String>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    /// From an object alone: what is derived would also take a list for the members in their order.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Json<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Json<'de>, A::Error> {
+                Json::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl Json<'_> {
+    /// As it is read.
+    pub fn written(&self) -> Written<'_> {
+        Written {
+            kind: self.kind.as_deref(),
+            issuer: self.issuer.as_deref(),
+            claim: self.claim.as_deref(),
+            value: self.value.as_deref(),
+            not_before: self.not_before,
+            expires: self.expires,
+            reason: self.reason.as_deref(),
+        }
+    }
+}
+
+/// Why octets are no entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// They are not JSON at all, or neither an object nor a list. What is expected.
+    NotJson(&'static str),
+    /// There are so many.
+    TooMany(usize),
+    /// What is wrong with which entries, counted from 1, and what to do.
+    Faults(Vec<String>),
+}
+
+/// Reads one entry or a list of at most `most`, all or none.
+pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<Entry>, Unread> {
+    let list: Vec<&RawValue> = match octets.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice(octets),
+        Some(b'{') => serde_json::from_slice(octets).map(|one| vec![one]),
+        Some(_) | None => return Err(Unread::NotJson(EXPECTED)),
+    }
+    .map_err(|_| Unread::NotJson(EXPECTED))?;
+    if list.len() > most {
+        return Err(Unread::TooMany(list.len()));
+    }
+    let (mut entries, mut faults) = (Vec::with_capacity(list.len()), Vec::new());
+    for (number, entry) in (1..).zip(list) {
+        match one(entry, words) {
+            Ok(entry) => entries.push(entry),
+            Err(whys) => faults.extend(whys.into_iter().map(|why| format!("entry {number}: {why}"))),
+        }
+    }
+    if faults.is_empty() { Ok(entries) } else { Err(Unread::Faults(faults)) }
+}
+
+fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<String>> {
+    if !entry.get().starts_with('{') {
+        return Err(vec![format!("an object is expected (an entry is {FORM})")]);
+    }
+    let json: Json<'_> = serde_json::from_str(entry.get()).map_err(|error| vec![what(&error.to_string())])?;
+    let faults = match words.read(&json.written()) {
+        Ok(entry) => return Ok(entry),
+        Err(faults) => faults,
+    };
+    Err(faults.into_iter().map(|fault| format!("{} ({})", fault.what, fault.hint)).collect())
+}
+
+/// The parser's words, where they name a member, and no more: of a value it would repeat the octets.
+fn what(said: &str) -> String {
+    let what = said.split_once(" at line ").map_or(said, |(what, _)| what);
+    if what.starts_with("unknown field") || what.starts_with("duplicate field") {
+        format!("{what} (an entry is {FORM})")
+    } else {
+        format!(
+            "a member has another type than it needs: texts are strings, times are whole numbers (an entry is {FORM})"
+        )
+    }
+}
+
+const EXPECTED: &str = "an entry in JSON, or a list of them, is expected: \
+    {\"kind\": \"jti\", \"issuer\": \"https://…\", \"value\": \"…\"}";
