@@ -54,7 +54,7 @@ pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
-    let limits = loaded.config.limits;
+    let (limits, kept) = (loaded.config.limits, loaded.config.store.is_some());
     let (_publisher, reader) = snapshot::channel(loaded.change);
     let told = described.explain(&limits, &reader.load(), arguments.at.unwrap_or_else(time::now));
     if arguments.json {
@@ -67,6 +67,12 @@ pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result
         writeln!(
             terminal.err,
             "note: explain fetches nothing: an issuer's fetched keys come from key_mirror alone"
+        )?;
+    }
+    if kept && reason.is_none() {
+        writeln!(
+            terminal.err,
+            "note: explain does not open the store: what was revoked by the admin listener is not asked"
         )?;
     }
     Ok(if reason.is_none() { Exit::Fine } else { Exit::Refused })

@@ -78,17 +78,16 @@ impl Record {
     /// Whether it revokes a token, compared at a moment. A token without `iat` may be from before any watermark.
     ///
     /// The issuer's clock may be ahead by the leeway, so that a token from before a watermark may say that it is
-    /// from after: the leeway widens the watermark, and since that token lives as much longer, its end too.
+    /// from after: the leeway widens the watermark. And a token is accepted as much longer than it says: so long an
+    /// entry lasts.
     pub(in crate::revocation) fn revokes(&self, moment: &Moment) -> bool {
-        match self.not_before {
-            LIFTED => false,
-            BLOCK => self.lives(moment.now, 0),
-            not_before => {
-                let before = i64::from(not_before).saturating_add(moment.leeway);
-                moment.issued_at.is_none_or(|issued_at| issued_at.0 < before)
-                    && self.lives(moment.now, moment.leeway)
-            }
-        }
+        let before = match self.not_before {
+            LIFTED => return false,
+            BLOCK => None,
+            not_before => Some(i64::from(not_before).saturating_add(moment.leeway)),
+        };
+        let is_before = |date| moment.issued_at.is_none_or(|issued_at| issued_at.0 < date);
+        before.is_none_or(is_before) && self.lives(moment.now, moment.leeway)
     }
 
     /// Until `expires`, that second excluded.

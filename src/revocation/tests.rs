@@ -86,9 +86,9 @@ fn a_watermark_of_now_is_the_next_whole_second() {
     }
 }
 
-/// A token from before a watermark that says it is from within the leeway after lives as much longer.
+/// A token is accepted for the leeway longer than it says, and an entry may end when its token does (threats R6).
 #[test]
-fn a_watermark_lasts_as_long_as_the_last_token_it_stops() {
+fn r6_an_entry_lasts_as_long_as_the_last_token_it_stops() {
     let end = NOW.0 + 1_000;
     let entries =
         [entry(Kind::Subject, A, "s", Some(NOW.0), Some(end)), entry(Kind::Jti, A, "j", None, Some(end))];
@@ -97,8 +97,8 @@ fn a_watermark_lasts_as_long_as_the_last_token_it_stops() {
     let at = |keys, now| compiled.revoked(&asked(keys, Some(NOW.0 + LEEWAY - 1)), NumericDate(now));
     assert_eq!(at(&subject, end + LEEWAY - 1), Some(Kind::Subject));
     assert_eq!(at(&subject, end + LEEWAY), None);
-    assert_eq!(at(&id, end - 1), Some(Kind::Jti));
-    assert_eq!(at(&id, end), None);
+    assert_eq!(at(&id, end + LEEWAY - 1), Some(Kind::Jti));
+    assert_eq!(at(&id, end + LEEWAY), None);
 }
 
 /// Both Keycloak watermark CVEs (CVE-2026-8922, CVE-2026-18218) had this shape: one kind's newer or older mark hid
@@ -136,8 +136,8 @@ fn several_entries_of_one_key_are_all_compared() {
     let revoked = Some(Kind::Subject);
     for (first, second, expected) in [
         // The stronger has expired: the weaker still counts, and the other way round.
-        ((None, Some(NOW.0)), (Some(NOW.0 - 100), None), revoked),
-        ((None, Some(NOW.0)), (Some(NOW.0 - 900), None), None),
+        ((None, Some(NOW.0 - LEEWAY)), (Some(NOW.0 - 100), None), revoked),
+        ((None, Some(NOW.0 - LEEWAY)), (Some(NOW.0 - 900), None), None),
         ((None, Some(NOW.0 + 1)), (Some(NOW.0 - 900), None), revoked),
         ((Some(NOW.0 - 100), Some(NOW.0 + 1)), (Some(NOW.0 - 900), None), revoked),
         ((Some(NOW.0 - 100), None), (Some(NOW.0 - 900), None), revoked),
@@ -152,11 +152,17 @@ fn several_entries_of_one_key_are_all_compared() {
 
 #[test]
 fn an_entry_counts_until_it_expires_and_is_compiled_out_after() {
-    for (expires, counts) in
-        [(NOW.0 - 1, false), (NOW.0, false), (NOW.0 + 1, true), (i64::MAX - 1, true), (i64::MAX, true)]
-    {
+    for (expires, counts) in [
+        (NOW.0 - LEEWAY, false),
+        (NOW.0 - 1, false),
+        (NOW.0, false),
+        (NOW.0 + 1, true),
+        (i64::MAX - 1, true),
+        (i64::MAX, true),
+    ] {
         let entries = [entry(Kind::Jti, A, "j", None, Some(expires))];
-        check(&entries, &[(Kind::Jti, "j")], None, counts.then_some(Kind::Jti));
+        let revokes = counts || expires > NOW.0 - LEEWAY;
+        check(&entries, &[(Kind::Jti, "j")], None, revokes.then_some(Kind::Jti));
         let compiled = Revocations::compile(&entries, NOW);
         assert_eq!(compiled.len(Kind::Jti), usize::from(counts), "expires {expires}");
     }
@@ -232,14 +238,10 @@ impl Plain {
     fn revoked(&self, asked: &Asked<'_>, now: NumericDate) -> Option<Kind> {
         let revokes = |held: &Held| {
             let lifted = |other: &Held| (other.kind, other.key, other.id) == (held.kind, held.key, held.id);
-            let lives = |longer| held.expires.is_none_or(|end| now.0 < end.0 + longer);
+            let is_before = |mark: NumericDate| asked.issued_at.is_none_or(|at| at.0 < mark.0 + asked.leeway);
             !self.lifted.iter().any(lifted)
-                && match held.not_before {
-                    None => lives(0),
-                    Some(mark) => {
-                        asked.issued_at.is_none_or(|at| at.0 < mark.0 + asked.leeway) && lives(asked.leeway)
-                    }
-                }
+                && held.not_before.is_none_or(is_before)
+                && held.expires.is_none_or(|end| now.0 < end.0 + asked.leeway)
         };
         let of = |kind, key| self.added.iter().filter(move |held| (held.kind, held.key) == (kind, key));
         asked.keys.iter().find(|&&(kind, key)| of(kind, key).any(revokes)).map(|(kind, _)| *kind)

@@ -4,7 +4,7 @@ use crate::revocation::held::{Held, Id};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::tests::{A, NOW, asked, entry, keys};
-use crate::revocation::{Entry, Kind, Revocations};
+use crate::revocation::{Asked, Entry, Kind, Revocations};
 use crate::token::NumericDate;
 
 const DAY: i64 = 86_400;
@@ -30,7 +30,8 @@ fn numbered(id: u64, expires: Option<i64>) -> Held {
 }
 
 fn has(set: &Revocations, number: u64, now: i64) -> bool {
-    set.revoked(&asked(&[(Kind::Jti, spread(number))], None), NumericDate(now)).is_some()
+    let keys = [(Kind::Jti, spread(number))];
+    set.revoked(&Asked { leeway: 0, ..asked(&keys, None) }, NumericDate(now)).is_some()
 }
 
 #[test]
