@@ -71,12 +71,12 @@ pub fn document(text: &[u8], bounds: Bounds) -> Result<Document, JsonError> {
     writer.finish().ok_or(JsonError::TooLarge)
 }
 
-/// Parses `text` as [`document`] does, into a tree.
+/// Parses `text` as [`document()`] does, into a tree.
 pub fn object(text: &[u8], bounds: Bounds) -> Result<Map<String, Value>, JsonError> {
     document(text, bounds).map(|document| document.members().into())
 }
 
-/// Reads `text` as [`document`] does, and as strictly, but builds nothing: `each` sees the outermost members in
+/// Reads `text` as [`document()`] does, and as strictly, but builds nothing: `each` sees the outermost members in
 /// order, before it is known whether what follows them is well-formed.
 pub fn members<'t>(
     text: &'t [u8],
