@@ -14,6 +14,11 @@ const TOLERANCE: f64 = 1.02;
 /// What a request does once may differ by what happens now and then, such as waiting once more.
 const NOW_AND_THEN: f64 = 0.5;
 
+/// A request that waits for its signature is looked at again when others come, as they happen to: so much may its clock
+/// reads and system calls differ.
+const WAITING: &str = "new_token_rs256";
+const MEANWHILE: f64 = 4.0;
+
 /// Allocations a cached request may make, whatever the baseline says.
 const ALLOCATIONS: f64 = 4.0;
 
@@ -136,13 +141,14 @@ impl Row {
             let _ =
                 write!(fault, " {:.0} instructions, {:.0} before;", counts.instructions, self.instructions);
         }
-        for (what, now, before) in [
-            ("allocations", counts.allocations, self.allocations),
-            ("clock reads", counts.clock_reads, self.clock_reads),
-            ("system calls", counts.system_calls, self.system_calls),
-            ("swap loads", counts.swap_loads, self.swap_loads),
+        let looks = if self.mix == WAITING { MEANWHILE } else { NOW_AND_THEN };
+        for (what, now, before, more) in [
+            ("allocations", counts.allocations, self.allocations, NOW_AND_THEN),
+            ("clock reads", counts.clock_reads, self.clock_reads, looks),
+            ("system calls", counts.system_calls, self.system_calls, looks),
+            ("swap loads", counts.swap_loads, self.swap_loads, NOW_AND_THEN),
         ] {
-            if now > before + NOW_AND_THEN {
+            if now > before + more {
                 let _ = write!(fault, " {now:.2} {what}, {before:.2} before;");
             }
         }
