@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::http1::websocket::frame::{FINAL, MASKED};
 
 /// A frame of this opcode and payload length.
 fn frame(opcode: u8, length: usize, masked: bool) -> Vec<u8> {
@@ -51,9 +52,9 @@ fn a_key_is_sixteen_octets_in_one_spelling() {
 
 #[test]
 fn a_close_frame_says_its_code() {
-    assert_eq!(Close::GoingAway.to_client(), [0x88, 2, 0x03, 0xe9]);
+    assert_eq!(Close::GoingAway.to_client()[..], [0x88, 2, 0x03, 0xe9]);
     let masked = Close::GoingAway.to_server([1, 2, 3, 4]);
-    assert_eq!(masked, [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]);
+    assert_eq!(masked[..], [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]);
     for octets in [&Close::GoingAway.to_client()[..], &masked[..]] {
         let mut frames = Frames::default();
         frames.pass(octets);
