@@ -1,3 +1,4 @@
+mod presented;
 mod revoked;
 mod scene;
 
@@ -300,6 +301,7 @@ fn explain_decides_as_production_does() {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
         tls: None,
+        presented: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
@@ -358,6 +360,7 @@ fn c7_no_clock_makes_a_fault() {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
         tls: None,
+        presented: None,
     };
     for (now, expected) in [
         (i64::MIN, Reason::NotYetValid),

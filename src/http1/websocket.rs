@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod messages;
+pub mod sieve;
 
 #[cfg(test)]
 mod tests;

@@ -180,10 +180,10 @@ impl Messages {
         self.message.is_none() && self.frame.is_none() && self.beginning.is_empty()
     }
 
-    /// What there is of the message that is on its way: `None` between two messages, and where it is passed by.
-    pub fn so_far(&self) -> Option<(Kind, &[u8])> {
-        let message = self.message.as_ref()?;
-        Some((message.kind, message.kept.as_deref()?))
+    /// The message that is on its way, and what is kept of it, which is nothing where it is passed by; `None` until
+    /// its first header is whole.
+    pub fn so_far(&self) -> Option<(Kind, Option<&[u8]>)> {
+        self.message.as_ref().map(|message| (message.kind, message.kept.as_deref()))
     }
 
     /// Passes by the message that is on its way: nobody wants to read it.
@@ -227,7 +227,7 @@ impl Messages {
         if self.closed {
             return Err(Violation::AfterClose);
         }
-        let so_far = self.so_far().map_or(0, |(_, kept)| kept.len() as u64);
+        let so_far = self.so_far().and_then(|(_, kept)| kept).map_or(0, |kept| kept.len() as u64);
         if so_far.saturating_add(length) > self.most as u64 {
             self.pass_by();
         }
