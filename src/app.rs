@@ -198,6 +198,7 @@ fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: 
         workers: config.workers.unwrap_or_else(cores),
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,
+        recheck_streams: config.recheck_streams(),
     })
 }
 

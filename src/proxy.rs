@@ -24,6 +24,7 @@ mod parting;
 mod pool;
 mod proxy_header;
 mod reach;
+mod recheck;
 mod refuse;
 mod relay;
 mod request_id;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub access_log: bool,
     /// How long open requests may go on once draining has begun.
     pub shutdown_grace: Duration,
+    /// How often at the least open streams are asked whether their token still counts, whatever happens.
+    pub recheck_streams: Duration,
 }
 
 impl std::fmt::Debug for Parts {

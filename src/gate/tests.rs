@@ -1,3 +1,4 @@
+mod lasting;
 mod presented;
 mod revoked;
 mod scene;
