@@ -27,6 +27,7 @@ mod reach;
 mod recheck;
 mod refuse;
 mod relay;
+mod renewal;
 mod request_id;
 mod signatures;
 mod sparse;

@@ -125,6 +125,12 @@ impl Record {
         self.why(&refusal.denial);
     }
 
+    /// It was granted, and that counts for nothing.
+    pub(in crate::proxy) fn refused_after(&mut self, denial: &Denial) {
+        self.decision = Some(Decision::Refuse);
+        self.why(denial);
+    }
+
     /// It was granted, and failed after that.
     pub(in crate::proxy) fn failed(&mut self, denial: &Denial) {
         self.why(denial);

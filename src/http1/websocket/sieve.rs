@@ -82,6 +82,11 @@ impl Sieve {
         Ok(Sifted { used: at, found: None })
     }
 
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Whether the message on its way may still be one that is looked at. What has only begun to begin may.
     fn may_be_wanted(&self) -> bool {
         match self.messages.so_far() {

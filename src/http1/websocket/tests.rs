@@ -62,6 +62,27 @@ fn a_close_frame_says_its_code() {
     }
 }
 
+/// A message may be in fragments, and what stands between them is none of it.
+#[test]
+fn a_message_ends_with_its_last_fragment() {
+    let more = |mut frame: Vec<u8>| {
+        frame[0] &= !FINAL;
+        frame
+    };
+    let (first, ping, last) = (more(frame(1, 3, false)), frame(9, 2, false), frame(0, 4, false));
+    let message = [first.clone(), ping.clone(), last].concat();
+    let mut frames = Frames::default();
+    assert_eq!((frames.is_between_messages(), frames.to_message_end(&message)), (true, 0));
+    for (at, octet) in message.iter().enumerate() {
+        frames.pass(&[*octet]);
+        let left = [&message[at + 1..], &ping].concat();
+        assert_eq!(frames.to_message_end(&left), message.len() - at - 1);
+        assert_eq!(frames.is_between_messages(), at + 1 == message.len());
+        let between = at + 1 == first.len() || at + 1 == first.len() + ping.len() || at + 1 == message.len();
+        assert_eq!(frames.is_between(), between);
+    }
+}
+
 /// A length that no 63 bits hold is nothing to wait for, and no fault.
 #[test]
 fn an_absurd_length_is_followed_without_a_fault() {
