@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::audit::Asker;
 use crate::store::{Cursor, Entry, Filter, Id, Listed};
 
 /// The ways in; wired by `app`.
@@ -12,11 +13,11 @@ pub struct Revocations {
     /// Says what entries in JSON would add.
     pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
     /// Adds entries in JSON. The answer comes once they would survive a crash, and every request meets them.
-    pub add: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
+    pub add: Arc<dyn Fn(Vec<u8>, Asker) -> Answering<Added> + Send + Sync>,
     /// Entries that count, at most so many, behind a place.
     pub list: Arc<dyn Fn(Filter, Option<Cursor>, usize) -> Answering<Listed> + Send + Sync>,
     /// Lifts an entry.
-    pub lift: Arc<dyn Fn(Id) -> Answering<()> + Send + Sync>,
+    pub lift: Arc<dyn Fn(Id, Asker) -> Answering<()> + Send + Sync>,
 }
 
 /// An answer under way.
