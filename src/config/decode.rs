@@ -17,6 +17,7 @@ mod process;
 mod report;
 mod require;
 mod routes;
+mod streams;
 mod ties;
 mod upstreams;
 

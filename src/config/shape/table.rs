@@ -274,8 +274,14 @@ pub static REVOCATION: Mapping = Mapping {
             "no entry is of the kind `claim`",
             "Claims that entries of the kind `claim` may name: names or pointers (RFC 6901).",
         ),
+        Key::or(
+            "recheck_streams",
+            Takes::Duration(Duration::from_millis(100), HOUR),
+            Given::Duration(d::RECHECK_STREAMS),
+            "How often open streams are checked again.",
+        ),
     ],
-    later: &["recheck_streams"],
+    later: &[],
 };
 
 /// `store`.
