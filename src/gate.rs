@@ -21,6 +21,7 @@ pub mod denial;
 pub mod evidence;
 pub mod explain;
 pub mod grant;
+pub mod matching;
 pub mod memo;
 pub mod preflight;
 pub mod presented;

@@ -3,22 +3,30 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::admin::revocations::{Added, Refused, Revocations};
+use crate::admin::revocations::{Added, Refused, Rehearsed, Revocations};
 use crate::audit::{About, Asker, Audit, Event};
 use crate::control::ControlHandle;
 use crate::control::revoking::{RevokeError, Revoked};
+use crate::control::weighing::Weighed;
+use crate::gate::matching::Matching;
+use crate::gate::memo::TokenFacts;
+use crate::proxy::recall::Recall;
 use crate::revocation::written::json::Unread;
 use crate::store::error::StoreError;
 use crate::store::{self, BATCH};
 
 /// Wires them. What is asked for is written down before it is done.
-pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>) -> Revocations {
+pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> Revocations {
     let (rehearse, add, list, lift) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     let for_lift = audit.clone();
     Revocations {
         rehearse: Arc::new(move |octets| {
             let handle = rehearse.clone();
-            Box::pin(async move { prepared(&handle, octets).await.map(added) })
+            let recall = Arc::clone(&recall);
+            Box::pin(async move {
+                let revoked = prepared(&handle, octets).await?;
+                weighed(handle, revoked, recall.tokens().await).await
+            })
         }),
         add: Arc::new(move |octets, by| {
             let (handle, audit) = (add.clone(), audit.clone());
@@ -49,6 +57,20 @@ async fn prepared(handle: &ControlHandle, octets: Vec<u8>) -> Result<Revoked, Re
     let handle = handle.clone();
     let read = tokio::task::spawn_blocking(move || handle.rehearse(&octets)).await;
     read.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)
+}
+
+/// What entries would come to, on a thread that may take its time.
+async fn weighed(
+    handle: ControlHandle,
+    revoked: Revoked,
+    tokens: Vec<Arc<TokenFacts>>,
+) -> Result<Rehearsed, Refused> {
+    let weighed = tokio::task::spawn_blocking(move || {
+        let Weighed { already, matching } = handle.weigh(&revoked.entries, &tokens)?;
+        let Matching { each, any, of } = matching;
+        Ok(Rehearsed { would: added(revoked), already, each, any, of })
+    });
+    weighed.await.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)
 }
 
 /// Writes down what is going to be done, unless it is nothing.

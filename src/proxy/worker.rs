@@ -32,6 +32,7 @@ use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
+use crate::proxy::recall;
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
@@ -177,6 +178,8 @@ impl Worker {
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let verifier = tokio::task::spawn_local(signatures::serve(Rc::clone(self)));
+        let asks = self.shared.parts.recall.join();
+        let recalling = tokio::task::spawn_local(recall::serve(Rc::clone(self), asks));
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
             _ = stop.wait_for(|stop| *stop) => true,
@@ -201,6 +204,7 @@ impl Worker {
         }
         sweeper.abort();
         verifier.abort();
+        recalling.abort();
     }
 
     /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
