@@ -210,6 +210,7 @@ fn data_plane(
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,
         recall,
+        recheck_streams: config.recheck_streams(),
     })
 }
 

@@ -25,6 +25,7 @@ mod pool;
 mod proxy_header;
 mod reach;
 pub mod recall;
+mod recheck;
 mod refuse;
 mod relay;
 mod request_id;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub shutdown_grace: Duration,
     /// Where the workers can be asked what they remember.
     pub recall: Arc<Recall>,
+    /// How often at the least open streams are asked whether their token still counts, whatever happens.
+    pub recheck_streams: Duration,
 }
 
 impl std::fmt::Debug for Parts {

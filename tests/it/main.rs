@@ -30,6 +30,7 @@ mod harness;
 mod http2;
 mod identity_headers;
 mod keys;
+mod lasting;
 mod limits;
 mod listeners;
 mod logs;
