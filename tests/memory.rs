@@ -107,6 +107,7 @@ impl Scene {
             headers: &headers,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             tls: None,
+            presented: None,
             websocket: None,
         };
         let mut evidence = Evidence::default();
