@@ -210,10 +210,13 @@ fn ended(entries: &[Entry], now: NumericDate) -> Option<Problem> {
     let count = entries.iter().filter(|entry| entry.expires.is_some_and(|expires| expires <= now)).count();
     let what = match count {
         0 => return None,
-        1 => "the `expires` of an entry has passed: it stops nothing".to_owned(),
-        _ => format!("the `expires` of {count} entries has passed: they stop nothing"),
+        1 => "an entry has ended: it stops nothing".to_owned(),
+        _ => format!("{count} entries have ended: they stop nothing"),
     };
-    Some(Problem::new(Position { line: 1, column: 1 }, what).hint("what has ended can be taken out"))
+    Some(
+        Problem::new(Position { line: 1, column: 1 }, what)
+            .hint("`expires` has passed, or what it is unless given; what has ended can be taken out"),
+    )
 }
 
 /// Where a JSON file first names an issuer: JSON is read without positions. The file's start if it is spelt with

@@ -172,7 +172,7 @@ impl ControlHandle {
         let strange = strangers.iter().map(warning);
         let ended = |(number, entry): (usize, &Entry)| {
             let ended = entry.expires.is_some_and(|expires| expires <= now);
-            ended.then(|| format!("entry {number}: `expires` has passed, so that it stops nothing"))
+            ended.then(|| format!("entry {number}: it has ended (`expires`, or what that is unless given), so that it stops nothing"))
         };
         let ended = (1..).zip(&entries).filter_map(ended);
         let warnings = over.take().into_iter().chain(ended).chain(strange).take(MOST_WARNINGS).collect();

@@ -33,13 +33,13 @@ impl ByClaim {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = counts.iter().filter(|(_, count)| **count > 0).map(|(claim, _)| claim);
         let undeclared = kept.filter(|claim| !declared.iter().any(|declared| declared.name == **claim));
-        let warning = |claim: &Box<str>| {
+        let warning = |claim: &str| {
             let claim = quoted(claim);
             format!(
                 "the store has entries of the claim {claim}, which `revocation.claims` does not name: they stop nothing"
             )
         };
-        undeclared.map(warning).collect()
+        undeclared.map(|claim| warning(claim)).collect()
     }
 }
 
