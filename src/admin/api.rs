@@ -217,7 +217,10 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
         return response;
     }
     match (shared.controls.reload)().await {
-        Ok(generation) => Json(json!({"generation": generation})).into_response(),
+        Ok(generation) => {
+            let warnings = (shared.controls.status)().detail["warnings"].take();
+            Json(json!({"generation": generation, "warnings": warnings})).into_response()
+        }
         Err(refused) => {
             let (status, detail) = if refused.needs_restart {
                 (StatusCode::CONFLICT, "this change needs a restart; nothing has changed")
