@@ -34,12 +34,14 @@ use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle};
 use crate::metrics::Metrics;
+use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
 use crate::snapshot::Reader;
 
@@ -115,10 +117,12 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     show_warnings(&origin, &loaded);
 
     let config = loaded.config.clone();
+    let audit = holding::audit(&config)?;
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref())?;
     let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
-    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics));
+    let recall = Arc::new(Recall::default());
+    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
@@ -139,7 +143,8 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle),
+            controls: controls(&handle, audit.clone(), recall),
+            audit,
         };
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
@@ -187,7 +192,13 @@ async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     }
 }
 
-fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: Arc<Metrics>) -> Proxy {
+fn data_plane(
+    config: &Config,
+    reader: Reader,
+    handle: &ControlHandle,
+    metrics: Arc<Metrics>,
+    recall: Arc<Recall>,
+) -> Proxy {
     Proxy::new(proxy::Parts {
         reader,
         ask_keys: handle.ask_keys(),
@@ -198,6 +209,7 @@ fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: 
         workers: config.workers.unwrap_or_else(cores),
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,
+        recall,
         recheck_streams: config.recheck_streams(),
     })
 }
@@ -253,7 +265,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn controls(handle: &ControlHandle) -> admin::Controls {
+fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     admin::Controls {
         token: Arc::new(move || token.admin_token()),
@@ -266,7 +278,7 @@ fn controls(handle: &ControlHandle) -> admin::Controls {
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
-        revocations: revocations::ways(handle),
+        revocations: revocations::ways(handle, audit, recall),
     }
 }
 

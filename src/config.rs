@@ -74,6 +74,8 @@ pub struct Config {
     pub revocation: Option<Revocation>,
     /// `store: {sqlite: PATH}`: what must survive a restart.
     pub store: Option<PathBuf>,
+    /// `audit: {file: PATH}`: where it is written down who asked for which change.
+    pub audit: Option<PathBuf>,
     /// Directory of the last good fetched key sets; `None` when `none`.
     pub key_mirror: Option<PathBuf>,
     /// Every bound.

@@ -24,8 +24,10 @@ pub mod evidence;
 pub mod explain;
 pub mod grant;
 pub mod lasting;
+pub mod matching;
 pub mod memo;
 pub mod preflight;
+pub mod presented;
 pub mod reauthenticate;
 pub mod websocket;
 

@@ -74,6 +74,9 @@ pub(crate) fn print(config: &Config) -> String {
     if let Some(store) = &config.store {
         out.entry("store", format!("{{sqlite: {}}}", path(store)));
     }
+    if let Some(audit) = &config.audit {
+        out.entry("audit", format!("{{file: {}}}", path(audit)));
+    }
     out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
     out.nested("limits", |out| print_limits(out, &config.limits));
     out.time("shutdown_grace", config.shutdown_grace);

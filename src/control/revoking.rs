@@ -3,6 +3,9 @@
 //! First the store, then the set: what was answered survives a crash, and what the store did not take changes nothing.
 //! Both are done by a task of their own, so that one who asks and hangs up leaves no entry that is kept and not in force.
 
+mod undeclared;
+
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,14 +13,18 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::problems::quoted;
+use crate::control::revoking::undeclared::ByClaim;
 use crate::control::{Control, ControlHandle, Shared, clock};
+use crate::gate;
+use crate::gate::denial::{Denial, Reason};
 use crate::revocation::held::{self, Held};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::written::Vocabulary;
 use crate::revocation::written::json::{self, Unread};
+use crate::revocation::written::presented;
 use crate::revocation::{Entry, Kind, Revocations};
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::store::error::StoreError;
 use crate::store::{
     self, BATCH, Change, Cursor, Filter, ISSUER_OCTETS, Id, KIND_OCTETS, Listed, REASON_OCTETS, Store,
@@ -30,32 +37,33 @@ pub struct Kept {
     store: Arc<Store>,
     revocations: Revocations,
     place: Cursor,
+    by_claim: ByClaim,
 }
 
 impl Kept {
     /// Reads all of it. Blocks, for seconds where there are millions.
     pub fn load(store: Arc<Store>) -> Result<Self, StoreError> {
         let now = clock::now();
-        let (mut loading, mut unknown) = (Loading::default(), false);
-        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| match held(
-            live.id,
-            &live.kind,
-            live.key,
-            (live.not_before, live.expires),
-        ) {
-            Ok(held) => loading.push(&held),
-            Err(_) => unknown = true,
+        let (mut loading, by_claim, mut unknown) = (Loading::default(), ByClaim::default(), false);
+        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| {
+            if live.expires.is_none_or(|expires| expires > now.0) {
+                by_claim.count(&live.kind, 1);
+            }
+            match held(live.id, &live.kind, live.key, (live.not_before, live.expires)) {
+                Ok(held) => loading.push(&held),
+                Err(_) => unknown = true,
+            }
         })?;
         if unknown {
             return Err(unknown_kind());
         }
-        Ok(Self { store, revocations: loading.finish(now), place })
+        Ok(Self { store, revocations: loading.finish(now), place, by_claim })
     }
 
     /// What is listed, with these beside it.
     pub(in crate::control) fn beside(self, listed: &Revocations) -> (Keeping, Revocations) {
-        let Self { store, revocations, place } = self;
-        (Keeping { store, place: Mutex::new(place) }, listed.beside(&revocations))
+        let Self { store, revocations, place, by_claim } = self;
+        (Keeping { store, place: Mutex::new(place), by_claim }, listed.beside(&revocations))
     }
 }
 
@@ -63,6 +71,8 @@ impl Kept {
 pub(in crate::control) struct Keeping {
     store: Arc<Store>,
     place: Mutex<Cursor>,
+    /// For warnings.
+    pub(in crate::control) by_claim: ByClaim,
 }
 
 impl Keeping {
@@ -130,13 +140,23 @@ pub enum RevokeError {
 }
 
 impl ControlHandle {
-    /// What [`Self::revoke`] would add. Nothing changes.
+    /// What these octets say, to be given to [`Self::revoke`]. Nothing changes.
     pub fn rehearse(&self, octets: &[u8]) -> Result<Revoked, RevokeError> {
         self.keeping()?;
         let config = self.config();
         let now = clock::now();
-        let words = Vocabulary::new(&config, self.shared.reader.load().revocations.latest(now));
-        let entries = json::read(octets, BATCH, &words).map_err(RevokeError::Unread)?;
+        let snapshot = Arc::clone(&self.shared.reader.load());
+        let words = Vocabulary::new(&config, snapshot.revocations.latest(now));
+        let over = RefCell::new(Vec::new());
+        let verify = |number: usize, held: &presented::Held<'_>| {
+            let entries = held_out(&snapshot, held, now)?;
+            if entries.is_none() {
+                let what = format!("entry {number}: the token has expired, so that nothing is added for it");
+                over.borrow_mut().push(what);
+            }
+            Ok(entries.unwrap_or_default())
+        };
+        let entries = json::read(octets, BATCH, &words, &verify).map_err(RevokeError::Unread)?;
         let beyond: Vec<String> = (1..).zip(&entries).filter_map(beyond_bounds).collect();
         if !beyond.is_empty() {
             return Err(RevokeError::Unread(Unread::Faults(beyond)));
@@ -149,30 +169,38 @@ impl ControlHandle {
             let issuer = quoted(issuer);
             format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
         };
-        let warnings = strangers.iter().take(MOST_WARNINGS).map(warning).collect();
+        let strange = strangers.iter().map(warning);
+        let ended = |(number, entry): (usize, &Entry)| {
+            let ended = entry.expires.is_some_and(|expires| expires <= now);
+            ended.then(|| format!("entry {number}: it has ended (`expires`, or what that is unless given), so that it stops nothing"))
+        };
+        let ended = (1..).zip(&entries).filter_map(ended);
+        let warnings = over.take().into_iter().chain(ended).chain(strange).take(MOST_WARNINGS).collect();
         let milliseconds = clock::milliseconds();
         let kept = |entry: &Entry| kept(entry, Id::new(milliseconds)?, now.0);
         let entries = entries.iter().map(kept).collect::<Result<_, StoreError>>()?;
         Ok(Revoked { entries, warnings })
     }
 
-    /// Revokes what these octets say, all or nothing: kept once this returns, and in force for every request from then
-    /// on.
-    pub async fn revoke(&self, octets: &[u8]) -> Result<Revoked, RevokeError> {
-        let revoked = self.rehearse(octets)?;
-        if !revoked.entries.is_empty() {
-            let added = revoked.entries.iter().map(held_of).collect::<Result<_, _>>()?;
-            let changes = revoked.entries.iter().cloned().map(Change::Added).collect();
-            self.keep(changes, added, Vec::new()).await?;
+    /// Revokes these, all or nothing: kept once this returns, and in force for every request from then on.
+    pub async fn revoke(&self, entries: &[store::Entry]) -> Result<(), RevokeError> {
+        if entries.is_empty() {
+            return Ok(());
         }
-        Ok(revoked)
+        let added = entries.iter().map(held_of).collect::<Result<_, _>>()?;
+        let changes = entries.iter().cloned().map(Change::Added).collect();
+        self.keep(changes, added, Vec::new()).await
+    }
+
+    /// The entry of this id, to be given to [`Self::lift`].
+    pub async fn find(&self, id: Id) -> Result<store::Entry, RevokeError> {
+        let store = Arc::clone(&self.keeping()?.store);
+        let found = blocking(move || store.find(id)).await?;
+        found.ok_or(RevokeError::Unknown)
     }
 
     /// Lifts an entry: what only it revoked counts again from the next request on.
-    pub async fn lift(&self, id: Id) -> Result<(), RevokeError> {
-        let store = Arc::clone(&self.keeping()?.store);
-        let found = blocking(move || store.find(id)).await?;
-        let entry = found.ok_or(RevokeError::Unknown)?;
+    pub async fn lift(&self, entry: store::Entry) -> Result<(), RevokeError> {
         let held = held_of(&entry)?;
         let store::Entry { id, kind, key, .. } = entry;
         let tombstone = Tombstone { id, kind, key, actor: ACTOR.into(), at: clock::now().0 };
@@ -214,6 +242,7 @@ impl ControlHandle {
                 }
             }
             self.shared.publish(added, lifted).await?;
+            keeping.by_claim.follow(&undeclared::counts(&page.changes));
             keeping.go_on(page.cursor);
         }
     }
@@ -227,7 +256,9 @@ impl ControlHandle {
         let shared = Arc::clone(&self.shared);
         let kept = tokio::spawn(async move {
             let keeping = shared.keeping.as_ref().ok_or(RevokeError::NoStore)?;
+            let counts = undeclared::counts(&changes);
             let committed = keeping.store.append(changes).await?;
+            keeping.by_claim.follow(&counts);
             shared.publish(added, lifted).await?;
             keeping.go_on(committed.cursor);
             Ok::<(), RevokeError>(())
@@ -306,6 +337,43 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// The entries that a token which is held out comes to; `None` if it has ended already.
+fn held_out(
+    snapshot: &Snapshot,
+    held: &presented::Held<'_>,
+    now: NumericDate,
+) -> Result<Option<Vec<Entry>>, String> {
+    let token = match gate::presented::read(snapshot, &held.token, now) {
+        Ok(token) => token,
+        Err(Denial { reason: Reason::Expired, .. }) => return Ok(None),
+        Err(Denial { reason, detail, .. }) => {
+            return Err(format!("the token cannot be revoked: {}, {detail}", reason.code()));
+        }
+    };
+    let session_ends = held.expires.map(NumericDate);
+    let of = |kind, values: Vec<Box<str>>, expires| {
+        let issuer = token.issuer.clone();
+        values.into_iter().map(move |value| Entry {
+            kind,
+            issuer: issuer.clone(),
+            claim: Box::default(),
+            value,
+            not_before: None,
+            expires,
+            reason: held.reason.clone(),
+        })
+    };
+    let (ids, sessions) = (token.ids.clone(), token.sessions.clone());
+    let entries: Vec<Entry> =
+        of(Kind::Jti, ids, Some(token.ends)).chain(of(Kind::Session, sessions, session_ends)).collect();
+    if entries.is_empty() {
+        return Err("the token has neither an id nor a session by which it could be revoked \
+             (revoke its subject: {kind: subject, …, not_before: …})"
+            .to_owned());
+    }
+    Ok(Some(entries))
+}
+
 /// What of an entry is longer than the store takes.
 fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
     let reason = entry.reason.as_deref().unwrap_or_default();
@@ -352,7 +420,7 @@ fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError>
     })
 }
 
-fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
+pub(in crate::control) fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
     held(entry.id, &entry.kind, entry.key, (entry.not_before, entry.expires))
 }
 

@@ -30,7 +30,7 @@ impl Checked<'_> {
         self.facts.verified.claims()
     }
 
-    fn leeway(&self) -> i64 {
+    pub(in crate::gate) fn leeway(&self) -> i64 {
         seconds(self.config.leeway)
     }
 

@@ -1,5 +1,6 @@
 mod lasting;
-mod presented;
+mod matching;
+mod reauthenticate;
 mod revoked;
 mod scene;
 

@@ -31,6 +31,7 @@ use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
+use crate::proxy::recall;
 use crate::proxy::recheck::{self, Recheck};
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
@@ -179,6 +180,8 @@ impl Worker {
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let verifier = tokio::task::spawn_local(signatures::serve(Rc::clone(self)));
+        let asks = self.shared.parts.recall.join();
+        let recalling = tokio::task::spawn_local(recall::serve(Rc::clone(self), asks));
         let watcher =
             tokio::task::spawn_local(recheck::serve(Rc::clone(self), self.shared.parts.recheck_streams));
         let at_once = tokio::select! {
@@ -205,6 +208,7 @@ impl Worker {
         }
         sweeper.abort();
         verifier.abort();
+        recalling.abort();
         watcher.abort();
     }
 

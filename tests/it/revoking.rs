@@ -1,5 +1,10 @@
 //! Revoking one by one, by the admin listener: in force and on the disk before the answer (threats R1, R5).
 
+mod audited;
+mod presented;
+mod rehearsed;
+mod warned;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Child, Stdio};

@@ -3,18 +3,19 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::admin::api::{Shared, handed_over, problem_body};
-use crate::admin::revocations::{Added, Refused};
+use crate::admin::revocations::{Added, Refused, Rehearsed};
+use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
 use crate::revocation::Kind;
 use crate::store::{BATCH, Cursor, Entry, Filter, Id, Listed};
@@ -39,6 +40,7 @@ pub(in crate::admin::api) struct Wanted {
 /// Adds one entry or a list of them; `?dry_run=true` says what that would add.
 pub(in crate::admin::api) async fn add(
     State(shared): State<Arc<Shared>>,
+    Extension(asker): Extension<Asker>,
     how: Result<Query<How>, QueryRejection>,
     body: Body,
 ) -> Response {
@@ -53,15 +55,17 @@ pub(in crate::admin::api) async fn add(
     let ways = &shared.controls.revocations;
     if how.dry_run == Some(true) {
         return match (ways.rehearse)(octets.into()).await {
-            Ok(added) => answer(StatusCode::OK, &added, &rehearsed),
+            Ok(would) => Json(rehearsed(&would)).into_response(),
             Err(refused) => refuse(refused),
         };
     }
     if let Some(response) = handed_over(&shared) {
         return response;
     }
-    match (ways.add)(octets.into()).await {
-        Ok(added) => answer(StatusCode::CREATED, &added, &shown),
+    match (ways.add)(octets.into(), asker).await {
+        // Nothing is created for tokens that have expired.
+        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added),
+        Ok(added) => answer(StatusCode::CREATED, &added),
         Err(refused) => refuse(refused),
     }
 }
@@ -106,20 +110,21 @@ pub(in crate::admin::api) async fn list(
 /// Lifts an entry.
 pub(in crate::admin::api) async fn lift(
     State(shared): State<Arc<Shared>>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Response {
     if let Some(response) = handed_over(&shared) {
         return response;
     }
     let Ok(id) = Id::from_str(&id) else { return refuse(Refused::Unknown) };
-    match (shared.controls.revocations.lift)(id).await {
+    match (shared.controls.revocations.lift)(id, asker).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refused) => refuse(refused),
     }
 }
 
-fn answer(status: StatusCode, added: &Added, show: &dyn Fn(&Entry) -> Value) -> Response {
-    let entries: Vec<Value> = added.entries.iter().map(show).collect();
+fn answer(status: StatusCode, added: &Added) -> Response {
+    let entries: Vec<Value> = added.entries.iter().map(shown).collect();
     (status, Json(json!({"entries": entries, "warnings": added.warnings}))).into_response()
 }
 
@@ -132,9 +137,17 @@ fn shown(entry: &Entry) -> Value {
     Value::Object(members)
 }
 
-/// One that has no id yet.
-fn rehearsed(entry: &Entry) -> Value {
-    Value::Object(members(entry))
+/// Entries that have no id yet, and what they would come to.
+fn rehearsed(rehearsed: &Rehearsed) -> Value {
+    let Rehearsed { would, already, each, any, of } = rehearsed;
+    let entries = would.entries.iter().zip(already).zip(each).map(|((entry, already), tokens)| {
+        let mut members = members(entry);
+        members.insert("already".into(), (*already).into());
+        members.insert("matches".into(), json!({"tokens": tokens}));
+        Value::Object(members)
+    });
+    let entries: Vec<Value> = entries.collect();
+    json!({"entries": entries, "warnings": would.warnings, "matches": {"tokens": any, "of": of}})
 }
 
 fn members(entry: &Entry) -> Map<String, Value> {

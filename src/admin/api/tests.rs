@@ -57,6 +57,7 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
             }),
             revocations: nothing_to_revoke(),
         },
+        audit: None,
     };
     let server = tokio::spawn(serve(listener, parts, never()));
     let mut stream = TcpStream::connect(address).await.expect("connects");
@@ -72,9 +73,9 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
 fn nothing_to_revoke() -> Revocations {
     Revocations {
         rehearse: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
-        add: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        add: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
-        lift: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        lift: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
     }
 }
 
@@ -148,7 +149,11 @@ async fn a_page_of_another_origin_changes_nothing() {
         let origin = format!("Origin: {origin}");
         expect(&ask(open(), &[line, HOST, &origin]).await, 421, &["misdirected"]);
     }
-    expect(&ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await, 200, &["{\"generation\":7}"]);
+    expect(
+        &ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await,
+        200,
+        &["{\"generation\":7,\"warnings\":null}"],
+    );
 }
 
 #[tokio::test]
@@ -166,7 +171,7 @@ async fn a_refused_reload_says_why_and_that_nothing_changed() {
     expect(&ask(bad, &lines).await, 422, &["x.yaml:1:1: what", "nothing has changed"]);
     let restart = Setup { reload: Err(true), ..Setup::default() };
     expect(&ask(restart, &lines).await, 409, &["restart"]);
-    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7}"]);
+    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7,\"warnings\":null}"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What concerns the process: `revocation`, `store`, `key_mirror`, `limits`, `log`.
+//! What concerns the process: `revocation`, `store`, `audit`, `key_mirror`, `limits`, `log`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +52,12 @@ fn declared(value: Value<'_>) -> Vec<DeclaredClaim> {
 /// Reads `store`.
 pub(crate) fn store(file: &Fields<'_>) -> Option<PathBuf> {
     Fields::open(file.value("store")?, &table::STORE)?.path("sqlite")
+}
+
+/// Reads `audit`.
+pub(crate) fn audit(file: &Fields<'_>) -> Option<PathBuf> {
+    let value = file.value("audit")?;
+    if value.is_scalar() { fields::path(value) } else { Fields::open(value, &table::AUDIT)?.path("file") }
 }
 
 /// Reads `key_mirror`.

@@ -38,6 +38,12 @@ pub static FILE: Mapping = Mapping {
             "What no longer counts.",
         ),
         Key::optional("store", Takes::Fields(&STORE), "nothing is kept", "What must survive a restart."),
+        Key::optional(
+            "audit",
+            Takes::Short(&PATH, &AUDIT),
+            "nothing is written down",
+            "Who asked for which change.",
+        ),
         Key::or(
             "key_mirror",
             PATH,
@@ -284,6 +290,14 @@ pub static STORE: Mapping = Mapping {
     name: "`store`",
     keys: &[Key::required("sqlite", PATH, "An SQLite file.")],
     later: &["postgres"],
+};
+
+/// `audit`.
+pub static AUDIT: Mapping = Mapping {
+    id: "audit",
+    name: "`audit`",
+    keys: &[Key::required("file", PATH, "A file of JSON lines that only grows.")],
+    later: &[],
 };
 
 /// `limits`.

@@ -119,6 +119,9 @@ fn paths_are_relative_to_the_file() {
     let revoked = config.revocation.and_then(|revocation| revocation.file);
     assert_eq!(revoked, Some(etc.join("revoked.yaml")));
     assert_eq!(config.store, Some("/var/p.db".into()));
+    for audit in ["audit.jsonl", "{file: audit.jsonl}"] {
+        assert_eq!(super::config(&file(&[("audit", audit)])).audit, Some(etc.join("audit.jsonl")));
+    }
     assert_eq!(config.key_mirror, Some(etc.join("portcullis-keys")));
     assert_eq!(super::config(&file(&[("key_mirror", "none")])).key_mirror, None);
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{ISS, NOW, OTHER, Scene, claims};
 use crate::gate::denial::Reason;
 use crate::gate::evidence::{Evidence, Need};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate::continues;
+use crate::gate::tests::scene::{ISS, NOW, OTHER, Scene, claims};
 use crate::gate::{Decision, Field, Request, decide};
 use crate::path;
 use crate::token::NumericDate;
