@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::harness::api::Api;
 use crate::harness::client::Request;
+use crate::harness::issuer::Issuer;
 use crate::harness::keys::Key;
 use crate::harness::token::{Token, now};
 use crate::harness::upstream::{Exchange, Then};
@@ -65,7 +66,7 @@ fn closes(socket: &mut WebSocket, reason: Reason) {
 }
 
 #[test]
-fn what_is_refused_ends_the_stream_and_says_why() {
+fn r8_what_is_refused_ends_the_stream_and_says_why() {
     let api = api();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
@@ -161,7 +162,7 @@ fn what_is_no_such_message_goes_on_octet_for_octet() {
 }
 
 #[test]
-fn a_stream_outlives_its_first_token() {
+fn r8_a_stream_outlives_its_first_token() {
     let api = api();
     let first = lasting(&api, 6);
     let end = now() + 6;
@@ -174,6 +175,23 @@ fn a_stream_outlives_its_first_token() {
     wait_until("the first token is long over", || now() > end + 2);
     renewed.echoes("and still");
     assert_eq!(api.upstream.count(), 2);
+}
+
+/// What a decision needs done is done for a message too: here a key that nobody has asked for yet.
+#[test]
+fn a_token_by_a_new_key_has_it_fetched() {
+    let issuer = Issuer::start();
+    let api = Api::with_issuer(issuer, |setup, issuer| {
+        setup.issuer_fetched("corp", issuer, "cooldown: 100ms, miss_wait: 2s").route("/live", ROUTE)
+    });
+    api.upstream.on("/live", echo);
+    let mut socket = open(&api, &api.reader());
+    socket.echoes("under the first key");
+    api.issuer.rotate("k2");
+    let fetched = api.issuer.fetches();
+    socket.send(&bring(&token(&api).sign()));
+    socket.echoes("under the second");
+    assert!(api.issuer.fetches() > fetched, "nobody asked for the key");
 }
 
 /// In pieces, in fragments with a ping between them, behind another message in one segment: a token is a token.
@@ -205,7 +223,7 @@ fn a_token_may_come_in_any_pieces() {
 }
 
 #[test]
-fn a_hundred_tokens_one_after_another() {
+fn r8_a_hundred_tokens_one_after_another() {
     let api = api();
     let mut socket = open(&api, &token(&api).set("jti", json!("t-0")).sign());
     for number in 1..=100 {
