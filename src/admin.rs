@@ -81,6 +81,10 @@ pub struct ReloadRefused {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrived(pub(crate) IpAddr);
 
+/// One place, taken by what may need its connection for longer than others live.
+#[derive(Debug, Clone)]
+pub(crate) struct Ongoing(pub(crate) Arc<Semaphore>);
+
 /// Serves until the process ends: also while draining, when `/readyz` is asked most. When another process has the
 /// listener, `handed` says so: nothing is accepted any more, and who is connected is told to connect again.
 pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Receiver<bool>) {
@@ -121,7 +125,10 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
 
 async fn connection(stream: TcpStream, router: Router, mut handed: watch::Receiver<bool>) {
     let Ok(local) = stream.local_addr() else { return };
-    let router = router.layer(Extension(Arrived(local.ip().to_canonical())));
+    let ongoing = Arc::new(Semaphore::new(1));
+    let router = router
+        .layer(Extension(Arrived(local.ip().to_canonical())))
+        .layer(Extension(Ongoing(Arc::clone(&ongoing))));
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
@@ -144,7 +151,15 @@ async fn connection(stream: TcpStream, router: Router, mut handed: watch::Receiv
     };
     if !served_out {
         served.as_mut().graceful_shutdown();
-        let _gone = timeout(LAST_ANSWER, served).await;
+        // What is ongoing ends by itself, and at the latest now.
+        let last_answer = async {
+            let _ended = timeout(ONGOING, ongoing.acquire()).await;
+            sleep(LAST_ANSWER).await;
+        };
+        tokio::select! {
+            _gone = served => {}
+            () = last_answer => {}
+        }
     }
 }
 
@@ -166,6 +181,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// For the answer that is under way then.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
+
+/// For what is ongoing when its connection should end.
+const ONGOING: Duration = Duration::from_secs(3_600);
 
 /// Before accepting again after a failure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

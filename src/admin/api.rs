@@ -1,5 +1,6 @@
 //! What the admin listener answers.
 
+mod importing;
 mod revocations;
 
 use std::fmt::Write as _;
@@ -56,6 +57,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/config", get(config))
         .route("/v1/reload", post(reload))
         .route("/v1/revocations", get(revocations::list).post(revocations::add))
+        .route("/v1/revocations/import", post(importing::import))
         .route("/v1/revocations/{id}", delete(revocations::lift))
         .fallback(|| async { problem(Reason::NoRoute, "there is no such endpoint") })
         .method_not_allowed_fallback(|| async { problem(Reason::MethodNotAllowed, "not by this method") })

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::admin::revocations::{Added, Refused, Revocations};
+use crate::admin::revocations::{Added, Imported, Manner, Refused, Revocations};
 use crate::control::ControlHandle;
+use crate::control::importing;
 use crate::control::revoking::{RevokeError, Revoked};
 use crate::revocation::written::json::Unread;
 use crate::store::BATCH;
@@ -12,6 +13,7 @@ use crate::store::error::StoreError;
 /// Wires them.
 pub(crate) fn ways(handle: &ControlHandle) -> Revocations {
     let (rehearse, add, list, lift) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
+    let import = handle.clone();
     Revocations {
         rehearse: Arc::new(move |octets| {
             let rehearsed = rehearse.rehearse(&octets).map(added).map_err(refused);
@@ -20,6 +22,11 @@ pub(crate) fn ways(handle: &ControlHandle) -> Revocations {
         add: Arc::new(move |octets| {
             let handle = add.clone();
             Box::pin(async move { handle.revoke(&octets).await.map(added).map_err(refused) })
+        }),
+        import: Arc::new(move |lines, Manner { dry_run, strict }| {
+            let handle = import.clone();
+            let manner = importing::Manner { dry_run, strict };
+            Box::pin(async move { handle.import(&lines, manner).await.map(imported).map_err(refused) })
         }),
         list: Arc::new(move |filter, after, most| {
             let handle = list.clone();
@@ -34,6 +41,11 @@ pub(crate) fn ways(handle: &ControlHandle) -> Revocations {
 
 fn added(Revoked { entries, warnings }: Revoked) -> Added {
     Added { entries, warnings }
+}
+
+fn imported(done: importing::Imported) -> Imported {
+    let importing::Imported { added, refused, warnings } = done;
+    Imported { added, refused, warnings }
 }
 
 fn refused(error: RevokeError) -> Refused {

@@ -15,7 +15,7 @@ use crate::revocation::held::{self, Held};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::written::Vocabulary;
-use crate::revocation::written::json::{self, Unread};
+use crate::revocation::written::json::{self, Unread, Why};
 use crate::revocation::{Entry, Kind, Revocations};
 use crate::snapshot;
 use crate::store::error::StoreError;
@@ -137,7 +137,10 @@ impl ControlHandle {
         let now = clock::now();
         let words = Vocabulary::new(&config, self.shared.reader.load().revocations.latest(now));
         let entries = json::read(octets, BATCH, &words).map_err(RevokeError::Unread)?;
-        let beyond: Vec<String> = (1..).zip(&entries).filter_map(beyond_bounds).collect();
+        let numbered = |(number, entry): (usize, &Entry)| {
+            beyond_bounds(entry).map(|why| format!("entry {number}: {why}"))
+        };
+        let beyond: Vec<String> = (1..).zip(&entries).filter_map(numbered).collect();
         if !beyond.is_empty() {
             return Err(RevokeError::Unread(Unread::Faults(beyond)));
         }
@@ -145,11 +148,7 @@ impl ControlHandle {
         let mut strangers: Vec<&str> = entries.iter().filter(stranger).map(|entry| &*entry.issuer).collect();
         strangers.sort_unstable();
         strangers.dedup();
-        let warning = |issuer: &&str| {
-            let issuer = quoted(issuer);
-            format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
-        };
-        let warnings = strangers.iter().take(MOST_WARNINGS).map(warning).collect();
+        let warnings = strangers.iter().take(MOST_WARNINGS).map(|issuer| warning(issuer)).collect();
         let milliseconds = clock::milliseconds();
         let kept = |entry: &Entry| kept(entry, Id::new(milliseconds)?, now.0);
         let entries = entries.iter().map(kept).collect::<Result<_, StoreError>>()?;
@@ -218,7 +217,7 @@ impl ControlHandle {
         }
     }
 
-    async fn keep(
+    pub(in crate::control) async fn keep(
         &self,
         changes: Vec<Change>,
         added: Vec<Held>,
@@ -235,7 +234,7 @@ impl ControlHandle {
         kept.await.unwrap_or(Err(RevokeError::Stopped))
     }
 
-    fn keeping(&self) -> Result<&Keeping, RevokeError> {
+    pub(in crate::control) fn keeping(&self) -> Result<&Keeping, RevokeError> {
         self.shared.keeping.as_ref().ok_or(RevokeError::NoStore)
     }
 }
@@ -307,7 +306,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What of an entry is longer than the store takes.
-fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
+pub(in crate::control) fn beyond_bounds(entry: &Entry) -> Option<Why> {
     let reason = entry.reason.as_deref().unwrap_or_default();
     let (what, most) = if reason.len() > REASON_OCTETS {
         ("`reason`", REASON_OCTETS)
@@ -318,7 +317,14 @@ fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("entry {number}: {what} is longer than {most} octets (say it shorter)"))
+    let what = format!("{what} is longer than {most} octets");
+    Some(Why { what, hint: "say it shorter".to_owned() })
+}
+
+/// What is said of entries whose issuer nobody has.
+pub(in crate::control) fn warning(issuer: &str) -> String {
+    let issuer = quoted(issuer);
+    format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
 }
 
 /// The entry's kind as the store keeps it: of a claim, its name is said too.
@@ -338,7 +344,7 @@ fn word(entry: &Entry) -> Box<str> {
 }
 
 /// As the store keeps it: without its value.
-fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
+pub(in crate::control) fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
     Ok(store::Entry {
         id,
         kind: word(entry),
@@ -352,7 +358,7 @@ fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError>
     })
 }
 
-fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
+pub(in crate::control) fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
     held(entry.id, &entry.kind, entry.key, (entry.not_before, entry.expires))
 }
 
@@ -386,7 +392,7 @@ pub(in crate::control) const HEARD: usize = 64;
 /// Changes after which no more are waited for before they are published.
 const TOGETHER: usize = 10_000;
 /// Unknown issuers that are warned of: more are no slip.
-const MOST_WARNINGS: usize = 20;
+pub(in crate::control) const MOST_WARNINGS: usize = 20;
 /// Between two purges of the store.
 const PURGE: Duration = Duration::from_secs(3_600);
 /// Between two parts of the set that are swept: all of it in an hour.

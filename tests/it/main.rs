@@ -29,6 +29,7 @@ mod framing;
 mod harness;
 mod http2;
 mod identity_headers;
+mod importing;
 mod keys;
 mod limits;
 mod listeners;

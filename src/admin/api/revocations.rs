@@ -156,7 +156,7 @@ fn members(entry: &Entry) -> Map<String, Value> {
     .collect()
 }
 
-fn refuse(refused: Refused) -> Response {
+pub(in crate::admin::api) fn refuse(refused: Refused) -> Response {
     match refused {
         Refused::Malformed(detail) => malformed(&detail),
         Refused::Entries(problems) => {
@@ -181,7 +181,7 @@ fn refuse(refused: Refused) -> Response {
     }
 }
 
-fn malformed(detail: &str) -> Response {
+pub(in crate::admin::api) fn malformed(detail: &str) -> Response {
     problem_body(StatusCode::BAD_REQUEST, "malformed_request", detail, Value::Null)
 }
 

@@ -73,6 +73,7 @@ fn nothing_to_revoke() -> Revocations {
     Revocations {
         rehearse: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
         add: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        import: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         lift: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
     }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::revocation::Entry;
-use crate::revocation::written::{FORM, Vocabulary, Written};
+use crate::revocation::written::{FORM, Fault, Vocabulary, Written};
 
 /// An entry in JSON. A member that is unknown, or stands twice, is an error.
 #[derive(Debug, serde::Deserialize)]
@@ -73,6 +73,33 @@ pub enum Unread {
     Faults(Vec<String>),
 }
 
+/// One thing that is wrong with an entry in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// What; never the octets of a value.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.what, self.hint)
+    }
+}
+
+/// Reads the one entry on a line, of at most [`LINE`] octets.
+pub fn line(octets: &[u8], words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
+    let why = |what: String| Err(vec![Why { what, hint: format!("a line is {FORM} in JSON") }]);
+    if octets.len() > LINE {
+        return why(format!("a line of more than {LINE} octets"));
+    }
+    match serde_json::from_slice(octets) {
+        Ok(entry) => one(entry, words),
+        Err(_) => why("this is not JSON".to_owned()),
+    }
+}
+
 /// Reads one entry or a list of at most `most`, all or none.
 pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<Entry>, Unread> {
     let list: Vec<&RawValue> = match octets.trim_ascii_start().first() {
@@ -94,29 +121,31 @@ pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<En
     if faults.is_empty() { Ok(entries) } else { Err(Unread::Faults(faults)) }
 }
 
-fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<String>> {
+fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
+    let form = |what: String| vec![Why { what, hint: format!("an entry is {FORM}") }];
     if !entry.get().starts_with('{') {
-        return Err(vec![format!("an object is expected (an entry is {FORM})")]);
+        return Err(form("an object is expected".to_owned()));
     }
-    let json: Json<'_> = serde_json::from_str(entry.get()).map_err(|error| vec![what(&error.to_string())])?;
+    let json: Json<'_> = serde_json::from_str(entry.get()).map_err(|error| form(what(&error.to_string())))?;
     let faults = match words.read(&json.written()) {
         Ok(entry) => return Ok(entry),
         Err(faults) => faults,
     };
-    Err(faults.into_iter().map(|fault| format!("{} ({})", fault.what, fault.hint)).collect())
+    Err(faults.into_iter().map(|Fault { what, hint, .. }| Why { what, hint }).collect())
 }
 
 /// The parser's words, where they name a member, and no more: of a value it would repeat the octets.
 fn what(said: &str) -> String {
     let what = said.split_once(" at line ").map_or(said, |(what, _)| what);
     if what.starts_with("unknown field") || what.starts_with("duplicate field") {
-        format!("{what} (an entry is {FORM})")
+        what.to_owned()
     } else {
-        format!(
-            "a member has another type than it needs: texts are strings, times are whole numbers (an entry is {FORM})"
-        )
+        "a member has another type than it needs: texts are strings, times are whole numbers".to_owned()
     }
 }
+
+/// Octets of a line: the longest issuer and reason there may be, and ten thousand more.
+pub const LINE: usize = 16 * 1024;
 
 const EXPECTED: &str = "an entry in JSON, or a list of them, is expected: \
     {\"kind\": \"jti\", \"issuer\": \"https://…\", \"value\": \"…\"}";

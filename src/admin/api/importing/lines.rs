@@ -1,0 +1,109 @@
+//! A body taken apart into lines as it arrives.
+
+use bytes::{Buf, Bytes};
+
+use crate::revocation::written::json::LINE;
+
+/// What is left of a line while the rest of it is on its way, and where that line is.
+#[derive(Debug, Default)]
+pub(in crate::admin::api) struct Lines {
+    carried: Vec<u8>,
+    /// Lines that ended so far.
+    number: u64,
+}
+
+/// A line with something on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::admin::api) struct Line {
+    /// Counted from 1.
+    pub(in crate::admin::api) number: u64,
+    /// Without white space around it. Of one that is too long there are [`LINE`] octets and one, for its reader to see.
+    pub(in crate::admin::api) octets: Bytes,
+}
+
+impl Lines {
+    /// The next line that ends in `piece`, which is left with what stands behind it. Without one all of it is consumed.
+    pub(in crate::admin::api) fn next(&mut self, piece: &mut Bytes) -> Option<Line> {
+        loop {
+            let Some(end) = memchr::memchr(b'\n', piece) else {
+                self.carry(piece);
+                piece.clear();
+                return None;
+            };
+            self.carry(&piece[..end]);
+            piece.advance(end + 1);
+            if let Some(line) = self.end() {
+                return Some(line);
+            }
+        }
+    }
+
+    /// What stands behind the last end of a line, when nothing comes any more.
+    pub(in crate::admin::api) fn rest(&mut self) -> Option<Line> {
+        if self.carried.is_empty() { None } else { self.end() }
+    }
+
+    /// Lines that ended so far.
+    pub(in crate::admin::api) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn carry(&mut self, octets: &[u8]) {
+        let room = (LINE + 1).saturating_sub(self.carried.len());
+        self.carried.extend_from_slice(&octets[..octets.len().min(room)]);
+    }
+
+    fn end(&mut self) -> Option<Line> {
+        self.number += 1;
+        // One over the bound stays over it, whatever its last octets are.
+        let octets = if self.carried.len() > LINE { &*self.carried } else { self.carried.trim_ascii() };
+        let octets = Bytes::copy_from_slice(octets);
+        self.carried.clear();
+        (!octets.is_empty()).then_some(Line { number: self.number, octets })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(pieces: &[&[u8]]) -> (Vec<(u64, Vec<u8>)>, u64) {
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        for piece in pieces {
+            let mut piece = Bytes::copy_from_slice(piece);
+            while let Some(line) = lines.next(&mut piece) {
+                found.push((line.number, line.octets.to_vec()));
+            }
+            assert!(piece.is_empty(), "all of a piece is consumed");
+        }
+        found.extend(lines.rest().map(|line| (line.number, line.octets.to_vec())));
+        (found, lines.number())
+    }
+
+    #[test]
+    fn where_a_body_is_cut_makes_no_difference() {
+        let body = b"one\r\n\n  \ntwo \n\nthree";
+        let expected = (vec![(1, b"one".to_vec()), (4, b"two".to_vec()), (6, b"three".to_vec())], 6);
+        assert_eq!(all(&[body]), expected);
+        for first in 0..=body.len() {
+            for second in first..=body.len() {
+                assert_eq!(all(&[&body[..first], &body[first..second], &body[second..]]), expected);
+            }
+        }
+        assert_eq!(all(&[b"one\n", b"two\n"]).1, 2);
+        assert_eq!(all(&[]), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_bounded_room() {
+        let piece = vec![b'x'; 100_000];
+        let mut lines = Lines::default();
+        for _ in 0..100 {
+            assert_eq!(lines.next(&mut Bytes::from(piece.clone())), None);
+        }
+        assert!(lines.carried.capacity() <= 4 * LINE, "{}", lines.carried.capacity());
+        let mut rest = Bytes::from_static(b"\ny\n");
+        assert_eq!(lines.next(&mut rest).map(|line| (line.number, line.octets.len())), Some((1, LINE + 1)));
+        assert_eq!(lines.next(&mut rest).map(|line| line.octets), Some(Bytes::from_static(b"y")));
+    }
+}
