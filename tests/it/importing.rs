@@ -216,7 +216,7 @@ fn progress_is_told_while_lines_still_come() {
     let (last, progress) = answer.split_last().expect("a last line");
     assert_eq!(last["done"], json!(true), "{last}");
     let lines: Vec<u64> = progress.iter().filter_map(|progress| progress["lines"].as_u64()).collect();
-    assert!(!lines.is_empty() && lines.is_sorted() && lines[0] % 1_000 == 0, "{lines:?}");
+    assert!(!lines.is_empty() && lines.is_sorted() && lines[0].is_multiple_of(1_000), "{lines:?}");
     assert_eq!(entries(&api), last["added"].as_f64().expect("a number"));
 }
 
