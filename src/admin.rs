@@ -1,13 +1,16 @@
 //! The operator's listener: `/metrics`, the probes, and what the gateway says and does when asked.
 //!
 //! It is a listener of its own, on loopback in every example, and it defends itself as if it were not
-//! (threats O3): probes and `/metrics` are open, everything else asks for the token (compared in constant time)
-//! unless the listener is on loopback and no token is set; `Host` has to be one that this listener has, so that
-//! a web page cannot reach it by rebinding its own name; heads and connections have bounds.
+//! (threats O3): probes and `/metrics` are open, everything else asks for the token (compared in constant time, and
+//! not as often as one would like to guess) unless the listener is on loopback and no token is set; `Host` has to be
+//! one that this listener has, so that a web page cannot reach it by rebinding its own name; heads and connections
+//! have bounds.
 
 pub mod api;
 pub mod readiness;
 pub mod revocations;
+
+mod attempts;
 
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -27,6 +30,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::Revocations;
+use crate::audit::Audit;
 use crate::metrics::Metrics;
 
 /// What the listener needs.
@@ -39,6 +43,8 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// What reaches control.
     pub controls: Controls,
+    /// Where it is written down who asked for what.
+    pub audit: Option<Arc<Audit>>,
 }
 
 /// What is asked of control; wired by `app`.
@@ -77,9 +83,14 @@ pub struct ReloadRefused {
     pub problems: Vec<String>,
 }
 
-/// The address a connection arrived at.
+/// A connection's two ends.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrived(pub(crate) IpAddr);
+pub(crate) struct Arrived {
+    /// The address it arrived at.
+    pub(crate) at: IpAddr,
+    /// Where it came from.
+    pub(crate) from: SocketAddr,
+}
 
 /// One place, taken by what may need its connection for longer than others live.
 #[derive(Debug, Clone)]
@@ -100,17 +111,17 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
     loop {
         let next = async {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return pending().await };
-            listener.accept().await.map(|(stream, _)| (stream, place))
+            listener.accept().await.map(|(stream, from)| (stream, from, place))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
             Ok(_) = handed.wait_for(|handed| *handed) => return,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, from, place)) => {
                 let (router, handed) = (router.clone(), handed.clone());
                 tokio::spawn(async move {
-                    connection(stream, router, handed).await;
+                    connection(stream, from, router, handed).await;
                     drop(place);
                 });
             }
@@ -123,11 +134,11 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut handed: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut handed: watch::Receiver<bool>) {
     let Ok(local) = stream.local_addr() else { return };
     let ongoing = Arc::new(Semaphore::new(1));
     let router = router
-        .layer(Extension(Arrived(local.ip().to_canonical())))
+        .layer(Extension(Arrived { at: local.ip().to_canonical(), from }))
         .layer(Extension(Ongoing(Arc::clone(&ongoing))));
     let mut protocol = http1::Builder::new();
     protocol

@@ -34,6 +34,7 @@ use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
@@ -115,6 +116,7 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     show_warnings(&origin, &loaded);
 
     let config = loaded.config.clone();
+    let audit = holding::audit(&config)?;
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref())?;
     let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
@@ -139,7 +141,8 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle),
+            controls: controls(&handle, audit.clone()),
+            audit,
         };
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
@@ -252,7 +255,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn controls(handle: &ControlHandle) -> admin::Controls {
+fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     admin::Controls {
         token: Arc::new(move || token.admin_token()),
@@ -265,7 +268,7 @@ fn controls(handle: &ControlHandle) -> admin::Controls {
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
-        revocations: revocations::ways(handle),
+        revocations: revocations::ways(handle, audit),
     }
 }
 

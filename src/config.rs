@@ -17,6 +17,7 @@ pub mod raw;
 pub mod schema;
 pub mod shape;
 pub mod shown;
+pub mod streams;
 pub mod units;
 pub mod websocket;
 
@@ -39,6 +40,7 @@ use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::peer::Peer;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{ListenerTls, UpstreamTls};
+use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
@@ -72,6 +74,8 @@ pub struct Config {
     pub revocation: Option<Revocation>,
     /// `store: {sqlite: PATH}`: what must survive a restart.
     pub store: Option<PathBuf>,
+    /// `audit: {file: PATH}`: where it is written down who asked for which change.
+    pub audit: Option<PathBuf>,
     /// Directory of the last good fetched key sets; `None` when `none`.
     pub key_mirror: Option<PathBuf>,
     /// Every bound.
@@ -326,6 +330,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Which pages may open a WebSocket.
     pub websocket: WebSocket,
+    /// What becomes of its long streams when their token dies.
+    pub streams: Streams,
     /// Index into [`Config::upstreams`].
     pub upstream: usize,
     /// Whether a refusal counts.
@@ -420,6 +426,8 @@ pub struct Revocation {
     pub file: Option<PathBuf>,
     /// Claims that entries of the kind `claim` may name.
     pub claims: Arc<[DeclaredClaim]>,
+    /// How often open streams are checked against what no longer counts, should they not have been told.
+    pub recheck_streams: Duration,
     /// Where it stands.
     pub at: Position,
 }

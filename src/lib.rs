@@ -15,6 +15,7 @@
 //!   control.rs     the one writer: reads files, fetches keys, publishes
 //!   store.rs       what must survive a restart: revocations, one writer, a feed
 //!   metrics.rs     every family, its labels and buckets
+//!   audit.rs       who did what: a file that only grows
 //! ── core: pure; same inputs, same answer ──
 //!   http1.rs       HTTP/1.1 framing, both sides, over buffers
 //!   gate.rs        decide: the straight path, its refusals, grants, evidence and memo
@@ -31,7 +32,7 @@
 //! # Who may know whom
 //!
 //! ```text
-//! main → cli → app → { proxy | admin | control } → store → metrics → http1 → gate
+//! main → cli → app → { proxy | admin | control } → store → { metrics | audit } → http1 → gate
 //!      → snapshot → { policy | revocation } → { keys | tls } → config → { path | token }
 //! ```
 //!
@@ -138,7 +139,6 @@
 //! | endpoints the gateway answers itself: issue, refresh, introspect, discovery | `authority`, beside [`proxy`] |
 //! | the same decision for other proxies: forward-auth, ext_authz | `decision`, beside [`proxy`] |
 //! | what several gateways share: PostgreSQL | another engine behind [`store`] |
-//! | who did what, append-only | `audit`, beside [`metrics`] |
 //! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
 //! | claims templates to tokens: JWT, opaque, API keys | `mint`, beside [`policy`] |
 //! | another way to say no | a variant of [`gate::denial::Reason`]: the compiler then lists what it needs |
@@ -153,6 +153,7 @@ pub mod control;
 
 pub mod store;
 
+pub mod audit;
 pub mod metrics;
 
 pub mod http1;

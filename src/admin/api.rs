@@ -4,12 +4,14 @@ mod importing;
 mod revocations;
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,11 +20,13 @@ use axum::{Json, Router};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
+use crate::admin::attempts::Attempts;
 use crate::admin::readiness::Readiness;
 use crate::admin::{Arrived, Controls, Parts};
+use crate::audit::{Asker, Audit, End, Event};
 use crate::gate::denial::Reason;
 use crate::metrics::Metrics;
 
@@ -32,9 +36,17 @@ struct Shared {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     controls: Controls,
+    audit: Option<Arc<Audit>>,
+    attempts: Attempts,
     started: Instant,
     started_unix: u64,
 }
+
+/// Who asks: there is one token for all operators.
+const ACTOR: &str = "admin";
+
+/// What is answered while it is done.
+const IMPORT: &str = "/v1/revocations/import";
 
 /// Paths that never need the token.
 const OPEN: [&str; 3] = ["/metrics", "/livez", "/readyz"];
@@ -46,6 +58,8 @@ pub fn router(parts: Parts) -> Router {
         metrics: parts.metrics,
         readiness: parts.readiness,
         controls: parts.controls,
+        audit: parts.audit,
+        attempts: Attempts::default(),
         started: Instant::now(),
         started_unix: unix_seconds(),
     });
@@ -57,7 +71,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/config", get(config))
         .route("/v1/reload", post(reload))
         .route("/v1/revocations", get(revocations::list).post(revocations::add))
-        .route("/v1/revocations/import", post(importing::import))
+        .route(IMPORT, post(importing::import))
         .route("/v1/revocations/{id}", delete(revocations::lift))
         .fallback(|| async { problem(Reason::NoRoute, "there is no such endpoint") })
         .method_not_allowed_fallback(|| async { problem(Reason::MethodNotAllowed, "not by this method") })
@@ -65,15 +79,29 @@ pub fn router(parts: Parts) -> Router {
         .with_state(shared)
 }
 
-/// The checks before any endpoint: whom the request means, and who asks.
-async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let arrived = request.extensions().get::<Arrived>().map(|arrived| arrived.0);
-    let refused =
-        misdirected(&request, shared.address.ip(), arrived).or_else(|| unauthenticated(&shared, &request));
-    let mut response = match refused {
-        Some(refused) => refused,
-        None => next.run(request).await,
+/// The checks before any endpoint: whom the request means, and who asks. What is refused here is written down too.
+async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let arrived = request.extensions().get::<Arrived>().copied();
+    let peer = arrived.map_or_else(|| (IpAddr::from([0; 4]), 0).into(), |arrived| arrived.from);
+    let mut asker = Asker { request_id: request_id().into(), peer, actor: None };
+    let request_id = Arc::clone(&asker.request_id);
+    let refused = misdirected(&request, shared.address.ip(), arrived.map(|arrived| arrived.at))
+        .or_else(|| unauthenticated(&shared, &request, peer.ip()));
+    let response = match refused {
+        Some(refused) if OPEN.contains(&request.uri().path()) => refused,
+        Some(refused) => {
+            let (event, why) = (event(&request), why(&refused));
+            let turned_away = move |audit: &Audit| audit.turned_away(&asker, event, &why);
+            written_or_logged(&shared, turned_away).await;
+            refused
+        }
+        None => {
+            asker.actor = Some(ACTOR);
+            request.extensions_mut().insert(asker.clone());
+            written_down(&shared, asker, request, next).await
+        }
     };
+    let mut response = signed(response, &request_id);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -81,6 +109,78 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Runs the endpoint, and writes down how a change that was asked for ended. What it is about, revocations write
+/// themselves: they know it.
+async fn written_down(shared: &Arc<Shared>, asker: Asker, request: Request, next: Next) -> Response {
+    let event = event(&request);
+    if shared.audit.is_none() || event == Event::Read || is_rehearsal(&request) {
+        return next.run(request).await;
+    }
+    let shared = Arc::clone(shared);
+    // In a task of its own: a client that hangs up does not keep the end from being written.
+    let ended = tokio::spawn(async move {
+        if event == Event::Reload {
+            let by = asker.clone();
+            if let Err(error) = write(&shared, move |audit| audit.asked(&by, event, &[])).await {
+                return unwritten(&error);
+            }
+        }
+        let goes_on = request.uri().path() == IMPORT;
+        let response = next.run(request).await;
+        let end = match response.status() {
+            // What goes on behind its status writes down its end itself.
+            status if status.is_success() && goes_on => return response,
+            status if status.is_success() => End::Done,
+            status if status.is_server_error() => End::Failed,
+            _ => End::Refused,
+        };
+        let why = (end != End::Done).then(|| why(&response));
+        written_or_logged(&shared, move |audit| audit.ended(&asker, event, end, why.as_deref())).await;
+        response
+    });
+    ended.await.unwrap_or_else(|_| problem(Reason::Internal, "a fault of the gateway"))
+}
+
+/// What is asked for.
+fn event(request: &Request) -> Event {
+    let path = request.uri().path();
+    match *request.method() {
+        Method::POST if path == "/v1/reload" => Event::Reload,
+        Method::POST if path.starts_with("/v1/revocations") => Event::Revoke,
+        Method::DELETE if path.starts_with("/v1/revocations") => Event::Lift,
+        _ => Event::Read,
+    }
+}
+
+/// Whether nothing will change, whatever comes of it.
+fn is_rehearsal(request: &Request) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true"))
+}
+
+async fn written_or_logged(shared: &Shared, line: impl FnOnce(&Audit) -> io::Result<()> + Send + 'static) {
+    if let Err(error) = write(shared, line).await {
+        tracing::error!(%error, "the audit file cannot be written");
+    }
+}
+
+/// Writes a line, if any is wanted, on a thread that may wait for the disk.
+async fn write(
+    shared: &Shared,
+    line: impl FnOnce(&Audit) -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let Some(audit) = shared.audit.clone() else { return Ok(()) };
+    tokio::task::spawn_blocking(move || line(&audit))
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// What is answered when what was asked for cannot be written down first.
+fn unwritten(error: &io::Error) -> Response {
+    tracing::error!(%error, "the audit file cannot be written");
+    let detail = format!("the audit file cannot be written: {error}; nothing has changed");
+    problem_body(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", &detail, Value::Null)
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -185,7 +285,7 @@ fn is_ours(authority: &str, configured: IpAddr, arrived: Option<IpAddr>) -> bool
     address.is_loopback() || address == configured.to_canonical() || arrived == Some(address)
 }
 
-fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
+fn unauthenticated(shared: &Shared, request: &Request, from: IpAddr) -> Option<Response> {
     if OPEN.contains(&request.uri().path()) {
         return None;
     }
@@ -196,9 +296,16 @@ fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
         let detail = "no admin token is configured, and this listener is not on loopback";
         return Some(challenge(Reason::NoCredentials, "Bearer realm=\"portcullis\"", detail));
     };
+    let now = Instant::now();
     match presented(request.headers()) {
-        Some(sent) if same(sent, token.expose_secret().as_bytes()) => None,
+        // Before it is looked at, so that the answer does not depend on it.
+        Some(_) if let Some(wait) = shared.attempts.wait(from, now) => Some(limited(wait)),
+        Some(sent) if same(sent, token.expose_secret().as_bytes()) => {
+            shared.attempts.succeeded(from, now);
+            None
+        }
         Some(_) => {
+            shared.attempts.failed(from, now);
             let with = "Bearer realm=\"portcullis\", error=\"invalid_token\"";
             Some(challenge(Reason::UnknownKey, with, "this is not the admin token"))
         }
@@ -206,6 +313,15 @@ fn unauthenticated(shared: &Shared, request: &Request) -> Option<Response> {
             Some(challenge(Reason::NoCredentials, "Bearer realm=\"portcullis\"", "the admin token is needed"))
         }
     }
+}
+
+/// What is answered where wrong tokens came from, until then whatever comes.
+fn limited(wait: Duration) -> Response {
+    let detail =
+        "too many wrong tokens came from this address, or from all of them; this one was not looked at";
+    let mut response = problem_body(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail, Value::Null);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    response
 }
 
 /// What one `Authorization: Bearer` line carries. Any octets: the token is the operator's, not an RFC 6750 one.
@@ -233,22 +349,43 @@ fn problem(reason: Reason, detail: &str) -> Response {
     problem_body(status, reason.code(), detail, Value::Null)
 }
 
+/// What is wrong, on its way to [`signed`].
+#[derive(Debug, Clone)]
+struct Problem(Map<String, Value>);
+
 /// A problem body (RFC 9457) with the members that every refusal of the gateway has.
 fn problem_body(status: StatusCode, reason: &str, detail: &str, extra: Value) -> Response {
-    let mut body = json!({
-        "type": format!("urn:portcullis:reason:{reason}"),
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "reason": reason,
-        "detail": detail,
-        "request_id": request_id(),
-    });
-    if let (Value::Object(body), Value::Object(extra)) = (&mut body, extra) {
+    let mut body = Map::new();
+    body.insert("type".into(), format!("urn:portcullis:reason:{reason}").into());
+    body.insert("title".into(), status.canonical_reason().unwrap_or_default().into());
+    body.insert("status".into(), status.as_u16().into());
+    body.insert("reason".into(), reason.into());
+    body.insert("detail".into(), detail.into());
+    if let Value::Object(extra) = extra {
         body.extend(extra);
     }
-    let mut response = (status, Json(body)).into_response();
-    let json = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let mut response = status.into_response();
+    response.extensions_mut().insert(Problem(body));
+    response
+}
+
+/// The word for what is wrong.
+fn why(response: &Response) -> Box<str> {
+    let reason = response.extensions().get::<Problem>().and_then(|Problem(body)| body["reason"].as_str());
+    reason.unwrap_or("refused").into()
+}
+
+/// The answer with the request's id, which a problem has in its body too.
+fn signed(mut response: Response, request_id: &str) -> Response {
+    if let Some(Problem(mut body)) = response.extensions_mut().remove::<Problem>() {
+        body.insert("request_id".into(), request_id.into());
+        *response.body_mut() = Body::from(Value::Object(body).to_string());
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-request-id", request_id);
+    }
     response
 }
 

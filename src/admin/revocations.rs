@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::audit::Asker;
 use crate::revocation::written::json::Why;
 use crate::store::{Cursor, Entry, Filter, Id, Listed};
 
@@ -15,13 +16,13 @@ pub struct Revocations {
     /// Says what entries in JSON would add.
     pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
     /// Adds entries in JSON. The answer comes once they would survive a crash, and every request meets them.
-    pub add: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
+    pub add: Arc<dyn Fn(Vec<u8>, Asker) -> Answering<Added> + Send + Sync>,
     /// Adds what lines say, at most [`crate::store::BATCH`] of them, likewise; those that are wrong are refused alone.
-    pub import: Arc<dyn Fn(Vec<Bytes>, Manner) -> Answering<Imported> + Send + Sync>,
+    pub import: Arc<dyn Fn(Vec<Bytes>, Manner, Asker) -> Answering<Imported> + Send + Sync>,
     /// Entries that count, at most so many, behind a place.
     pub list: Arc<dyn Fn(Filter, Option<Cursor>, usize) -> Answering<Listed> + Send + Sync>,
     /// Lifts an entry.
-    pub lift: Arc<dyn Fn(Id) -> Answering<()> + Send + Sync>,
+    pub lift: Arc<dyn Fn(Id, Asker) -> Answering<()> + Send + Sync>,
 }
 
 /// An answer under way.

@@ -1,10 +1,12 @@
-//! The store, held from before the first listener until the last request: opened, or taken over with its lock.
+//! What is held from before the first listener until the last request: the store, opened or taken over with its lock,
+//! and the audit file.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::app::AppError;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::control::revoking::Kept;
 use crate::store::Store;
@@ -37,4 +39,14 @@ pub(crate) fn open(config: &Config, held: Option<Held>) -> Result<Option<Arc<Sto
         | OpenError::Unusable { .. }
         | OpenError::Failed { .. } => AppError::Configuration(error.to_string()),
     })
+}
+
+/// Opens the audit file, if one is wanted.
+pub(crate) fn audit(config: &Config) -> Result<Option<Arc<Audit>>, AppError> {
+    let Some(path) = &config.audit else { return Ok(None) };
+    let audit = Audit::open(path).map_err(|error| {
+        let path = path.display();
+        AppError::Configuration(format!("the audit file {path} cannot be opened: {error}"))
+    })?;
+    Ok(Some(Arc::new(audit)))
 }

@@ -17,6 +17,7 @@ mod process;
 mod report;
 mod require;
 mod routes;
+mod streams;
 mod ties;
 mod upstreams;
 
@@ -74,6 +75,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
         routes,
         revocation,
         store: process::store(&fields),
+        audit: process::audit(&fields),
         key_mirror: process::key_mirror(&fields),
         limits: process::limits(&fields),
         shutdown_grace: fields.duration("shutdown_grace"),

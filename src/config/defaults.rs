@@ -110,6 +110,8 @@ pub const CLAIM_TENANT: &[&str] = &["tid"];
 
 /// `revocation.claims` there may be: each costs a new token a hash or more.
 pub const REVOCATION_CLAIMS: usize = 16;
+/// `revocation.recheck_streams`: the second look, for what told no stream.
+pub const RECHECK_STREAMS: Duration = Duration::from_secs(5);
 
 // Routes.
 
@@ -117,6 +119,24 @@ pub const REVOCATION_CLAIMS: usize = 16;
 pub const CORS_HEADERS: &[&str] = &["authorization", "content-type"];
 /// `cors.max_age`: Chromium's own cap is two hours; ten minutes keeps a mistake short.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(10 * 60);
+/// `streams.close`: of those for applications (RFC 6455 section 7.4.2), the one that reads like 403.
+pub const STREAM_CLOSE: u16 = 4403;
+/// `streams.close`: what a policy ends (RFC 6455 section 7.4.1).
+pub const POLICY_VIOLATION: u16 = 1008;
+/// `streams.close`: the codes that are nobody's but an application's begin here (RFC 6455 section 7.4.2).
+pub const PRIVATE_CLOSE_FIRST: u16 = 4000;
+/// And end here.
+pub const PRIVATE_CLOSE_LAST: u16 = 4999;
+/// `streams.grace`: a token says itself when it ends, and the leeway is for clocks.
+pub const STREAM_GRACE: Duration = Duration::ZERO;
+/// The longest `streams.grace`: what goes on for longer wants a longer token.
+pub const STREAM_GRACE_MAX: Duration = Duration::from_secs(60 * 60);
+/// `streams.warning.before`: time for a client to fetch a token and to send it.
+pub const STREAM_WARNING: Duration = Duration::from_secs(30);
+/// Octets of `streams.warning.message`: it is written at once, and kept for every route.
+pub const WARNING_MESSAGE: usize = 1024;
+/// `streams.reauthenticate.when` there may be: each is looked for in a message that may be one.
+pub const REAUTHENTICATE_WHEN: usize = 8;
 
 // The whole process.
 

@@ -13,6 +13,7 @@ use crate::config::limits::Limits;
 use crate::config::network::Network;
 use crate::config::peer::Peer;
 use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
+use crate::config::streams::{Literal, Member, Reauthenticate, Streams, Warning};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
@@ -66,11 +67,15 @@ pub(crate) fn print(config: &Config) -> String {
         let names: Vec<_> = revocation.claims.iter().map(|claim| claim.name.clone()).collect();
         let claims = (!names.is_empty()).then(|| format!("claims: {}", words(&names)));
         let file = revocation.file.as_deref().map(|file| format!("file: {}", path(file)));
-        let given: Vec<_> = file.into_iter().chain(claims).collect();
+        let recheck = format!("recheck_streams: {}", write_duration(revocation.recheck_streams));
+        let given: Vec<_> = file.into_iter().chain(claims).chain([recheck]).collect();
         out.entry("revocation", format!("{{{}}}", given.join(", ")));
     }
     if let Some(store) = &config.store {
         out.entry("store", format!("{{sqlite: {}}}", path(store)));
+    }
+    if let Some(audit) = &config.audit {
+        out.entry("audit", format!("{{file: {}}}", path(audit)));
     }
     out.entry("key_mirror", config.key_mirror.as_deref().map_or_else(|| "none".to_owned(), path));
     out.nested("limits", |out| print_limits(out, &config.limits));
@@ -227,6 +232,7 @@ fn print_route(out: &mut Out, route: &Route, config: &Config) {
         WebSocket::Any => out.entry("websocket", "any"),
         WebSocket::Origins(origins) => out.entry("websocket", format!("{{origins: {}}}", words(origins))),
     }
+    out.nested("streams", |out| print_streams(out, &route.streams));
     if let Some(upstream) = config.upstreams.get(route.upstream) {
         out.entry("upstream", quote(&upstream.name));
     }
@@ -252,6 +258,28 @@ fn print_requirement(out: &mut Out, requirement: &Requirement, config: &Config) 
 fn print_header(out: &mut Out, header: &ForwardHeader) {
     let claim = selector(&header.claim);
     out.entry(&quote(&header.name), format!("{{claim: {claim}, array: {}}}", header.array.word()));
+}
+
+fn print_streams(out: &mut Out, streams: &Streams) {
+    out.entry("close", streams.close);
+    out.time("grace", streams.grace);
+    if let Some(Warning { before, message }) = &streams.warning {
+        let before = write_duration(*before);
+        out.entry("warning", format!("{{before: {before}, message: {}}}", quote(message)));
+    }
+    if let Some(Reauthenticate { token, when }) = &streams.reauthenticate {
+        let one = |member: &Member| {
+            let value = match &member.value {
+                Literal::Text(text) => quote(text),
+                Literal::Flag(flag) => flag.to_string(),
+                Literal::Whole(number) => number.to_string(),
+            };
+            format!("{}: {value}", quote(&member.name))
+        };
+        let when: Vec<String> = when.iter().map(one).collect();
+        let when = if when.is_empty() { String::new() } else { format!(", when: {{{}}}", when.join(", ")) };
+        out.entry("reauthenticate", format!("{{token: {}{when}}}", place(token)));
+    }
 }
 
 fn print_cors(out: &mut Out, cors: &Cors) {
@@ -318,10 +346,12 @@ impl Out {
 }
 
 fn selector(selector: &Selector) -> String {
-    let place = |place: &Place| match place {
-        Place::Name(name) | Place::Pointer(name) => name.clone(),
-    };
-    words(&selector.places().iter().map(place).collect::<Vec<_>>())
+    words(&selector.places().iter().map(Place::written).collect::<Vec<_>>())
+}
+
+/// A selector of one place.
+fn place(selector: &Selector) -> String {
+    selector.places().iter().map(|place| quote(place.written())).collect()
 }
 
 fn words(words: &[impl AsRef<str>]) -> String {

@@ -6,58 +6,37 @@
 
 use std::collections::BTreeSet;
 
-use crate::control::revoking::{MOST_WARNINGS, RevokeError, beyond_bounds, held_of, kept, warning};
+use crate::control::revoking::{MOST_WARNINGS, RevokeError, beyond_bounds, kept, warning};
 use crate::control::{ControlHandle, clock};
 use crate::revocation::written::Vocabulary;
 use crate::revocation::written::json::{self, Why};
 use crate::store::error::StoreError;
-use crate::store::{self, BATCH, Change, Id};
+use crate::store::{self, BATCH, Id};
 
-/// What becomes of lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Manner {
-    /// They are read, and nothing is added.
-    pub dry_run: bool,
-    /// What stands behind a line that is refused is not looked at.
-    pub strict: bool,
-}
-
-/// What became of lines.
+/// What lines say, but for their entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Entries that were added, or would be.
-    pub added: usize,
-    /// The lines that were refused, by their place among those that were given, and why; in order.
+pub struct Lines {
+    /// Those that are refused, by their place among all, and why; in order.
     pub refused: Vec<(usize, Vec<Why>)>,
     /// What is allowed, and hardly meant.
     pub warnings: Vec<String>,
 }
 
 impl ControlHandle {
-    /// Adds what these lines say, at most [`BATCH`] of them: kept once this returns, and in force for every request from
-    /// then on. An error means that none of them was added.
-    pub async fn import<L: AsRef<[u8]>>(&self, lines: &[L], manner: Manner) -> Result<Imported, RevokeError> {
-        self.keeping()?;
-        let (entries, imported) = self.read(lines, manner)?;
-        if !entries.is_empty() && !manner.dry_run {
-            let added = entries.iter().map(held_of).collect::<Result<_, _>>()?;
-            let changes = entries.into_iter().map(Change::Added).collect();
-            self.keep(changes, added, Vec::new()).await?;
-        }
-        Ok(imported)
-    }
-
-    fn read<L: AsRef<[u8]>>(
+    /// What these lines say, at most [`BATCH`] of them, to be given to [`Self::revoke`]. If it is `strict`, what stands behind
+    /// a line that is refused is not looked at. Nothing changes. Blocks for as long as it takes to read them.
+    pub fn read_lines<L: AsRef<[u8]>>(
         &self,
         lines: &[L],
-        manner: Manner,
-    ) -> Result<(Vec<store::Entry>, Imported), RevokeError> {
+        strict: bool,
+    ) -> Result<(Vec<store::Entry>, Lines), RevokeError> {
+        self.keeping()?;
         if lines.len() > BATCH {
             return Err(StoreError::Refused("more lines at once than a batch has").into());
         }
         let (config, now, milliseconds) = (self.config(), clock::now(), clock::milliseconds());
         let words = Vocabulary::new(&config, self.shared.reader.load().revocations.latest(now));
-        let (mut entries, mut imported) = (Vec::with_capacity(lines.len()), Imported::default());
+        let (mut entries, mut refused) = (Vec::with_capacity(lines.len()), Vec::new());
         let mut strangers = BTreeSet::new();
         for (place, line) in lines.iter().enumerate() {
             let read = json::line(line.as_ref(), &words);
@@ -72,14 +51,13 @@ impl ControlHandle {
                         strangers.insert(entry.issuer);
                     }
                 }
-                Err(whys) => imported.refused.push((place, whys)),
+                Err(whys) => refused.push((place, whys)),
             }
-            if manner.strict && !imported.refused.is_empty() {
+            if strict && !refused.is_empty() {
                 break;
             }
         }
-        imported.added = entries.len();
-        imported.warnings = strangers.iter().take(MOST_WARNINGS).map(|issuer| warning(issuer)).collect();
-        Ok((entries, imported))
+        let warnings = strangers.iter().take(MOST_WARNINGS).map(|issuer| warning(issuer)).collect();
+        Ok((entries, Lines { refused, warnings }))
     }
 }

@@ -130,7 +130,7 @@ pub enum RevokeError {
 }
 
 impl ControlHandle {
-    /// What [`Self::revoke`] would add. Nothing changes.
+    /// What these octets say, to be given to [`Self::revoke`]. Nothing changes.
     pub fn rehearse(&self, octets: &[u8]) -> Result<Revoked, RevokeError> {
         self.keeping()?;
         let config = self.config();
@@ -155,23 +155,25 @@ impl ControlHandle {
         Ok(Revoked { entries, warnings })
     }
 
-    /// Revokes what these octets say, all or nothing: kept once this returns, and in force for every request from then
-    /// on.
-    pub async fn revoke(&self, octets: &[u8]) -> Result<Revoked, RevokeError> {
-        let revoked = self.rehearse(octets)?;
-        if !revoked.entries.is_empty() {
-            let added = revoked.entries.iter().map(held_of).collect::<Result<_, _>>()?;
-            let changes = revoked.entries.iter().cloned().map(Change::Added).collect();
-            self.keep(changes, added, Vec::new()).await?;
+    /// Revokes these, all or nothing: kept once this returns, and in force for every request from then on.
+    pub async fn revoke(&self, entries: &[store::Entry]) -> Result<(), RevokeError> {
+        if entries.is_empty() {
+            return Ok(());
         }
-        Ok(revoked)
+        let added = entries.iter().map(held_of).collect::<Result<_, _>>()?;
+        let changes = entries.iter().cloned().map(Change::Added).collect();
+        self.keep(changes, added, Vec::new()).await
+    }
+
+    /// The entry of this id, to be given to [`Self::lift`].
+    pub async fn find(&self, id: Id) -> Result<store::Entry, RevokeError> {
+        let store = Arc::clone(&self.keeping()?.store);
+        let found = blocking(move || store.find(id)).await?;
+        found.ok_or(RevokeError::Unknown)
     }
 
     /// Lifts an entry: what only it revoked counts again from the next request on.
-    pub async fn lift(&self, id: Id) -> Result<(), RevokeError> {
-        let store = Arc::clone(&self.keeping()?.store);
-        let found = blocking(move || store.find(id)).await?;
-        let entry = found.ok_or(RevokeError::Unknown)?;
+    pub async fn lift(&self, entry: store::Entry) -> Result<(), RevokeError> {
         let held = held_of(&entry)?;
         let store::Entry { id, kind, key, .. } = entry;
         let tombstone = Tombstone { id, kind, key, actor: ACTOR.into(), at: clock::now().0 };
@@ -217,7 +219,7 @@ impl ControlHandle {
         }
     }
 
-    pub(in crate::control) async fn keep(
+    async fn keep(
         &self,
         changes: Vec<Change>,
         added: Vec<Held>,
@@ -358,7 +360,7 @@ pub(in crate::control) fn kept(entry: &Entry, id: Id, created: i64) -> Result<st
     })
 }
 
-pub(in crate::control) fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
+fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
     held(entry.id, &entry.kind, entry.key, (entry.not_before, entry.expires))
 }
 

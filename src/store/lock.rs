@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::store::error::OpenError;
 use crate::store::place;
@@ -17,6 +18,8 @@ use crate::store::place;
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    /// Whether another process may hold it too.
+    shared: AtomicBool,
 }
 
 impl Lock {
@@ -42,7 +45,7 @@ impl Lock {
         }
         // One that root has made for another user must not keep that user out.
         place::own_like(&file, path).map_err(unusable("its lock cannot be given to its owner"))?;
-        let lock = Self { file };
+        let lock = Self { file, shared: AtomicBool::new(false) };
         lock.sign();
         Ok(lock)
     }
@@ -55,7 +58,7 @@ impl Lock {
         };
         let ours = std::fs::metadata(beside(path)).and_then(|there| Ok(same(there, file.metadata()?)));
         match ours {
-            Ok(true) => Ok(Self { file }),
+            Ok(true) => Ok(Self { file, shared: AtomicBool::new(true) }),
             Ok(false) => Err(OpenError::Held {
                 path: path.to_owned(),
                 holder: "a process that is not the one that hands over".to_owned(),
@@ -68,6 +71,7 @@ impl Lock {
 
     /// A copy that holds it too.
     pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+        self.shared.store(true, Ordering::Relaxed);
         Ok(self.file.try_clone()?.into())
     }
 
@@ -76,6 +80,16 @@ impl Lock {
         let mut file = &self.file;
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = writeln!(file, "{}", std::process::id());
+    }
+}
+
+impl Drop for Lock {
+    /// Frees it at once where nobody else was given it. Closing alone would not do: a program that is being started by
+    /// another thread has copies of our descriptors until it runs.
+    fn drop(&mut self) {
+        if !self.shared.load(Ordering::Relaxed) {
+            let _ = self.file.unlock();
+        }
     }
 }
 

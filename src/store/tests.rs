@@ -7,8 +7,6 @@ mod upkeep;
 mod writing;
 
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -21,18 +19,10 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Opens a store. The lock of one that was closed just now may still be held by a process that another test starts: it
-/// has a copy of every descriptor until it becomes another program.
+/// Opens a store.
 #[track_caller]
 fn open(path: &Path) -> Store {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        match Store::open(path) {
-            Ok(store) => return store,
-            Err(OpenError::Held { .. }) if Instant::now() < until => thread::yield_now(),
-            Err(error) => panic!("{error}"),
-        }
-    }
+    Store::open(path).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Why it is not opened.

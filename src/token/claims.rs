@@ -208,6 +208,13 @@ impl Selector {
 }
 
 impl Place {
+    /// As written.
+    pub fn written(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Pointer(name) => name,
+        }
+    }
+
     fn parse(place: &str) -> Option<Self> {
         if !place.starts_with('/') {
             return (!place.is_empty()).then(|| Self::Name(place.into()));

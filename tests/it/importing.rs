@@ -313,3 +313,34 @@ fn o3_only_the_admin_token_imports() {
     assert_eq!(import(&api, "", lines(&api, 1)).status, 401);
     assert_allowed(&api.gateway.send(&orders(&api, "t-1")));
 }
+
+/// Every entry is written down before it is in force, and how it ended once.
+#[test]
+fn o9_an_import_is_written_down_entry_by_entry() {
+    let api = Api::with(|setup| setup.quiet().yaml_tail(STORE).yaml_tail("audit: {file: audit.jsonl}"));
+    let audit = || {
+        let text =
+            fs::read_to_string(api.gateway.directory.path().join("audit.jsonl")).expect("an audit file");
+        assert!(!text.contains("t-1000"), "no value is written down");
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        lines.collect::<Vec<Value>>()
+    };
+    said(&import(&api, "?dry_run=true", lines(&api, 1)));
+    let response = import(&api, "", format!("{}{{}}\n", lines(&api, 1_500)));
+    said(&response);
+    let written = audit();
+    let id = json!(response.header("x-request-id").expect("an id"));
+    assert!(written.iter().all(|line| line["event"] == "revoke" && line["request_id"] == id), "{written:#?}");
+    let steps: Vec<&Value> = written.iter().map(|line| &line["step"]).collect();
+    assert_eq!(steps, ["asked", "asked", "done"], "two batches, and one end");
+    let entries: usize = written.iter().filter_map(|line| line["entries"].as_array()).map(Vec::len).sum();
+    assert_eq!(entries, 1_500);
+    // One that stops failed; one that is refused at once was refused.
+    said(&import(&api, "?strict=true", "{}\n"));
+    assert_eq!(import(&api, "?strict=no", "{}\n").status, 400);
+    let written = audit();
+    let ends: Vec<_> = written.iter().skip(3).map(|line| (&line["step"], &line["why"])).collect();
+    let (failed, refused) = (json!("failed"), json!("refused"));
+    let (entries, malformed) = (json!("entries_refused"), json!("malformed_request"));
+    assert_eq!(ends, [(&failed, &entries), (&refused, &malformed)], "{written:#?}");
+}

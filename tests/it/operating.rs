@@ -123,12 +123,11 @@ const REFUSED: [(&str, &str, &str); 26] = [
 ];
 
 /// Keys of features that this version does not have.
-const NOT_YET: [(&str, &str); 6] = [
+const NOT_YET: [(&str, &str); 5] = [
     ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
     ("workers: 2", "workers: 2\npolicies: {a: b}"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
     ("public\n", "{require: a, on_stale_revocations: deny}\n"),
-    ("workers: 2", "workers: 2\nrevocation: {file: r.yaml, recheck_streams: 5s}"),
     ("workers: 2", "workers: 2\nstore: {postgres: {url: {env: DATABASE_URL}}}"),
 ];
 

@@ -13,7 +13,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["app"],
     &["proxy", "admin", "control"],
     &["store"],
-    &["metrics"],
+    &["metrics", "audit"],
     &["http1"],
     &["gate"],
     &["snapshot"],

@@ -31,9 +31,10 @@ use tokio::time::timeout;
 use crate::admin::Ongoing;
 use crate::admin::api::importing::lines::{Line, Lines};
 use crate::admin::api::revocations::{malformed, refuse};
-use crate::admin::api::{Shared, handed_over, problem_body};
+use crate::admin::api::{Shared, handed_over, problem_body, written_or_logged};
 use crate::admin::readiness;
-use crate::admin::revocations::{Imported, Manner, Refused, Revocations};
+use crate::admin::revocations::{Imported, Manner, Refused};
+use crate::audit::{self, Asker, Audit, Event};
 use crate::store::BATCH;
 
 /// The query.
@@ -112,6 +113,7 @@ enum Stop {
 pub(in crate::admin::api) async fn import(
     State(shared): State<Arc<Shared>>,
     ongoing: Option<Extension<Ongoing>>,
+    Extension(asker): Extension<Asker>,
     how: Result<Query<How>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
@@ -133,7 +135,6 @@ pub(in crate::admin::api) async fn import(
     let (sender, mut said) = mpsc::channel(ROOM);
     let (answer, is_answered) = oneshot::channel();
     let import = Import {
-        ways: shared.controls.revocations.clone(),
         manner,
         body,
         progress: Progress::default(),
@@ -141,6 +142,9 @@ pub(in crate::admin::api) async fn import(
         warnings: BTreeSet::new(),
         said: sender,
         place: shared.readiness.import(),
+        shared,
+        asker,
+        has_said: false,
     };
     // Who asks and hangs up must not leave a batch half way.
     tokio::spawn(import.run(ongoing, is_answered));
@@ -164,7 +168,8 @@ fn is_lines(headers: &HeaderMap) -> bool {
 }
 
 struct Import {
-    ways: Revocations,
+    shared: Arc<Shared>,
+    asker: Asker,
     manner: Manner,
     body: Body,
     progress: Progress,
@@ -172,6 +177,8 @@ struct Import {
     told: (u64, Instant),
     warnings: BTreeSet<String>,
     said: mpsc::Sender<Said>,
+    /// Anything at all: what is refused before is answered with a status, and written down by who sees that.
+    has_said: bool,
     place: readiness::Import,
 }
 
@@ -190,6 +197,12 @@ impl Import {
             detail,
             stop,
         };
+        if !self.manner.dry_run && (self.has_said || lines > 0 || end.done) {
+            let (asker, why) = (self.asker.clone(), end.reason);
+            let how = if end.done { audit::End::Done } else { audit::End::Failed };
+            let ended = move |audit: &Audit| audit.ended(&asker, Event::Revoke, how, why);
+            written_or_logged(&self.shared, ended).await;
+        }
         // Whoever asked may be gone.
         let _told = timeout(LAST_WORD, self.said.send(Said::End(end))).await;
         // A connection that closes on what it has not read is reset, and the end may not arrive.
@@ -235,7 +248,8 @@ impl Import {
         let numbers: Vec<u64> = batch.iter().map(|line| line.number).collect();
         let number = |place: usize| numbers.get(place).copied().unwrap_or_default();
         let lines = batch.into_iter().map(|line| line.octets).collect();
-        let done = (self.ways.import)(lines, self.manner).await.map_err(Stop::Refused)?;
+        let import = &self.shared.controls.revocations.import;
+        let done = import(lines, self.manner, self.asker.clone()).await.map_err(Stop::Refused)?;
         let Imported { added, refused, warnings } = done;
         self.progress.added += added as u64;
         for (place, whys) in &refused {
@@ -266,7 +280,8 @@ impl Import {
     }
 
     /// Says it if there is room: a client may not read before it has sent everything.
-    fn tell(&self, said: Said) {
+    fn tell(&mut self, said: Said) {
+        self.has_said = true;
         let _left_out = self.said.try_send(said);
     }
 }

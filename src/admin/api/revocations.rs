@@ -3,11 +3,11 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admin::api::{Shared, handed_over, problem_body};
 use crate::admin::revocations::{Added, Refused};
+use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
 use crate::revocation::Kind;
 use crate::store::{BATCH, Cursor, Entry, Filter, Id, Listed};
@@ -39,6 +40,7 @@ pub(in crate::admin::api) struct Wanted {
 /// Adds one entry or a list of them; `?dry_run=true` says what that would add.
 pub(in crate::admin::api) async fn add(
     State(shared): State<Arc<Shared>>,
+    Extension(asker): Extension<Asker>,
     how: Result<Query<How>, QueryRejection>,
     body: Body,
 ) -> Response {
@@ -60,7 +62,7 @@ pub(in crate::admin::api) async fn add(
     if let Some(response) = handed_over(&shared) {
         return response;
     }
-    match (ways.add)(octets.into()).await {
+    match (ways.add)(octets.into(), asker).await {
         Ok(added) => answer(StatusCode::CREATED, &added, &shown),
         Err(refused) => refuse(refused),
     }
@@ -106,13 +108,14 @@ pub(in crate::admin::api) async fn list(
 /// Lifts an entry.
 pub(in crate::admin::api) async fn lift(
     State(shared): State<Arc<Shared>>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Response {
     if let Some(response) = handed_over(&shared) {
         return response;
     }
     let Ok(id) = Id::from_str(&id) else { return refuse(Refused::Unknown) };
-    match (shared.controls.revocations.lift)(id).await {
+    match (shared.controls.revocations.lift)(id, asker).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refused) => refuse(refused),
     }

@@ -57,6 +57,7 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
             }),
             revocations: nothing_to_revoke(),
         },
+        audit: None,
     };
     let server = tokio::spawn(serve(listener, parts, never()));
     let mut stream = TcpStream::connect(address).await.expect("connects");
@@ -72,10 +73,10 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
 fn nothing_to_revoke() -> Revocations {
     Revocations {
         rehearse: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
-        add: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
-        import: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
+        add: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
+        import: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
-        lift: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
+        lift: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
     }
 }
 

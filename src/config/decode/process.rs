@@ -1,4 +1,4 @@
-//! What concerns the process: `revocation`, `store`, `key_mirror`, `limits`, `log`.
+//! What concerns the process: `revocation`, `store`, `audit`, `key_mirror`, `limits`, `log`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::decode::fields::{self, Fields};
 use crate::config::decode::issuers;
 use crate::config::decode::value::Value;
-use crate::config::defaults::{KEY_MIRROR, REVOCATION_CLAIMS};
+use crate::config::defaults::{KEY_MIRROR, RECHECK_STREAMS, REVOCATION_CLAIMS};
 use crate::config::limits::Limits;
 use crate::config::log::Log;
 use crate::config::shape::table;
@@ -17,11 +17,18 @@ pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {
     let value = file.value("revocation")?;
     let at = value.node.at;
     if value.is_scalar() {
-        return Some(Revocation { file: Some(fields::path(value)?), claims: Arc::default(), at });
+        let recheck_streams = RECHECK_STREAMS;
+        return Some(Revocation {
+            file: Some(fields::path(value)?),
+            claims: Arc::default(),
+            recheck_streams,
+            at,
+        });
     }
     let fields = Fields::open(value, &table::REVOCATION)?;
     let claims = fields.value("claims").map(declared).unwrap_or_default();
-    Some(Revocation { file: fields.path("file"), claims: claims.into(), at })
+    let recheck_streams = fields.duration("recheck_streams");
+    Some(Revocation { file: fields.path("file"), claims: claims.into(), recheck_streams, at })
 }
 
 /// The claims that entries may name: each is written one way, and looked for in every token.
@@ -45,6 +52,12 @@ fn declared(value: Value<'_>) -> Vec<DeclaredClaim> {
 /// Reads `store`.
 pub(crate) fn store(file: &Fields<'_>) -> Option<PathBuf> {
     Fields::open(file.value("store")?, &table::STORE)?.path("sqlite")
+}
+
+/// Reads `audit`.
+pub(crate) fn audit(file: &Fields<'_>) -> Option<PathBuf> {
+    let value = file.value("audit")?;
+    if value.is_scalar() { fields::path(value) } else { Fields::open(value, &table::AUDIT)?.path("file") }
 }
 
 /// Reads `key_mirror`.

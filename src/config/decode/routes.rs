@@ -6,12 +6,14 @@ use crate::config::decode::fields::Fields;
 use crate::config::decode::forward;
 use crate::config::decode::names::{self, Names};
 use crate::config::decode::require::{self, Requirements};
+use crate::config::decode::streams;
 use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Problem, quoted};
 use crate::config::raw::{Content, Entry};
 use crate::config::shape;
+use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
 use crate::config::{Enforce, Forward, Require, Route};
 
@@ -86,6 +88,7 @@ fn route(
         forward: Forward::default(),
         cors: None,
         websocket: WebSocket::default(),
+        streams: Streams::default(),
         upstream,
         enforce: Enforce::default(),
         dangerous_path: false,
@@ -102,6 +105,7 @@ fn route(
     let forward = fields.value("forward").and_then(forward::forward).unwrap_or_default();
     let cors = fields.value("cors").and_then(forward::cors);
     let websocket = fields.value("websocket").and_then(forward::websocket).unwrap_or_default();
+    let streams = fields.value("streams").and_then(streams::streams).unwrap_or_default();
     let upstream = match fields.value("upstream") {
         Some(value) => upstreams.find(value),
         None => only(upstreams, value),
@@ -111,7 +115,7 @@ fn route(
     warn_unfilled(&fields, require.as_ref(), &forward);
     let route = short(require?, upstream?);
     let name = name.unwrap_or_else(|| route.name.clone());
-    Some(Route { name, forward, cors, websocket, enforce, dangerous_path, ..route })
+    Some(Route { name, forward, cors, websocket, streams, enforce, dangerous_path, ..route })
 }
 
 /// The upstream of a route that names none: the only one.
@@ -131,12 +135,17 @@ fn only(upstreams: &Names<'_>, value: Value<'_>) -> Option<usize> {
     }
 }
 
-/// Headers of a public route are never filled: whoever wrote them expected otherwise.
+/// Headers of a public route are never filled, and its streams have no token: whoever wrote them expected otherwise.
 fn warn_unfilled(fields: &Fields<'_>, require: Option<&Require>, forward: &Forward) {
-    if let (Some(Require::Public), false, Some(entry)) =
-        (require, forward.headers.is_empty(), fields.entry("forward"))
-    {
+    if require != Some(&Require::Public) {
+        return;
+    }
+    if let (false, Some(entry)) = (forward.headers.is_empty(), fields.entry("forward")) {
         let problem = Problem::new(entry.at, "a public route has no identity to forward");
         fields.report.warning(problem.hint("these headers are removed from requests and never set"));
+    }
+    if let Some(entry) = fields.entry("streams") {
+        let problem = Problem::new(entry.at, "the streams of a public route have no token that could die");
+        fields.report.warning(problem.hint("leave the key out, or require something"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::defaults as d;
-use crate::config::shape::table::{CLAIM, DAY, REQUIREMENT, flag, words};
+use crate::config::shape::table::{CLAIM, DAY, REQUIREMENT, SECOND, flag, words};
 use crate::config::shape::{Given, Key, Mapping, Takes, Text};
 
 /// One of `routes`.
@@ -20,6 +20,12 @@ pub static ROUTE: Mapping = Mapping {
             Takes::Either(&[words(&["same_origin", "none", "any"]), Takes::Fields(&WEBSOCKET)]),
             Given::Word("same_origin"),
             "Which pages may open a WebSocket.",
+        ),
+        Key::optional(
+            "streams",
+            Takes::Fields(&STREAMS),
+            "every default",
+            "What becomes of its WebSockets, event streams and long answers when their token dies.",
         ),
         Key::optional("upstream", Takes::Text(Text::Name), "the only upstream", "Where it goes."),
         Key::or(
@@ -109,6 +115,71 @@ pub static WEBSOCKET: Mapping = Mapping {
     id: "websocket",
     name: "`websocket`",
     keys: &[Key::required("origins", Takes::Some(&Takes::Text(Text::Origin)), "Exact origins.")],
+    later: &[],
+};
+
+/// `streams` of a route.
+pub static STREAMS: Mapping = Mapping {
+    id: "streams",
+    name: "`streams`",
+    keys: &[
+        Key::or(
+            "close",
+            Takes::Whole(d::POLICY_VIOLATION as u64, d::PRIVATE_CLOSE_LAST as u64),
+            Given::Whole(d::STREAM_CLOSE as u64),
+            "The close code of a WebSocket whose token died: 1008, or 4000 to 4999.",
+        ),
+        Key::or(
+            "grace",
+            Takes::Duration(Duration::ZERO, d::STREAM_GRACE_MAX),
+            Given::Duration(d::STREAM_GRACE),
+            "How long past `exp` and leeway a stream may go on; never past a revocation.",
+        ),
+        Key::optional(
+            "warning",
+            Takes::Short(&Takes::Text(Text::Free), &WARNING),
+            "no warning",
+            "A text message to a WebSocket's client before its token ends.",
+        ),
+        Key::optional(
+            "reauthenticate",
+            Takes::Fields(&REAUTHENTICATE),
+            "a stream ends with the token that it began with",
+            "Which of a WebSocket client's text messages bring a new token. The upstream does not get them.",
+        ),
+    ],
+    later: &[],
+};
+
+/// `streams.warning`, in long form.
+pub static WARNING: Mapping = Mapping {
+    id: "warning",
+    name: "`warning`",
+    keys: &[
+        Key::or(
+            "before",
+            Takes::Duration(SECOND, DAY),
+            Given::Duration(d::STREAM_WARNING),
+            "How long before the stream's end.",
+        ),
+        Key::required("message", Takes::Text(Text::Free), "The message, of at most 1 KiB."),
+    ],
+    later: &[],
+};
+
+/// `streams.reauthenticate`.
+pub static REAUTHENTICATE: Mapping = Mapping {
+    id: "reauthenticate",
+    name: "`reauthenticate`",
+    keys: &[
+        Key::required("token", Takes::Text(Text::Claim), "Where the token is in the message's JSON object."),
+        Key::optional(
+            "when",
+            Takes::Named(Text::Claim, &Takes::Text(Text::Free)),
+            "every message with a string at `token` is one",
+            "What else the object has to say: a string, a whole number or a boolean for each member.",
+        ),
+    ],
     later: &[],
 };
 

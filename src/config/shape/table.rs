@@ -38,6 +38,12 @@ pub static FILE: Mapping = Mapping {
             "What no longer counts.",
         ),
         Key::optional("store", Takes::Fields(&STORE), "nothing is kept", "What must survive a restart."),
+        Key::optional(
+            "audit",
+            Takes::Short(&PATH, &AUDIT),
+            "nothing is written down",
+            "Who asked for which change.",
+        ),
         Key::or(
             "key_mirror",
             PATH,
@@ -268,8 +274,14 @@ pub static REVOCATION: Mapping = Mapping {
             "no entry is of the kind `claim`",
             "Claims that entries of the kind `claim` may name: names or pointers (RFC 6901).",
         ),
+        Key::or(
+            "recheck_streams",
+            Takes::Duration(Duration::from_millis(100), HOUR),
+            Given::Duration(d::RECHECK_STREAMS),
+            "How often open streams are checked again.",
+        ),
     ],
-    later: &["recheck_streams"],
+    later: &[],
 };
 
 /// `store`.
@@ -278,6 +290,14 @@ pub static STORE: Mapping = Mapping {
     name: "`store`",
     keys: &[Key::required("sqlite", PATH, "An SQLite file.")],
     later: &["postgres"],
+};
+
+/// `audit`.
+pub static AUDIT: Mapping = Mapping {
+    id: "audit",
+    name: "`audit`",
+    keys: &[Key::required("file", PATH, "A file of JSON lines that only grows.")],
+    later: &[],
 };
 
 /// `limits`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{config, file, issuer, read, route};
 use crate::config::log::LogFormat;
 use crate::config::peer::Peer;
+use crate::config::streams::{Literal, Streams, Warning};
 use crate::config::{
     ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource,
     TokenPlace, TokenType, UpstreamHost,
@@ -118,8 +119,42 @@ fn paths_are_relative_to_the_file() {
     let revoked = config.revocation.and_then(|revocation| revocation.file);
     assert_eq!(revoked, Some(etc.join("revoked.yaml")));
     assert_eq!(config.store, Some("/var/p.db".into()));
+    for audit in ["audit.jsonl", "{file: audit.jsonl}"] {
+        assert_eq!(super::config(&file(&[("audit", audit)])).audit, Some(etc.join("audit.jsonl")));
+    }
     assert_eq!(config.key_mirror, Some(etc.join("portcullis-keys")));
     assert_eq!(super::config(&file(&[("key_mirror", "none")])).key_mirror, None);
+}
+
+#[test]
+fn streams() {
+    let read = |text: &str| config(&route(text)).routes[0].streams.clone();
+    assert_eq!(config(&file(&[])).routes[0].streams, Streams::default());
+    let given = read(
+        "streams: {close: 1008, grace: 1h, warning: '{\"a\": 1}', reauthenticate: {token: /p/t, when: {/e: x, \
+         '/n': 7, '/s': '7', '/f': true, '/g': 'true', '/h': -1, '/o': 007}}}",
+    );
+    assert_eq!((given.close, given.grace), (1008, Duration::from_secs(3600)));
+    let warning = Warning { before: Duration::from_secs(30), message: "{\"a\": 1}".into() };
+    assert_eq!(given.warning, Some(warning));
+    let when = given.reauthenticate.map(|reauthenticate| reauthenticate.when).unwrap_or_default();
+    let values: Vec<_> = when.into_iter().map(|member| member.value).collect();
+    let text = |text: &str| Literal::Text(text.into());
+    let expected =
+        [text("x"), Literal::Whole(7), text("7"), Literal::Flag(true), text("true"), text("-1"), text("007")];
+    assert_eq!(values, expected);
+    let longest = "m".repeat(1024);
+    let long = read(&format!("streams: {{close: 4999, warning: {{before: 1d, message: {longest}}}}}"));
+    assert_eq!(long.warning.map(|warning| warning.message.len()), Some(1024));
+    let both = config(&file(&[("revocation", "{recheck_streams: 2s}")])).revocation;
+    assert_eq!(both.map(|revocation| revocation.recheck_streams), Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn the_streams_of_a_public_route_have_no_token() {
+    let (_, warnings) =
+        read(&file(&[("routes", "{/x: {require: public, streams: {grace: 1s}}}")])).expect("a file");
+    assert!(warnings.iter().any(|warning| warning.what.contains("no token")), "{warnings:?}");
 }
 
 #[test]

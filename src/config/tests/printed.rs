@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::examples::EXAMPLES;
 use super::reference::{REFERENCE, everything, family, given, mappings};
-use super::{config, file, issuer};
+use super::{config, file, issuer, route};
 use crate::config::{Config, print};
 
 /// Everything in a configuration but the places in its file.
@@ -51,6 +51,11 @@ fn odd_names_survive() {
         &issuer("claims: {scope: ['a\"b', '/a~1b', '~']}, from: [{header: 'X!'}, {query: '*'}]")
             .replace("audience: a", "audience: ['\u{e9}', '1']"),
     );
+    check(&route(
+        "streams: {warning: {before: 1m, message: \"a\\n'\\u00e9\"}, reauthenticate: {token: 'a b', when: {'/x~1y': '1', z: 1, \
+         '/t': 'true', '/u': true, 'null': 'a\"'}}}",
+    ));
+    check(&file(&[("revocation", "{recheck_streams: 2s}")]));
     check(&file(&[("routes", r#"{/x: {require: {when: 'claims.a == "\\\"" && claims.b == "x"'}}}"#)]));
 }
 

@@ -119,9 +119,18 @@ fn the_reference_shows_every_key_and_each_with_its_default() {
         }
         // What is not commented out is required, or the default, or alternatives that a route needs anyway.
         if let (Absent::Means(means), Some(values)) = (key.absent, shown.get(&place)) {
-            let sections =
-                ["upstreams", "issuers", "limits", "log", "claims", "forward", "upstream", "scopes"]
-                    .contains(&key.name);
+            let sections = [
+                "upstreams",
+                "issuers",
+                "limits",
+                "log",
+                "claims",
+                "forward",
+                "streams",
+                "upstream",
+                "scopes",
+            ]
+            .contains(&key.name);
             assert!(sections, "{place:?}: {values:?} is shown, and without it: {means}");
         }
     }

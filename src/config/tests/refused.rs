@@ -63,6 +63,8 @@ fn the_file_as_a_whole() {
     check(&file(&[("revocation", "{claims: []}")]), "empty");
     check(&file(&[("revocation", "{claims: [a, /b, a]}")]), "twice");
     check(&file(&[("revocation", "{claims: [/a~2]}")]), "names no claim");
+    check(&file(&[("revocation", "{recheck_streams: 5}")]), "no duration");
+    check(&file(&[("revocation", "{recheck_streams: 50ms}")]), "less than 100ms");
     let many: Vec<String> = (0..17).map(|name| format!("c{name}")).collect();
     check(&file(&[("revocation", &format!("{{claims: [{}]}}", many.join(", ")))]), "more than 16 claims");
 }
@@ -74,7 +76,6 @@ fn features_of_other_versions_say_so() {
         check(&file(&[(key, "{a: b}")]), absent);
     }
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
-    check(&file(&[("revocation", "{file: a, recheck_streams: 5s}")]), absent);
     for key in ["inspected_body", "inspected_total"] {
         check(&file(&[("limits", &format!("{{{key}: 1MiB}}"))]), absent);
     }
@@ -324,6 +325,39 @@ fn cors() {
     check(&route("cors: {origins: https://*.a}"), "compared exactly");
     check(&route("cors: {origins: https://a, headers: '*'}"), "name them");
     check(&route("cors: {origins: https://a, max_age: 10}"), "no duration");
+}
+
+#[test]
+fn streams() {
+    check(&route("streams: 4403"), "a mapping, not a single value");
+    check(&route("streams: {closed: 4403}"), "did you mean `close`?");
+    check(&route("streams: {close: 1000}"), "less than 1008");
+    check(&route("streams: {close: 5000}"), "more than 4999");
+    for code in ["1009", "1011", "3000", "3999"] {
+        check(&route(&format!("streams: {{close: {code}}}")), "one from `4000` to `4999`");
+    }
+    check(&route("streams: {close: '4403'}"), "no whole number");
+    check(&route("streams: {grace: 61m}"), "more than 1h");
+    check(&route("streams: {grace: 5}"), "no duration");
+    check(&route("streams: {warning: {before: 30s}}"), "missing key `message`");
+    check(&route("streams: {warning: {before: 0s, message: a}}"), "less than 1s");
+    check(&route("streams: {warning: ''}"), "is empty");
+    check(&route("streams: {warning: {message: ''}}"), "is empty");
+    check(&route("streams: {warning: [a]}"), "a mapping, not a list");
+    check(&route(&format!("streams: {{warning: '{}'}}", "\u{e9}".repeat(513))), "longer than 1KiB");
+    check(&route("streams: {reauthenticate: /token}"), "a mapping, not a single value");
+    check(&route("streams: {reauthenticate: {when: {a: b}}}"), "missing key `token`");
+    check(&route("streams: {reauthenticate: {token: /a~2}}"), "names no member");
+    check(&route("streams: {reauthenticate: {token: ''}}"), "names no member");
+    check(&route("streams: {reauthenticate: {token: [/a, /b]}}"), "wants a single value");
+    check(&route("streams: {reauthenticate: {token: /a, when: {}}}"), "`when` is empty");
+    check(&route("streams: {reauthenticate: {token: /a, when: [/b]}}"), "a mapping, not a list");
+    check(&route("streams: {reauthenticate: {token: /a, when: {/b~: c}}}"), "`/b~` names no member");
+    check(&route("streams: {reauthenticate: {token: /a, when: {/b: [c]}}}"), "wants a single value");
+    check(&route("streams: {reauthenticate: {token: /a, when: {/b: c, /b: d}}}"), "/b");
+    let many: Vec<String> = (0..9).map(|name| format!("/m{name}: x")).collect();
+    let many = format!("streams: {{reauthenticate: {{token: /a, when: {{{}}}}}}}", many.join(", "));
+    check(&route(&many), "more than 8 members");
 }
 
 #[test]

@@ -105,6 +105,9 @@ fn what_the_decoder_refuses_by_its_grammar_the_schema_refuses() {
         issuer("token_type: jwt"),
         issuer("from: {}"),
         route("enforce: off"),
+        route("streams: {close: 80}"),
+        route("streams: {warning: {before: 1s}}"),
+        route("streams: {reauthenticate: {when: {a: b}}}"),
         route("forward: {headers: {'X Y': sub}}"),
     ];
     for text in refused {

@@ -222,6 +222,7 @@ fn revoking(file: &str) -> Config {
     let revocation = Some(Revocation {
         file: Some(file.into()),
         claims: Arc::default(),
+        recheck_streams: Duration::from_secs(5),
         at: Position { line: 9, column: 1 },
     });
     Config { revocation, ..config(vec![issuer("a", KeySource::Discovery)]) }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::defaults::RECHECK_STREAMS;
 use crate::config::problems::{Position, Problem};
 use crate::config::{Config, DeclaredClaim, Issuer, KeySource, Revocation};
 use crate::control::revocation_file::parse;
@@ -17,7 +18,10 @@ fn config(issuers: Vec<Issuer>) -> Config {
     let selector = Selector::parse(&["device_id"]).expect("a name");
     let claims = Arc::from([DeclaredClaim { name: "device_id".into(), selector }]);
     let at = Position { line: 1, column: 1 };
-    Config { revocation: Some(Revocation { file: None, claims, at }), ..fixture::config(issuers) }
+    Config {
+        revocation: Some(Revocation { file: None, claims, recheck_streams: RECHECK_STREAMS, at }),
+        ..fixture::config(issuers)
+    }
 }
 
 fn one() -> Config {

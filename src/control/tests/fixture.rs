@@ -66,6 +66,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         routes: Vec::new(),
         revocation: None,
         store: None,
+        audit: None,
         key_mirror: None,
         limits: Limits {
             token: 8_192,

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rusqlite::Connection;
 
@@ -195,4 +198,23 @@ fn network_file_systems_are_refused() {
     place_of::local(&path).expect("a temporary directory is local");
     let said = OpenError::NotLocal { path, system: "NFS" }.to_string();
     assert!(said.contains("NFS") && said.contains("local disk"), "{said}");
+}
+
+/// A program that is being started has copies of our descriptors until it runs, the lock's too.
+#[test]
+fn a_store_that_is_closed_is_free_while_another_thread_starts_programs() {
+    let (_directory, path) = place();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    Command::new("true").status().expect("started");
+                }
+            });
+        }
+        let opened: Vec<_> = (0..100).map(|_| Store::open(&path).map(Store::close).is_ok()).collect();
+        stop.store(true, Ordering::Relaxed);
+        assert!(opened.iter().all(|opened| *opened), "{opened:?}");
+    });
 }
