@@ -23,6 +23,7 @@ pub mod explain;
 pub mod grant;
 pub mod memo;
 pub mod preflight;
+pub mod presented;
 pub mod websocket;
 
 mod revocable;

@@ -2,7 +2,7 @@
 //! and the audit file.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::AppError;
@@ -21,13 +21,30 @@ pub(crate) fn load(store: Option<&Arc<Store>>) -> Result<Option<Kept>, AppError>
     kept.map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))
 }
 
+/// Refuses to take over from a gateway with another store than `wanted`: what is revoked there would count no more here, and
+/// while that one drains it would not hear of what is revoked here.
+pub(crate) fn same_store(wanted: Option<&Path>, held: Option<&Held>) -> Result<(), AppError> {
+    let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let held = held.map(|(path, _)| &**path);
+    if wanted.map(place) == held.map(place) {
+        return Ok(());
+    }
+    let named = |path: Option<&Path>| path.map_or("none".to_owned(), |path| path.display().to_string());
+    Err(AppError::Unavailable(format!(
+        "no upgrade: the running gateway's `store` is {}, and this configuration's is {}; a store does not change in an \
+         upgrade: stop that one and start anew, after `portcullis store backup` and `restore` if its revocations are to count",
+        named(held),
+        named(wanted)
+    )))
+}
+
 /// Opens the store that the configuration names. One that the running gateway holds is taken over: it refuses appends
-/// until it is told to take them.
+/// until it is told to take them; [`same_store`] has looked whether it is this one.
 pub(crate) fn open(config: &Config, held: Option<Held>) -> Result<Option<Arc<Store>>, AppError> {
     let Some(path) = &config.store else { return Ok(None) };
     let store = match held {
-        Some((held, lock)) if held == *path => Store::inherit(path, lock),
-        Some(_) | None => Store::open(path),
+        Some((_, lock)) => Store::inherit(path, lock),
+        None => Store::open(path),
     };
     store.map(|store| Some(Arc::new(store))).map_err(|error| match error {
         OpenError::Held { .. } => AppError::Unavailable(error.to_string()),

@@ -14,7 +14,7 @@ use crate::app::handover::predecessor::{self, Predecessor};
 use crate::app::handover::words::Name;
 use crate::app::handover::{self, Estate, HandoverError, Host, Offer, Offered};
 use crate::app::holding::Held;
-use crate::app::{AppError, Start, activation};
+use crate::app::{AppError, Start, activation, holding};
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::proxy::listening::{Bound, Given};
@@ -95,6 +95,7 @@ impl Inheritance {
                 Name::Store(path) => inheritance.store = Some((path, socket)),
             }
         }
+        holding::same_store(config.store.as_deref(), inheritance.store.as_ref())?;
         Ok(inheritance)
     }
 }

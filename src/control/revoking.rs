@@ -3,6 +3,7 @@
 //! First the store, then the set: what was answered survives a crash, and what the store did not take changes nothing.
 //! Both are done by a task of their own, so that one who asks and hangs up leaves no entry that is kept and not in force.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +12,16 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::problems::quoted;
 use crate::control::{Control, ControlHandle, Shared, clock};
+use crate::gate;
+use crate::gate::denial::{Denial, Reason};
 use crate::revocation::held::{self, Held};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::written::Vocabulary;
 use crate::revocation::written::json::{self, Unread, Why};
+use crate::revocation::written::presented;
 use crate::revocation::{Entry, Kind, Revocations};
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::store::error::StoreError;
 use crate::store::{
     self, BATCH, Change, Cursor, Filter, ISSUER_OCTETS, Id, KIND_OCTETS, Listed, REASON_OCTETS, Store,
@@ -135,8 +139,18 @@ impl ControlHandle {
         self.keeping()?;
         let config = self.config();
         let now = clock::now();
-        let words = Vocabulary::new(&config, self.shared.reader.load().revocations.latest(now));
-        let entries = json::read(octets, BATCH, &words).map_err(RevokeError::Unread)?;
+        let snapshot = Arc::clone(&self.shared.reader.load());
+        let words = Vocabulary::new(&config, snapshot.revocations.latest(now));
+        let over = RefCell::new(Vec::new());
+        let verify = |number: usize, held: &presented::Held<'_>| {
+            let entries = held_out(&snapshot, held, now)?;
+            if entries.is_none() {
+                let what = format!("entry {number}: the token has expired, so that nothing is added for it");
+                over.borrow_mut().push(what);
+            }
+            Ok(entries.unwrap_or_default())
+        };
+        let entries = json::read(octets, BATCH, &words, &verify).map_err(RevokeError::Unread)?;
         let numbered = |(number, entry): (usize, &Entry)| {
             beyond_bounds(entry).map(|why| format!("entry {number}: {why}"))
         };
@@ -148,7 +162,8 @@ impl ControlHandle {
         let mut strangers: Vec<&str> = entries.iter().filter(stranger).map(|entry| &*entry.issuer).collect();
         strangers.sort_unstable();
         strangers.dedup();
-        let warnings = strangers.iter().take(MOST_WARNINGS).map(|issuer| warning(issuer)).collect();
+        let strange = strangers.iter().map(|issuer| warning(issuer));
+        let warnings = over.take().into_iter().chain(strange).take(MOST_WARNINGS).collect();
         let milliseconds = clock::milliseconds();
         let kept = |entry: &Entry| kept(entry, Id::new(milliseconds)?, now.0);
         let entries = entries.iter().map(kept).collect::<Result<_, StoreError>>()?;
@@ -305,6 +320,43 @@ async fn blocking<T: Send + 'static>(
         Ok(read) => Ok(read?),
         Err(_) => Err(RevokeError::Stopped),
     }
+}
+
+/// The entries that a token which is held out comes to; `None` if it has ended already.
+fn held_out(
+    snapshot: &Snapshot,
+    held: &presented::Held<'_>,
+    now: NumericDate,
+) -> Result<Option<Vec<Entry>>, String> {
+    let token = match gate::presented::read(snapshot, &held.token, now) {
+        Ok(token) => token,
+        Err(Denial { reason: Reason::Expired, .. }) => return Ok(None),
+        Err(Denial { reason, detail, .. }) => {
+            return Err(format!("the token cannot be revoked: {}, {detail}", reason.code()));
+        }
+    };
+    let session_ends = held.expires.map(NumericDate);
+    let of = |kind, values: Vec<Box<str>>, expires| {
+        let issuer = token.issuer.clone();
+        values.into_iter().map(move |value| Entry {
+            kind,
+            issuer: issuer.clone(),
+            claim: Box::default(),
+            value,
+            not_before: None,
+            expires,
+            reason: held.reason.clone(),
+        })
+    };
+    let (ids, sessions) = (token.ids.clone(), token.sessions.clone());
+    let entries: Vec<Entry> =
+        of(Kind::Jti, ids, Some(token.ends)).chain(of(Kind::Session, sessions, session_ends)).collect();
+    if entries.is_empty() {
+        return Err("the token has neither an id nor a session by which it could be revoked \
+             (revoke its subject: {kind: subject, …, not_before: …})"
+            .to_owned());
+    }
+    Ok(Some(entries))
 }
 
 /// What of an entry is longer than the store takes.

@@ -36,7 +36,7 @@ pub(in crate::gate) fn keys(issuer: &Issuer, verified: &Verified) -> Box<[(Kind,
 
 /// How an entry writes a value: text as it is, numbers and booleans as JSON does. Of a list each of its values
 /// counts; what else there may be has no name.
-fn texts(value: Value<'_>) -> Vec<Cow<'_, str>> {
+pub(in crate::gate) fn texts(value: Value<'_>) -> Vec<Cow<'_, str>> {
     match value {
         Value::Array(values) => values.filter_map(text).collect(),
         Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null | Value::Object(_) => {

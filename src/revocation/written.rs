@@ -2,6 +2,7 @@
 //! against a configuration, with every fault at once.
 
 pub mod json;
+pub mod presented;
 
 use std::collections::HashMap;
 use std::sync::Arc;

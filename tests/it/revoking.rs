@@ -1,6 +1,7 @@
 //! Revoking one by one, by the admin listener: in force and on the disk before the answer (threats R1, R5).
 
 mod audited;
+mod presented;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -63,6 +63,8 @@ pub(in crate::admin::api) async fn add(
         return response;
     }
     match (ways.add)(octets.into(), asker).await {
+        // Nothing is created for tokens that have expired.
+        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added, &shown),
         Ok(added) => answer(StatusCode::CREATED, &added, &shown),
         Err(refused) => refuse(refused),
     }

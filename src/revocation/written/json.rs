@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::revocation::Entry;
+use crate::revocation::written::presented::{self, Verify};
 use crate::revocation::written::{FORM, Fault, Vocabulary, Written};
 
 /// An entry in JSON. A member that is unknown, or stands twice, is an error.
@@ -100,8 +101,14 @@ pub fn line(octets: &[u8], words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
     }
 }
 
-/// Reads one entry or a list of at most `most`, all or none.
-pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<Entry>, Unread> {
+/// Reads one entry or a list of them, all or none. What holds out a token is made entries of by `verify`; with those
+/// there are at most `most`.
+pub fn read(
+    octets: &[u8],
+    most: usize,
+    words: &Vocabulary<'_>,
+    verify: &Verify<'_>,
+) -> Result<Vec<Entry>, Unread> {
     let list: Vec<&RawValue> = match octets.trim_ascii_start().first() {
         Some(b'[') => serde_json::from_slice(octets),
         Some(b'{') => serde_json::from_slice(octets).map(|one| vec![one]),
@@ -113,12 +120,26 @@ pub fn read(octets: &[u8], most: usize, words: &Vocabulary<'_>) -> Result<Vec<En
     }
     let (mut entries, mut faults) = (Vec::with_capacity(list.len()), Vec::new());
     for (number, entry) in (1..).zip(list) {
+        match presented::entries(number, entry.get(), verify) {
+            Some(Ok(made)) => {
+                entries.extend(made);
+                continue;
+            }
+            Some(Err(why)) => {
+                faults.push(format!("entry {number}: {why}"));
+                continue;
+            }
+            None => {}
+        }
         match one(entry, words) {
             Ok(entry) => entries.push(entry),
             Err(whys) => faults.extend(whys.into_iter().map(|why| format!("entry {number}: {why}"))),
         }
     }
-    if faults.is_empty() { Ok(entries) } else { Err(Unread::Faults(faults)) }
+    if !faults.is_empty() {
+        return Err(Unread::Faults(faults));
+    }
+    if entries.len() > most { Err(Unread::TooMany(entries.len())) } else { Ok(entries) }
 }
 
 fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {

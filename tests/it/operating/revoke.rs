@@ -86,6 +86,26 @@ fn not_before_now_is_a_watermark() {
     assert!(from.is_some_and(|from| from <= now() + 1), "{line}");
 }
 
+/// It stands on no command line, and comes back in no message.
+#[test]
+fn i4_a_token_is_revoked_from_standard_input() {
+    let api = api();
+    let token = |jti: &str| api.issuer.token().scope("orders:read").set("jti", json!(jti)).sign();
+    let (found, other) = (token("t-1"), token("t-2"));
+    let orders = |token: &str| api.gateway.send(&Request::get("/orders/1").bearer(token));
+    let dry = revoke_with_input(&api, &["token", "--dry-run"], &found).code(0).says(&["jti"]);
+    dry.never_says(&found);
+    assert_allowed(&orders(&found));
+    let run =
+        revoke_with_input(&api, &["token", "--reason", "left on a train"], &format!("Bearer {found}\n"));
+    run.code(0).says(&["in force: jti", "left on a train"]).never_says(&found);
+    assert_refused(&orders(&found), Revoked);
+    assert_allowed(&orders(&other));
+    let forged = api.issuer.token().with_signature(&[1; 64]);
+    revoke_with_input(&api, &["token"], &forged).code(1).says(&["422", "bad_signature"]).never_says(&forged);
+    revoke_with_input(&api, &["token"], "no token").code(1).says(&["malformed_token"]).never_says("no token");
+}
+
 #[test]
 fn many_entries_are_listed_page_by_page() {
     let api = api();

@@ -71,6 +71,46 @@ fn a_wrong_configuration_changes_nothing() {
     goes_on(&api);
 }
 
+/// What the running gateway has revoked would count no more, or it would not hear of what is revoked while it drains.
+#[test]
+fn another_store_or_none_changes_nothing() {
+    const STORE: &str = "store: {sqlite: portcullis.db}\n";
+    let with = api(|setup| setup.yaml_tail(STORE));
+    let without = api(|setup| setup);
+    let next = |api: &Api, change: &dyn Fn(String) -> String, words: &[&str]| {
+        let directory = api.gateway.directory.path();
+        fs::write(directory.join("next.yaml"), change(api.gateway.config())).expect("a file");
+        run(directory, &["run", "--upgrade", "--config", "next.yaml"]).code(69).says(words);
+        assert!(!directory.join("other.db").exists(), "no other store is made");
+        goes_on(api);
+    };
+    next(
+        &with,
+        &|text| text.replace("portcullis.db", "other.db"),
+        &["no upgrade", "portcullis.db", "other.db"],
+    );
+    next(&with, &|text| text.replace(STORE, ""), &["no upgrade", "portcullis.db", "is none"]);
+    next(&without, &|text| text + STORE, &["no upgrade", "`store` is none", "portcullis.db"]);
+    assert!(!without.gateway.directory.path().join("portcullis.db").exists());
+    // It still takes changes: nothing has paused it.
+    let entry = "{\"kind\": \"all\", \"not_before\": 1}";
+    let request =
+        Request::new("POST", "/v1/revocations").host(&with.gateway.ports.admin.to_string()).body(entry);
+    assert_eq!(with.gateway.send_admin(&request).status, 201);
+    // By another name it is the same.
+    let directory = with.gateway.directory.path();
+    std::os::unix::fs::symlink(directory, directory.join("here")).expect("a link");
+    let text = with.gateway.config().replace("portcullis.db", "here/portcullis.db");
+    fs::write(directory.join("portcullis.next"), text).expect("a file");
+    fs::rename(directory.join("portcullis.next"), directory.join("portcullis.yaml")).expect("replaced");
+    let mut new = start(directory, "new");
+    wait_until("it has taken over", || serving(&with) == Some(u64::from(new.id())));
+    with.gateway.wait_for_exit(0);
+    assert_eq!(with.gateway.send_admin(&request).status, 201);
+    new.kill().expect("it can be killed");
+    wait_for_exit(&mut new);
+}
+
 #[test]
 fn a_port_that_is_taken_changes_nothing() {
     let api = api(|setup| setup);
