@@ -41,6 +41,7 @@ use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle};
 use crate::metrics::Metrics;
+use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
 use crate::snapshot::Reader;
 
@@ -120,7 +121,8 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref())?;
     let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
-    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics));
+    let recall = Arc::new(Recall::default());
+    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
@@ -141,7 +143,7 @@ pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Res
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle, audit.clone()),
+            controls: controls(&handle, audit.clone(), recall),
             audit,
         };
         let serve = admin::serve(listener, parts, succession.handed());
@@ -190,7 +192,13 @@ async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     }
 }
 
-fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: Arc<Metrics>) -> Proxy {
+fn data_plane(
+    config: &Config,
+    reader: Reader,
+    handle: &ControlHandle,
+    metrics: Arc<Metrics>,
+    recall: Arc<Recall>,
+) -> Proxy {
     Proxy::new(proxy::Parts {
         reader,
         ask_keys: handle.ask_keys(),
@@ -201,6 +209,8 @@ fn data_plane(config: &Config, reader: Reader, handle: &ControlHandle, metrics: 
         workers: config.workers.unwrap_or_else(cores),
         access_log: config.log.access,
         shutdown_grace: config.shutdown_grace,
+        recall,
+        recheck_streams: config.recheck_streams(),
     })
 }
 
@@ -255,7 +265,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>) -> admin::Controls {
+fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     admin::Controls {
         token: Arc::new(move || token.admin_token()),
@@ -268,7 +278,7 @@ fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>) -> admin::Control
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
-        revocations: revocations::ways(handle, audit),
+        revocations: revocations::ways(handle, audit, recall),
     }
 }
 

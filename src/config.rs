@@ -88,6 +88,13 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// `revocation.recheck_streams`, said or not.
+    pub fn recheck_streams(&self) -> Duration {
+        self.revocation.as_ref().map_or(defaults::RECHECK_STREAMS, |revocation| revocation.recheck_streams)
+    }
+}
+
 /// One address clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {

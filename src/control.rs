@@ -19,6 +19,7 @@ pub mod revocation_file;
 pub mod revoking;
 pub mod status;
 pub mod watch;
+pub mod weighing;
 
 use std::collections::BTreeMap;
 use std::future::pending;

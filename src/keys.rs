@@ -86,8 +86,9 @@ impl fmt::Debug for Unverified {
 #[derive(Debug, Clone)]
 pub struct Verified {
     claims: Claims,
-    algorithm: Algorithm,
-    key_id: Option<Arc<str>>,
+    key: Arc<VerifyingKey>,
+    /// Which of its keys it was: without an id there may be several.
+    which: usize,
     typ: Option<Cow<'static, str>>,
 }
 
@@ -99,12 +100,12 @@ impl Verified {
 
     /// The algorithm that verified them.
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.key.prepared[self.which].algorithm
     }
 
     /// The verifying key's own id (of a closed set: the key set's), if it has one.
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.key.id()
     }
 
     /// The JOSE header's `typ`, normalised as [`jws::Compact::typ`] says.
@@ -206,6 +207,15 @@ impl KeySet {
         self.contents() == other.contents()
     }
 
+    /// Whether the key that verified these claims is still one of the set: the same id, algorithm and public octets.
+    pub fn has_key_of(&self, verified: &Verified) -> bool {
+        let Verified { key, which, .. } = verified;
+        let same = |held: &Arc<VerifyingKey>| {
+            Arc::ptr_eq(held, key) || held.id == key.id && held.prepared.contains(&key.prepared[*which])
+        };
+        self.keys.iter().any(same)
+    }
+
     fn contents(&self) -> BTreeSet<(Option<&str>, Algorithm, &[u8])> {
         self.keys
             .iter()
@@ -224,17 +234,13 @@ impl VerifyingKey {
 
     /// Verifies the signature over the very octets that the claims were read from, and only then hands out the
     /// claims. The algorithm is one that this key was prepared for at load.
-    pub fn verify(&self, unverified: Unverified) -> Result<Verified, BadSignature> {
+    pub fn verify(self: &Arc<Self>, unverified: Unverified) -> Result<Verified, BadSignature> {
         let Unverified { algorithm, typ, signing_input, signature, claims, .. } = unverified;
-        let good = self
-            .prepared
-            .iter()
-            .filter(|prepared| prepared.algorithm == algorithm)
-            .any(|prepared| prepared.verifies(&signing_input, &signature));
-        if !good {
-            return Err(BadSignature);
-        }
-        Ok(Verified { claims, algorithm, key_id: self.id.clone(), typ })
+        let verifies = |prepared: &Prepared| {
+            prepared.algorithm == algorithm && prepared.verifies(&signing_input, &signature)
+        };
+        let which = self.prepared.iter().position(verifies).ok_or(BadSignature)?;
+        Ok(Verified { claims, key: Arc::clone(self), which, typ })
     }
 
     fn has(&self, algorithm: Algorithm) -> bool {

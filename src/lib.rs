@@ -99,6 +99,9 @@
 //!         edges          every problem at once   cannot fail          one queue      &mut Publisher   one load a request
 //! ```
 //!
+//! A stream that lasts is asked about again whenever something was published and when its token ends
+//! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them.
+//!
 //! One cell holds the [`snapshot`], one writer replaces it whole; generations share the parts that stayed.
 //! All that can fail is in *parse*. A reload with a problem changes nothing: the last good snapshot stays, a
 //! gauge says so. Keys outlive an outage of their issuer, up to `max_stale`; past it decisions are

@@ -24,6 +24,8 @@ mod parting;
 mod pool;
 mod proxy_header;
 mod reach;
+pub mod recall;
+mod recheck;
 mod refuse;
 mod relay;
 mod request_id;
@@ -46,6 +48,7 @@ use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
 use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{BindError, Bound, Given};
+use crate::proxy::recall::Recall;
 use crate::proxy::sparse::Sparse;
 use crate::proxy::worker::{Shared, Worker};
 use crate::snapshot::Reader;
@@ -70,6 +73,10 @@ pub struct Parts {
     pub access_log: bool,
     /// How long open requests may go on once draining has begun.
     pub shutdown_grace: Duration,
+    /// Where the workers can be asked what they remember.
+    pub recall: Arc<Recall>,
+    /// How often at the least open streams are asked whether their token still counts, whatever happens.
+    pub recheck_streams: Duration,
 }
 
 impl std::fmt::Debug for Parts {

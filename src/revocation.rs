@@ -304,6 +304,15 @@ impl Revocations {
         asked.keys.iter().find(revokes).map(|&(kind, _)| kind)
     }
 
+    /// Whether what `held` would stop is stopped now by other entries about the same.
+    pub fn covers(&self, held: &Held, now: NumericDate) -> bool {
+        // The youngest of those tokens: what stops it stops the others.
+        let youngest = held.not_before.map_or(i64::MAX, |date| date.0.saturating_sub(1));
+        let asked =
+            Asked { keys: &[(held.kind, held.key)], issued_at: Some(NumericDate(youngest)), leeway: 0 };
+        self.revoked(&asked, now).is_some()
+    }
+
     /// Entries of a kind that counted when they were last looked at.
     pub fn len(&self, kind: Kind) -> usize {
         [&self.listed, &self.kept].into_iter().map(|tables| tables[kind as usize].counting()).sum()

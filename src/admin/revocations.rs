@@ -14,7 +14,7 @@ use crate::store::{Cursor, Entry, Filter, Id, Listed};
 #[derive(Clone)]
 pub struct Revocations {
     /// Says what entries in JSON would add.
-    pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Added> + Send + Sync>,
+    pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Rehearsed> + Send + Sync>,
     /// Adds entries in JSON. The answer comes once they would survive a crash, and every request meets them.
     pub add: Arc<dyn Fn(Vec<u8>, Asker) -> Answering<Added> + Send + Sync>,
     /// Adds what lines say, at most [`crate::store::BATCH`] of them, likewise; those that are wrong are refused alone.
@@ -55,6 +55,21 @@ pub struct Imported {
     pub refused: Vec<(usize, Vec<Why>)>,
     /// What is allowed, and hardly meant.
     pub warnings: Vec<String>,
+}
+
+/// Entries that would be added, and what that would come to.
+#[derive(Debug, Clone)]
+pub struct Rehearsed {
+    /// What would be added.
+    pub would: Added,
+    /// For each entry, whether one that is in force stops the same tokens already.
+    pub already: Vec<bool>,
+    /// For each entry, the tokens that it would stop, of those that are remembered.
+    pub each: Vec<usize>,
+    /// The tokens that any of them would.
+    pub any: usize,
+    /// The tokens that are remembered, and accepted now.
+    pub of: usize,
 }
 
 /// Why nothing has changed, or nothing can be said.

@@ -5,24 +5,32 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::admin::revocations::{Added, Imported, Manner, Refused, Revocations};
+use crate::admin::revocations::{Added, Imported, Manner, Refused, Rehearsed, Revocations};
 use crate::audit::{About, Asker, Audit, Event};
 use crate::control::ControlHandle;
 use crate::control::importing::Lines;
 use crate::control::revoking::{RevokeError, Revoked};
+use crate::control::weighing::Weighed;
+use crate::gate::matching::Matching;
+use crate::gate::memo::TokenFacts;
+use crate::proxy::recall::Recall;
 use crate::revocation::written::json::Unread;
 use crate::store::error::StoreError;
 use crate::store::{self, BATCH};
 
 /// Wires them. What is asked for is written down before it is done.
-pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>) -> Revocations {
+pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> Revocations {
     let (rehearse, add, list, lift) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     let (import, for_import) = (handle.clone(), audit.clone());
     let for_lift = audit.clone();
     Revocations {
         rehearse: Arc::new(move |octets| {
             let handle = rehearse.clone();
-            Box::pin(async move { prepared(&handle, octets).await.map(added) })
+            let recall = Arc::clone(&recall);
+            Box::pin(async move {
+                let revoked = prepared(&handle, octets).await?;
+                weighed(handle, revoked, recall.tokens().await).await
+            })
         }),
         add: Arc::new(move |octets, by| {
             let (handle, audit) = (add.clone(), audit.clone());
@@ -78,6 +86,20 @@ async fn lines_read(
     let Lines { refused, warnings } = lines;
     let added = entries.len();
     Ok((entries, Imported { added, refused, warnings }))
+}
+
+/// What entries would come to, on a thread that may take its time.
+async fn weighed(
+    handle: ControlHandle,
+    revoked: Revoked,
+    tokens: Vec<Arc<TokenFacts>>,
+) -> Result<Rehearsed, Refused> {
+    let weighed = tokio::task::spawn_blocking(move || {
+        let Weighed { already, matching } = handle.weigh(&revoked.entries, &tokens)?;
+        let Matching { each, any, of } = matching;
+        Ok(Rehearsed { would: added(revoked), already, each, any, of })
+    });
+    weighed.await.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)
 }
 
 /// Writes down what is going to be done, unless it is nothing.

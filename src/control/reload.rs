@@ -167,6 +167,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         ("`key_mirror`", *key_mirror != new.key_mirror),
         ("`limits` other than `token` and `key_set`", bounds(limits) != bounds(&new.limits)),
         ("`shutdown_grace`", *shutdown_grace != new.shutdown_grace),
+        ("`revocation.recheck_streams`", running.recheck_streams() != new.recheck_streams()),
         ("`upgrade_socket`", *upgrade_socket != new.upgrade_socket),
         ("`log`", *log != new.log),
     ]

@@ -412,7 +412,7 @@ pub(in crate::control) fn kept(entry: &Entry, id: Id, created: i64) -> Result<st
     })
 }
 
-fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
+pub(in crate::control) fn held_of(entry: &store::Entry) -> Result<Held, StoreError> {
     held(entry.id, &entry.kind, entry.key, (entry.not_before, entry.expires))
 }
 

@@ -30,7 +30,7 @@ impl Checked<'_> {
         self.facts.verified.claims()
     }
 
-    fn leeway(&self) -> i64 {
+    pub(in crate::gate) fn leeway(&self) -> i64 {
         seconds(self.config.leeway)
     }
 
@@ -125,8 +125,16 @@ impl Checked<'_> {
         if revocations.is_empty() {
             return Ok(());
         }
-        let keys = self.revocable();
-        let asked = Asked { keys: &keys, issued_at: self.claims().issued_at(), leeway: self.leeway() };
+        self.not_revoked_by(&self.revocable(), revocations)
+    }
+
+    /// The same, of a token that revocations may name by these.
+    pub(in crate::gate) fn not_revoked_by(
+        &self,
+        keys: &[(Kind, Key)],
+        revocations: &Revocations,
+    ) -> Result<(), Denial> {
+        let asked = Asked { keys, issued_at: self.claims().issued_at(), leeway: self.leeway() };
         match revocations.revoked(&asked, self.now) {
             None => Ok(()),
             Some(kind) => Err(Denial::new(Reason::Revoked, format!("revoked by {}", kind.name()))),

@@ -216,6 +216,11 @@ impl Memo {
         self.bad[Self::place(token)] = Bad { fingerprint: token.0, epoch, reason: Some(reason) };
     }
 
+    /// The good entries, in no order that means anything.
+    pub fn good(&self) -> impl Iterator<Item = &Arc<TokenFacts>> {
+        self.good.iter().map(|(_, facts)| facts)
+    }
+
     /// Octets that the good entries are counted for.
     pub fn weight(&self) -> u64 {
         self.good.weight()

@@ -1,3 +1,4 @@
+mod lasting;
 mod revoked;
 mod scene;
 

@@ -19,6 +19,8 @@ pub type Accept = [u8; 28];
 pub enum Close {
     /// 1001: this endpoint goes away.
     GoingAway,
+    /// The token that it was opened with does not count any more; the code is the route's.
+    TokenOver(u16),
 }
 
 /// Follows the frames of one direction by their headers (RFC 6455 section 5.2). It keeps no payload, and a few octets
@@ -100,6 +102,7 @@ impl Close {
     pub fn code(self) -> u16 {
         match self {
             Self::GoingAway => 1001,
+            Self::TokenOver(code) => code,
         }
     }
 

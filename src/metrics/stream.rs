@@ -1,7 +1,8 @@
-//! How long streams end: WebSocket tunnels and event streams.
+//! How long streams end: WebSocket tunnels and event streams, and whatever else ended with its token.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
+use crate::gate::denial::Reason;
 use crate::metrics::{must, registered};
 
 /// Why a long stream ended.
@@ -15,6 +16,12 @@ pub enum StreamEnd {
     Stalled,
     /// The gateway is going away, and said so.
     Drained,
+    /// Its token has expired.
+    Expired,
+    /// Its token was revoked.
+    Revoked,
+    /// The key that verified its token, or the issuer, is not the configuration's any more.
+    Untrusted,
 }
 
 /// The handle of ended streams; all workers share the counters.
@@ -25,7 +32,26 @@ pub struct StreamMetrics {
 
 impl StreamEnd {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Client, Self::Upstream, Self::Stalled, Self::Drained];
+    pub const ALL: [Self; 7] = [
+        Self::Client,
+        Self::Upstream,
+        Self::Stalled,
+        Self::Drained,
+        Self::Expired,
+        Self::Revoked,
+        Self::Untrusted,
+    ];
+
+    /// Of a stream whose token does not count any more, for this reason.
+    pub fn of(reason: Reason) -> Self {
+        if reason == Reason::Expired {
+            Self::Expired
+        } else if reason == Reason::Revoked {
+            Self::Revoked
+        } else {
+            Self::Untrusted
+        }
+    }
 
     /// Its label.
     pub fn name(self) -> &'static str {
@@ -34,6 +60,9 @@ impl StreamEnd {
             Self::Upstream => "upstream",
             Self::Stalled => "stalled",
             Self::Drained => "drained",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Untrusted => "untrusted",
         }
     }
 }
@@ -45,7 +74,7 @@ impl StreamMetrics {
             must(IntCounterVec::new(
                 Opts::new(
                     "portcullis_streams_closed_total",
-                    "WebSockets and event streams that have ended, by whose doing",
+                    "WebSockets, event streams, and others that ended with their token, by whose doing",
                 ),
                 &["reason"],
             )),

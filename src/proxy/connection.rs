@@ -47,6 +47,8 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) handshake: Option<Accept>,
     /// A long stream is, or was, the last answer.
     pub(in crate::proxy) stay: Option<Stay>,
+    /// Why the token of the last answer was over before the answer was.
+    pub(in crate::proxy) over: Option<Reason>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
     /// Waiting for a request: it can be closed without loss.
@@ -100,6 +102,7 @@ impl Connection {
             to_head: false,
             handshake: None,
             stay: None,
+            over: None,
             cors: Vec::new(),
             idle,
             unfinished: false,
@@ -162,6 +165,9 @@ impl Connection {
             Arrival::Refused(denial) => self.refuse_head(denial, &mut record).await,
             Arrival::Head | Arrival::Preface | Arrival::Gone => self.answer(&mut record).await,
         };
+        if let Some(why) = self.over.take() {
+            record.failed(&Denial::new(why, "the stream ended with its token"));
+        }
         record.end(status);
         self.unfinished = false;
         if next == Next::Again {

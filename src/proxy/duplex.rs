@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
+use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
@@ -21,7 +22,8 @@ use crate::proxy::exchange::{
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
-use crate::proxy::relay::{self, HeldTo, Lost, Pace, Relayed, Sink};
+use crate::proxy::recheck::Leash;
+use crate::proxy::relay::{self, Ending, HeldTo, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
@@ -40,7 +42,7 @@ pub(in crate::proxy) async fn stream(
     let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
     let mut answer = worker.spares.lend_for(connection.downstream.version);
-    let reused = link.reused;
+    let (reused, leash) = (link.reused, Leash::of(&worker, grant));
     // A gRPC stream's messages come when there is something to say. A body of HTTP/1.1 is none, whatever it says.
     let messages = head.grpc && connection.downstream.version == Version::Http2;
     let held_to = Cell::new(if messages { HeldTo::Idle } else { HeldTo::Rate });
@@ -52,7 +54,7 @@ pub(in crate::proxy) async fn stream(
         let (mut from_upstream, mut to_upstream) = upstream.both();
         // Whether the body has got across whole, and whether its way has ended before that.
         let (done, mut broken) = (Cell::new(false), false);
-        let sink = Sink { to: &mut to_upstream, stall: timeout, framing: head.framing, out };
+        let sink = Sink::new(&mut to_upstream, timeout, head.framing, out);
         let pump =
             relay::pump(&mut from_client, input, &mut body, sink, &mut pace, &mut pump_deadline, &done);
         let (mut pump, mut until) = (pin!(pump), None);
@@ -63,13 +65,16 @@ pub(in crate::proxy) async fn stream(
                 lost = &mut pump, if !broken => match lost {
                     Lost::Source(fault) => break Err(Failure::Client(fault)),
                     // An upstream that stopped reading may have answered all the same.
-                    Lost::Sink | Lost::Stalled => (broken, until) = (true, Some(from_now(timeout))),
+                    Lost::Sink | Lost::Stalled | Lost::Over(_) => {
+                        (broken, until) = (true, Some(from_now(timeout)));
+                    }
                 },
                 // The pump was asked just before: what it has done since counts now.
                 () = poll_fn(|_| if done.get() { Poll::Ready(()) } else { Poll::Pending }), if until.is_none() => {
                     until = Some(from_now(timeout));
                 }
                 read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
+                why = over(leash.as_ref()) => break Err(Failure::Denied(Denial::new(why, "its token is over"))),
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
@@ -87,10 +92,9 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
-        let ending = ending(&worker, answer_head, (framing, timeout), stay);
+        let ending = Ending { leash, ..ending((&worker, grant), answer_head, (framing, messages), stay) };
         let relayed = {
-            let stall = worker.limits().write_stall;
-            let sink = Sink { to: &mut to_client, stall, framing, out: &mut answer_out };
+            let sink = Sink::new(&mut to_client, worker.limits().write_stall, framing, &mut answer_out);
             let relaying =
                 relay::relay(&mut from_upstream, &mut answer, &mut answer_body, sink, deadline, ending);
             beside(pin!(relaying), pump, broken).await
@@ -128,8 +132,16 @@ async fn beside(
             ended = &mut relaying => return ended,
             lost = &mut pump, if !broken => match lost {
                 Lost::Source(_) => return Err(Lost::Sink),
-                Lost::Sink | Lost::Stalled => broken = true,
+                Lost::Sink | Lost::Stalled | Lost::Over(_) => broken = true,
             },
         }
+    }
+}
+
+/// Resolves when the token is over.
+async fn over(leash: Option<&Leash>) -> Reason {
+    match leash {
+        Some(leash) => leash.ended().await,
+        None => std::future::pending().await,
     }
 }

@@ -21,8 +21,9 @@ use crate::metrics::stream::StreamEnd;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::{Deadline, Elapsed};
+use crate::proxy::downstream::Version;
 use crate::proxy::forward::Forwarded;
-use crate::proxy::parting::Stay;
+use crate::proxy::parting::{Farewell, Stay};
 use crate::proxy::reach::Link;
 use crate::proxy::relay::{self, Ending, Fault, Lost, Relayed, Sink};
 use crate::proxy::stream::Halves;
@@ -217,18 +218,18 @@ pub(in crate::proxy) async fn give_back(
     // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
     let early = connection.handshake.is_some() && !connection.input.is_empty();
     let last = connection.is_last() || early;
+    let messages = connection.head.grpc && connection.downstream.version == Version::Http2;
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, stay, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
     let (framing, close) = manner.write(out, &answer, answer_head);
     answer.consume(answer_head.length);
     let mut body = answer_body(answer_head, head.takes_trailers);
-    let silence = grant.upstream().response_timeout;
-    let ending = ending(worker, answer_head, (framing, silence), stay);
+    let ending = ending((worker, grant), answer_head, (framing, messages), stay);
     let stall = worker.limits().write_stall;
     let client = Halves::of(stream);
     let (mut from_client, mut to_client) = client.both();
-    let sink = Sink { to: &mut to_client, stall, framing, out };
+    let sink = Sink::new(&mut to_client, stall, framing, out);
     let relayed = {
         let mut relaying =
             pin!(relay::relay(&mut link.stream, &mut answer, &mut body, sink, deadline, ending));
@@ -254,32 +255,49 @@ pub(in crate::proxy) fn answer_body(head: &ResponseHead, takes_trailers: bool) -
 }
 
 /// What may end this answer's body, which the client gets in this framing. An event stream in chunks, whose end can be
-/// told from its being cut off, is one of the long streams. `silence` bounds the wait for what was announced.
+/// told from its being cut off, is one of the long streams. `messages` says that it is gRPC's: in chunks, it can have
+/// trailers.
 pub(in crate::proxy) fn ending<'w>(
-    worker: &'w Rc<Worker>,
+    (worker, grant): (&'w Rc<Worker>, &'w Grant),
     head: &ResponseHead,
-    (framing, silence): (Framing, Duration),
+    (framing, messages): (Framing, bool),
     stay: &mut Option<Stay>,
 ) -> Ending<'w> {
     let is_long = head.event_stream && framing == Framing::Chunked;
     *stay = is_long.then(|| Stay::on(worker));
-    Ending { framing: head.framing, silence, parting: is_long.then_some(&worker.parting) }
+    let manner = match (is_long, messages && framing == Framing::Chunked) {
+        (true, _) => relay::Manner::Events,
+        (false, true) => relay::Manner::Messages,
+        (false, false) => relay::Manner::Octets,
+    };
+    let silence = grant.upstream().response_timeout;
+    Ending { worker, grant, leash: None, framing: head.framing, silence, manner }
 }
 
-/// What becomes of the client's connection after an answer; a long stream's end is counted.
-pub(in crate::proxy) fn next(connection: &Connection, relayed: &Result<Relayed, Lost>, close: bool) -> Next {
-    if connection.stay.is_some() {
-        connection.worker.streams.closed(match relayed {
-            Ok(Relayed::Whole) | Err(Lost::Source(_)) => StreamEnd::Upstream,
-            Ok(Relayed::Parted) => StreamEnd::Drained,
-            Err(Lost::Sink) => StreamEnd::Client,
-            Err(Lost::Stalled) => StreamEnd::Stalled,
-        });
+/// What becomes of the client's connection after an answer. The end of a long stream is counted, and of any other that
+/// ended with its token.
+pub(in crate::proxy) fn next(
+    connection: &mut Connection,
+    relayed: &Result<Relayed, Lost>,
+    close: bool,
+) -> Next {
+    let end = match relayed {
+        Ok(Relayed::Whole) | Err(Lost::Source(_)) => StreamEnd::Upstream,
+        Ok(Relayed::Parted(Farewell::Leaving)) => StreamEnd::Drained,
+        Ok(Relayed::Parted(Farewell::Over(why))) | Err(Lost::Over(why)) => {
+            connection.over = Some(*why);
+            StreamEnd::of(*why)
+        }
+        Err(Lost::Sink) => StreamEnd::Client,
+        Err(Lost::Stalled) => StreamEnd::Stalled,
+    };
+    if connection.stay.is_some() || connection.over.is_some() {
+        connection.worker.streams.closed(end);
     }
     match relayed {
         Err(_) => Next::Abort,
         Ok(Relayed::Whole) if !close => Next::Again,
-        Ok(Relayed::Whole | Relayed::Parted) => Next::Close,
+        Ok(Relayed::Whole | Relayed::Parted(_)) => Next::Close,
     }
 }
 

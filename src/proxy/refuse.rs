@@ -90,7 +90,7 @@ fn grpc_head(out: &mut Vec<u8>, reason: Reason, id: &str) {
 }
 
 /// The status code of gRPC that says most nearly the same: its clients retry, or ask for a new token, by it.
-fn grpc_status(reason: Reason) -> u8 {
+pub(in crate::proxy) fn grpc_status(reason: Reason) -> u8 {
     const INVALID_ARGUMENT: u8 = 3;
     const DEADLINE_EXCEEDED: u8 = 4;
     const PERMISSION_DENIED: u8 = 7;

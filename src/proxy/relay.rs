@@ -1,22 +1,25 @@
 //! Bodies on their way, both directions: read a piece, write it, hold nothing else.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::pin;
-use std::task::Poll;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::config::limits::Limits;
+use crate::gate::denial::Reason;
+use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::Framing;
 use crate::http1::write;
 use crate::proxy::buffer::{Buffer, ROOM};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::parting::Parting;
+use crate::proxy::parting::{Farewell, Farewells};
+use crate::proxy::recheck::{Leash, unless};
+use crate::proxy::refuse;
+use crate::proxy::worker::Worker;
 
 /// The longest stretch of waiting for a client over which `limits.body_rate` is measured.
 const PACE_WINDOW: Duration = Duration::from_secs(5);
@@ -36,6 +39,8 @@ pub(in crate::proxy) enum Lost {
     Sink,
     /// Its receiver took nothing for too long.
     Stalled,
+    /// The token that it was granted to is over: why.
+    Over(Reason),
 }
 
 /// What was wrong with a body's sender.
@@ -51,12 +56,14 @@ pub(in crate::proxy) enum Fault {
 
 /// How a receiver is written to.
 pub(in crate::proxy) struct Sink<'s, W> {
-    pub(in crate::proxy) to: &'s mut W,
+    to: &'s mut W,
     /// Each write waits at most this long.
-    pub(in crate::proxy) stall: Duration,
-    pub(in crate::proxy) framing: Framing,
+    stall: Duration,
+    framing: Framing,
     /// What is to be written first: the head.
-    pub(in crate::proxy) out: &'s mut Vec<u8>,
+    out: &'s mut Vec<u8>,
+    /// The last octets of its content. Nothing ends like an empty line.
+    tail: [u8; 3],
 }
 
 /// What a client's body is held to.
@@ -166,16 +173,31 @@ pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &
     std::future::pending().await
 }
 
+/// What kind of stream a body is, as far as its end is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Manner {
+    /// An event stream in chunks. Its client asks for it again, from where it was (HTML standard, "Server-sent events"):
+    /// it ends well between two of its pieces.
+    Events,
+    /// gRPC's messages: it ends with a status.
+    Messages,
+    /// Anything else, whose end cannot come early without a lie: it is cut off.
+    Octets,
+}
+
 /// What may end an upstream's body besides its own end.
 pub(in crate::proxy) struct Ending<'p> {
+    pub(in crate::proxy) worker: &'p Rc<Worker>,
+    /// By which it was granted.
+    pub(in crate::proxy) grant: &'p Grant,
+    /// Taken when it turns out that the body takes time.
+    pub(in crate::proxy) leash: Option<Leash>,
     /// How the upstream delimits it.
     pub(in crate::proxy) framing: Framing,
     /// A body of declared length was there to be announced: the wait for its next octets is bounded by this. Nothing
     /// bounds it for any other: event streams are silent for as long as nothing happens.
     pub(in crate::proxy) silence: Duration,
-    /// It is an event stream: it ends well between two of its pieces once goodbye is said. Its client asks for it
-    /// again, from where it was (HTML standard, "Server-sent events").
-    pub(in crate::proxy) parting: Option<&'p Parting>,
+    pub(in crate::proxy) manner: Manner,
 }
 
 /// How a body got across.
@@ -184,7 +206,7 @@ pub(in crate::proxy) enum Relayed {
     /// Whole.
     Whole,
     /// Up to a goodbye.
-    Parted,
+    Parted(Farewell),
 }
 
 /// Sends an upstream's body to the client, after what `sink.out` holds.
@@ -194,49 +216,75 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
     body: &mut BodyReader,
     mut sink: Sink<'_, W>,
     deadline: &mut Deadline,
-    ending: Ending<'_>,
+    mut ending: Ending<'_>,
 ) -> Result<Relayed, Lost> {
     loop {
-        if sink.pass(answer, body, deadline).await? {
+        if ending.in_time(sink.pass(answer, body, deadline)).await? {
             return Ok(Relayed::Whole);
         }
-        let filling = ending.or_goodbye(answer.fill(from, ROOM));
+        ending.hold();
+        let filling = ending.unless_told(answer.fill(from, ROOM));
         let filled = match ending.framing {
             Framing::Length(_) => {
                 let filled = deadline.at_most(ending.silence, filling).await;
-                filled.unwrap_or_else(|_| Some(Err(io::ErrorKind::TimedOut.into())))
+                filled.unwrap_or_else(|_| Ok(Err(io::ErrorKind::TimedOut.into())))
             }
             Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
         };
         match filled {
-            None => {
-                sink.end(&[], deadline).await?;
-                return Ok(Relayed::Parted);
-            }
-            Some(Ok(0)) if ending.framing == Framing::UntilClose => {
-                sink.end(&[], deadline).await?;
+            Err(why) => return ending.in_time(sink.part(why, ending.manner, deadline)).await,
+            Ok(Ok(0)) if ending.framing == Framing::UntilClose => {
+                ending.in_time(sink.end(&[], deadline)).await?;
                 return Ok(Relayed::Whole);
             }
-            Some(Ok(0) | Err(_)) => return Err(Lost::Source(Fault::Gone)),
-            Some(Ok(_)) => {}
+            Ok(Ok(0) | Err(_)) => return Err(Lost::Source(Fault::Gone)),
+            Ok(Ok(_)) => {}
         }
     }
 }
 
 impl Ending<'_> {
-    /// What `future` gives, or `None` where goodbye is said first.
-    async fn or_goodbye<F: Future>(&self, future: F) -> Option<F::Output> {
-        let Some(parting) = self.parting else { return Some(future.await) };
-        let (mut goodbye, mut future) = (pin!(parting.goodbye()), pin!(future));
-        poll_fn(|context| match goodbye.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => future.as_mut().poll(context).map(Some),
-        })
-        .await
+    /// From here on the body is held to its token.
+    fn hold(&mut self) {
+        if self.leash.is_none() {
+            self.leash = Leash::of(self.worker, self.grant);
+        }
+    }
+
+    /// What `future` gives, or why the body has to end where that comes first.
+    async fn unless_told<F: Future>(&self, future: F) -> Result<F::Output, Farewell> {
+        match (self.manner, &self.leash) {
+            (Manner::Events, leash) => {
+                let farewells = Farewells { parting: &self.worker.parting, leash: leash.as_ref() };
+                unless(farewells.heard(), future).await
+            }
+            (Manner::Messages | Manner::Octets, Some(leash)) => {
+                unless(leash.ended(), future).await.map_err(Farewell::Over)
+            }
+            (Manner::Messages | Manner::Octets, None) => Ok(future.await),
+        }
+    }
+
+    /// What sending gives, unless the token has been over for too long.
+    async fn in_time<T>(&self, sending: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+        match &self.leash {
+            None => sending.await,
+            Some(leash) => unless(leash.cut(), sending).await.unwrap_or_else(|why| Err(Lost::Over(why))),
+        }
     }
 }
 
-impl<W: AsyncWrite + Unpin> Sink<'_, W> {
+impl<'s, W: AsyncWrite + Unpin> Sink<'s, W> {
+    /// Writes to `to` what `out` holds and then a body in this framing; each write waits at most `stall`.
+    pub(in crate::proxy) fn new(
+        to: &'s mut W,
+        stall: Duration,
+        framing: Framing,
+        out: &'s mut Vec<u8>,
+    ) -> Self {
+        Self { to, stall, framing, out, tail: *b"\n\n\n" }
+    }
+
     /// Passes on all of `input` that belongs to the body; `true` when that was its end.
     async fn pass(
         &mut self,
@@ -266,7 +314,37 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
         }
     }
 
+    /// Ends the body before its time, as its kind can.
+    async fn part(
+        &mut self,
+        why: Farewell,
+        manner: Manner,
+        deadline: &mut Deadline,
+    ) -> Result<Relayed, Lost> {
+        match (why, manner) {
+            (Farewell::Leaving, _) => self.end(&[], deadline).await?,
+            (Farewell::Over(why), Manner::Events) => {
+                // Within an event there is nothing to add: it would be taken for one that is whole.
+                if is_between_events(self.tail) {
+                    let event = format!("event: error\ndata: {{\"reason\":\"{}\"}}\n\n", why.code());
+                    self.content(event.as_bytes(), deadline).await?;
+                }
+                self.end(&[], deadline).await?;
+            }
+            (Farewell::Over(why), Manner::Messages) => {
+                let (status, message) = (refuse::grpc_status(why), why.code());
+                let status = format!("grpc-status: {status}\r\ngrpc-message: {message}\r\n");
+                self.end(status.as_bytes(), deadline).await?;
+            }
+            (Farewell::Over(why), Manner::Octets) => return Err(Lost::Over(why)),
+        }
+        Ok(Relayed::Parted(why))
+    }
+
     async fn content(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
+        for octet in &content[content.len().saturating_sub(self.tail.len())..] {
+            self.tail = [self.tail[1], self.tail[2], *octet];
+        }
         match self.framing {
             Framing::Chunked => {
                 write::chunk_size(self.out, content.len());
@@ -301,6 +379,16 @@ impl<W: AsyncWrite + Unpin> Sink<'_, W> {
         send(self.to, self.out, content, self.stall, deadline).await.map_err(lost)?;
         self.out.clear();
         Ok(())
+    }
+}
+
+/// Whether an event stream that ends like this has ended its last event: with an empty line, of any of the three ends
+/// that a line may have.
+fn is_between_events(tail: [u8; 3]) -> bool {
+    match tail {
+        [before, b'\r', b'\n'] => matches!(before, b'\r' | b'\n'),
+        [_, before, b'\r' | b'\n'] => matches!(before, b'\r' | b'\n'),
+        [..] => false,
     }
 }
 

@@ -25,8 +25,9 @@ use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
 use crate::proxy::forward::Forwarded;
 use crate::proxy::judge::from_now;
-use crate::proxy::parting::Stay;
+use crate::proxy::parting::{Farewell, Farewells, Stay};
 use crate::proxy::reach::Link;
+use crate::proxy::recheck::{Leash, unless};
 use crate::proxy::relay;
 use crate::proxy::stream::{Halves, ReadHalf, Stream, WriteHalf};
 use crate::proxy::worker::{Worker, random};
@@ -72,6 +73,9 @@ struct Way<'w, 's> {
     to: WriteHalf<'w, 's>,
     deadline: &'w mut Deadline,
     frames: Frames,
+    farewells: Farewells<'w>,
+    /// The code of a Close frame that says that the token is over.
+    code: u16,
     /// Pieces moved by both ways: silence is told by it.
     moved: &'w Cell<u64>,
 }
@@ -93,12 +97,13 @@ pub(in crate::proxy) async fn tunnel(
     }
     let input = std::mem::take(&mut connection.input);
     let Connection { stream, deadline, .. } = connection;
-    let mut upward_deadline = Deadline::new();
+    let (mut upward_deadline, leash) = (Deadline::new(), Leash::of(&worker, grant));
     let ends = {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
         let (from_client, to_client) = client.both();
         let (from_upstream, to_upstream) = upstream.both();
         let (moved, worker, frames) = (Cell::new(0), &*worker, Frames::default());
+        let farewells = Farewells { parting: &worker.parting, leash: leash.as_ref() };
         let way = |toward, from, to, deadline| Way {
             worker,
             toward,
@@ -106,13 +111,20 @@ pub(in crate::proxy) async fn tunnel(
             to,
             deadline,
             frames: frames.clone(),
+            farewells,
+            code: grant.route().config.streams.close,
             moved: &moved,
         };
         let upward = way(Toward::Upstream, from_client, to_upstream, &mut upward_deadline);
         let downward = way(Toward::Client, from_upstream, to_client, deadline);
-        both(upward.carry(input), downward.carry(answer), &moved, worker.limits().idle_time).await
+        let both = both(upward.carry(input), downward.carry(answer), &moved, worker.limits().idle_time);
+        match &leash {
+            None => both.await,
+            Some(leash) => unless(leash.cut(), both).await.unwrap_or(Ends::CUT),
+        }
     };
-    worker.streams.closed(ends.reason());
+    connection.over = leash.as_ref().and_then(Leash::over);
+    worker.streams.closed(connection.over.map_or_else(|| ends.reason(), StreamEnd::of));
     leave(&worker, link, ends.upward);
     // A client that has every frame of what there was is let go in good order; any other sees a reset.
     let next = match ends.downward {
@@ -206,6 +218,9 @@ async fn waste(from: &mut Stream) {
 }
 
 impl Ends {
+    /// Of a tunnel that was cut off.
+    const CUT: Self = Self { upward: None, downward: None, first: Toward::Client };
+
     /// Whether nothing is left to carry. An upstream that takes no more may have said something before: it is heard.
     fn is_over(&self) -> bool {
         match (self.upward, self.downward) {
@@ -246,7 +261,7 @@ impl Way<'_, '_> {
         let spares = &self.worker.spares;
         let mut held = Some(held);
         loop {
-            if let Some(why) = self.worker.parting.said()
+            if let Some(why) = self.farewells.said()
                 && self.frames.is_between()
             {
                 spares.take_back(held.unwrap_or_default());
@@ -287,8 +302,7 @@ impl Way<'_, '_> {
 
     /// Resolves when there may be something to read, or a goodbye to say between two frames.
     async fn wait(&mut self) {
-        let parting = &self.worker.parting;
-        let mut goodbye = pin!(parting.goodbye());
+        let mut goodbye = pin!(self.farewells.heard());
         let between = self.frames.is_between();
         poll_fn(|context| {
             if between && goodbye.as_mut().poll(context).is_ready() {
@@ -302,7 +316,7 @@ impl Way<'_, '_> {
 
     /// Writes what is in `buffer`; once goodbye is said, no further than to the end of the frame that is on its way.
     async fn deliver(&mut self, buffer: &mut Buffer) -> io::Result<()> {
-        let count = match self.worker.parting.said() {
+        let count = match self.farewells.said() {
             None => buffer.len(),
             Some(_) => self.frames.to_end(buffer.filled()),
         };
@@ -330,10 +344,14 @@ impl Way<'_, '_> {
     }
 
     /// Says goodbye, unless a Close frame has gone by already.
-    async fn part(&mut self, why: Close) -> End {
+    async fn part(&mut self, why: Farewell) -> End {
         if self.frames.is_closed() {
             return End::Parted;
         }
+        let why = match why {
+            Farewell::Leaving => Close::GoingAway,
+            Farewell::Over(_) => Close::TokenOver(self.code),
+        };
         let said = match self.toward {
             Toward::Client => self.send(&why.to_client()).await,
             Toward::Upstream => match random() {

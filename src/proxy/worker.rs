@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use crate::config::address::Address;
 use crate::config::limits::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
-use crate::http1::websocket::Close;
 use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
@@ -32,6 +31,8 @@ use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
 use crate::proxy::parting::{GOODBYE, HASTE, Parting};
 use crate::proxy::pool::Pool;
+use crate::proxy::recall;
+use crate::proxy::recheck::{self, Recheck};
 use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
@@ -94,6 +95,7 @@ pub(in crate::proxy) struct Worker {
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Signatures,
     pub(in crate::proxy) parting: Parting,
+    pub(in crate::proxy) recheck: Recheck,
     pub(in crate::proxy) streams: StreamMetrics,
     view: RefCell<Rc<View>>,
     cache: CacheMetrics,
@@ -152,6 +154,7 @@ impl Worker {
             drain_begun: Notify::new(),
             signatures: Signatures::new(shared.parts.limits.signatures_in_flight),
             parting: Parting::default(),
+            recheck: Recheck::default(),
             streams: metrics.streams(),
             view: RefCell::new(Rc::new(view)),
             cache: metrics.cache(),
@@ -177,6 +180,10 @@ impl Worker {
         count.send_modify(|workers| *workers += 1);
         let sweeper = tokio::task::spawn_local(Rc::clone(self).sweep());
         let verifier = tokio::task::spawn_local(signatures::serve(Rc::clone(self)));
+        let asks = self.shared.parts.recall.join();
+        let recalling = tokio::task::spawn_local(recall::serve(Rc::clone(self), asks));
+        let watcher =
+            tokio::task::spawn_local(recheck::serve(Rc::clone(self), self.shared.parts.recheck_streams));
         let at_once = tokio::select! {
             _ = drain.wait_for(|drain| *drain) => false,
             _ = stop.wait_for(|stop| *stop) => true,
@@ -194,13 +201,15 @@ impl Worker {
             () = self.part() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        if self.parting.said().is_none() {
+        if !self.parting.is_said() {
             // No time is left, and long streams hear it all the same.
-            self.parting.say(Close::GoingAway);
+            self.parting.say();
             let _told_or_not = tokio::time::timeout(HASTE, self.streams_left()).await;
         }
         sweeper.abort();
         verifier.abort();
+        recalling.abort();
+        watcher.abort();
     }
 
     /// Waits for open connections to close, within `shutdown_grace`. Shortly before its end long streams are told.
@@ -209,7 +218,7 @@ impl Worker {
         let end = Instant::now() + grace;
         let goodbye = end - GOODBYE.min(grace / 2);
         if !grace.is_zero() && tokio::time::timeout_at(goodbye, self.all_closed()).await.is_err() {
-            self.parting.say(Close::GoingAway);
+            self.parting.say();
             let _closed_or_cut = tokio::time::timeout_at(end, self.all_closed()).await;
         }
     }

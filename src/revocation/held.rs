@@ -2,6 +2,7 @@
 
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
+use crate::revocation::record::{Moment, Record};
 use crate::token::NumericDate;
 
 /// One entry's id, given out by whoever keeps it and never again. The set compares ids only among entries of one
@@ -22,4 +23,11 @@ pub struct Held {
     pub not_before: Option<NumericDate>,
     /// When it can be forgotten; `None` is never.
     pub expires: Option<NumericDate>,
+}
+
+impl Held {
+    /// Whether it stops a token that its key is about, by the token's `iat` and its issuer's leeway in seconds.
+    pub fn stops(&self, issued_at: Option<NumericDate>, leeway: i64, now: NumericDate) -> bool {
+        Record::new(self).revokes(&Moment { issued_at, leeway, now })
+    }
 }

@@ -109,6 +109,11 @@ impl Claims {
         self.document.text(span)
     }
 
+    /// All of them, as they are kept: the same for two tokens that say the same in the same words.
+    pub fn as_kept(&self) -> &str {
+        self.document.as_kept()
+    }
+
     /// About how many octets of memory these claims hold, themselves not included: what a bounded cache counts.
     pub fn footprint(&self) -> usize {
         self.document.footprint()

@@ -5,7 +5,7 @@ mod downstream;
 mod grpc;
 mod hostile;
 mod pairs;
-mod scene;
+pub mod scene;
 mod trailers;
 mod upstream;
 mod websocket;

@@ -31,6 +31,7 @@ mod http2;
 mod identity_headers;
 mod importing;
 mod keys;
+mod lasting;
 mod limits;
 mod listeners;
 mod logs;

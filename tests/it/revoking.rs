@@ -2,6 +2,7 @@
 
 mod audited;
 mod presented;
+mod rehearsed;
 
 use std::collections::BTreeSet;
 use std::fs;

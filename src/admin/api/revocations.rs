@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::admin::api::{Shared, handed_over, problem_body};
-use crate::admin::revocations::{Added, Refused};
+use crate::admin::revocations::{Added, Refused, Rehearsed};
 use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
 use crate::revocation::Kind;
@@ -55,7 +55,7 @@ pub(in crate::admin::api) async fn add(
     let ways = &shared.controls.revocations;
     if how.dry_run == Some(true) {
         return match (ways.rehearse)(octets.into()).await {
-            Ok(added) => answer(StatusCode::OK, &added, &rehearsed),
+            Ok(would) => Json(rehearsed(&would)).into_response(),
             Err(refused) => refuse(refused),
         };
     }
@@ -64,8 +64,8 @@ pub(in crate::admin::api) async fn add(
     }
     match (ways.add)(octets.into(), asker).await {
         // Nothing is created for tokens that have expired.
-        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added, &shown),
-        Ok(added) => answer(StatusCode::CREATED, &added, &shown),
+        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added),
+        Ok(added) => answer(StatusCode::CREATED, &added),
         Err(refused) => refuse(refused),
     }
 }
@@ -123,8 +123,8 @@ pub(in crate::admin::api) async fn lift(
     }
 }
 
-fn answer(status: StatusCode, added: &Added, show: &dyn Fn(&Entry) -> Value) -> Response {
-    let entries: Vec<Value> = added.entries.iter().map(show).collect();
+fn answer(status: StatusCode, added: &Added) -> Response {
+    let entries: Vec<Value> = added.entries.iter().map(shown).collect();
     (status, Json(json!({"entries": entries, "warnings": added.warnings}))).into_response()
 }
 
@@ -137,9 +137,17 @@ fn shown(entry: &Entry) -> Value {
     Value::Object(members)
 }
 
-/// One that has no id yet.
-fn rehearsed(entry: &Entry) -> Value {
-    Value::Object(members(entry))
+/// Entries that have no id yet, and what they would come to.
+fn rehearsed(rehearsed: &Rehearsed) -> Value {
+    let Rehearsed { would, already, each, any, of } = rehearsed;
+    let entries = would.entries.iter().zip(already).zip(each).map(|((entry, already), tokens)| {
+        let mut members = members(entry);
+        members.insert("already".into(), (*already).into());
+        members.insert("matches".into(), json!({"tokens": tokens}));
+        Value::Object(members)
+    });
+    let entries: Vec<Value> = entries.collect();
+    json!({"entries": entries, "warnings": would.warnings, "matches": {"tokens": any, "of": of}})
 }
 
 fn members(entry: &Entry) -> Map<String, Value> {

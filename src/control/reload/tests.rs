@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::config::log::LogFormat;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
-use crate::config::{Admin, Config, KeySource, Located, Secret, SecretSource};
+use crate::config::{Admin, Config, KeySource, Located, Revocation, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;
@@ -36,6 +36,10 @@ fn what_cannot_change_live_needs_a_restart() {
     let admin = |config: &mut Config, token| {
         config.admin = Some(Admin { address: ([127, 0, 0, 1], 1).into(), token })
     };
+    let recheck = |config: &mut Config, recheck_streams| {
+        let (file, claims, at) = (None, Arc::default(), Position::default());
+        config.revocation = Some(Revocation { file, claims, recheck_streams, at });
+    };
     type Edit<'e> = Box<dyn Fn(&mut Config) + 'e>;
     let edits: Vec<(Edit<'_>, &str)> = vec![
         (Box::new(|config| config.workers = None), "`workers`"),
@@ -46,6 +50,7 @@ fn what_cannot_change_live_needs_a_restart() {
         (Box::new(|config| config.key_mirror = Some(PathBuf::from("keys"))), "`key_mirror`"),
         (Box::new(|config| config.limits.drain += 1), "`limits` other than `token` and `key_set`"),
         (Box::new(|config| config.shutdown_grace = Duration::from_secs(9)), "`shutdown_grace`"),
+        (Box::new(|config| recheck(config, Duration::from_secs(9))), "`revocation.recheck_streams`"),
         (Box::new(|config| config.upgrade_socket = Some(PathBuf::from("u"))), "`upgrade_socket`"),
         (Box::new(|config| config.log.format = LogFormat::Text), "`log`"),
     ];

@@ -83,6 +83,11 @@ impl Document {
         self.members().get(name)
     }
 
+    /// As it is kept: the same for documents of the same members in the same order.
+    pub fn as_kept(&self) -> &str {
+        &self.0
+    }
+
     /// Octets of memory it keeps, itself not included.
     pub fn footprint(&self) -> usize {
         self.0.len()

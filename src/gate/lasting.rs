@@ -1,0 +1,77 @@
+//! What a stream asks for as long as it lasts: a decision was about one moment, and a stream may go on for hours.
+//!
+//! Asked again is what can change without the stream's doing: time, what is revoked, and whether the key that verified
+//! its token is still its issuer's. The route, its scopes and conditions are those of the moment it was opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Enforce, Issuer};
+use crate::gate::checks::Checked;
+use crate::gate::denial::{Denial, Reason};
+use crate::gate::grant::{Grant, Identity};
+use crate::gate::memo::TokenFacts;
+use crate::gate::revocable;
+use crate::snapshot::{IssuerState, Keys, Snapshot};
+use crate::token::NumericDate;
+
+/// What a grant hangs by: a token that counts.
+///
+/// It owns small `Arc`s, never a snapshot, as a grant does.
+#[derive(Debug, Clone)]
+pub struct Lasting {
+    facts: Arc<TokenFacts>,
+    issuer: Arc<Issuer>,
+    grace: Duration,
+}
+
+impl Lasting {
+    /// What this grant hangs by; `None` where it hangs by nothing: a public route, or one that only says what it
+    /// would refuse.
+    pub fn of(grant: &Grant) -> Option<Self> {
+        let Identity::Token { facts, issuer } = grant.identity() else { return None };
+        match grant.route().config.enforce {
+            Enforce::Shadow => None,
+            Enforce::Deny => Some(Self {
+                facts: Arc::clone(facts),
+                issuer: Arc::clone(issuer),
+                grace: grant.route().config.streams.grace,
+            }),
+        }
+    }
+
+    /// The first second at which its token has expired: `exp`, its issuer's leeway and the route's grace.
+    pub fn until(&self) -> NumericDate {
+        let end = self.facts.verified.claims().expires().map_or(0, |NumericDate(expires)| expires);
+        let more =
+            [self.issuer.leeway, self.grace].map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+        NumericDate(more.into_iter().fold(end, i64::saturating_add))
+    }
+
+    /// Whether it still counts; if not, why.
+    ///
+    /// An issuer whose keys are unavailable has withdrawn none: its streams go on, though no new one begins.
+    pub fn holds(&self, snapshot: &Snapshot, now: NumericDate) -> Result<(), Denial> {
+        if now >= self.until() {
+            return Err(Denial::new(Reason::Expired, "exp has passed"));
+        }
+        let facts = &*self.facts;
+        let checked = Checked { config: &self.issuer, facts, now };
+        if snapshot.issuers.get(facts.issuer).is_some_and(|state| state.epoch == facts.epoch) {
+            return checked.not_revoked(&snapshot.revocations);
+        }
+        // Something of the issuer's has changed: its keys, or what a revocation may name.
+        let same = |state: &&Arc<IssuerState>| state.config.issuer == self.issuer.issuer;
+        let Some(state) = snapshot.issuers.iter().find(same) else {
+            return Err(Denial::new(Reason::UntrustedIssuer, "the issuer is no longer configured"));
+        };
+        match &state.keys {
+            Keys::Ready { set, .. } if !set.has_key_of(&facts.verified) => {
+                return Err(Denial::new(Reason::UnknownKey, "the key is no longer the issuer's"));
+            }
+            Keys::Ready { .. } | Keys::Unavailable => {}
+        }
+        let keys = revocable::keys(&state.config, &facts.verified);
+        checked.not_revoked_by(&keys, &snapshot.revocations)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the workers remember of tokens, for whoever asks beside the requests: a rehearsed revocation.
+//!
+//! A memo is its worker's own, so that each worker is asked, and hands out what it has a few at a time, between turns for
+//! its connections. Nobody is asked unless somebody wants to know: a request does nothing for it.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as Turn, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::gate::memo::TokenFacts;
+use crate::proxy::worker::Worker;
+
+/// The way to the workers.
+#[derive(Debug, Default)]
+pub struct Recall {
+    workers: Mutex<Vec<mpsc::Sender<Ask>>>,
+    /// One at a time.
+    turn: Turn<()>,
+}
+
+/// Where the answer goes.
+pub(in crate::proxy) type Ask = oneshot::Sender<Vec<Arc<TokenFacts>>>;
+
+impl Recall {
+    /// The good tokens that the workers remember, one that several have seen several times. A worker that does not answer
+    /// soon, and what is more than [`TOKENS`], is left out.
+    pub async fn tokens(&self) -> Vec<Arc<TokenFacts>> {
+        let _turn = self.turn.lock().await;
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut tokens = Vec::new();
+        for worker in workers {
+            let (ask, answer) = oneshot::channel();
+            // One that has ended remembers nothing.
+            if worker.try_send(ask).is_ok()
+                && let Ok(Ok(more)) = timeout(PATIENCE, answer).await
+            {
+                tokens.extend(more);
+            }
+        }
+        tokens
+    }
+
+    /// A worker joins in.
+    pub(in crate::proxy) fn join(&self) -> mpsc::Receiver<Ask> {
+        let (sender, asks) = mpsc::channel(1);
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        asks
+    }
+}
+
+/// Answers for a worker.
+pub(in crate::proxy) async fn serve(worker: Rc<Worker>, mut asks: mpsc::Receiver<Ask>) {
+    while let Some(ask) = asks.recv().await {
+        let mut tokens = Vec::new();
+        loop {
+            let before = tokens.len();
+            tokens.extend(worker.memo.borrow().good().skip(before).take(AT_ONCE).cloned());
+            if tokens.len() == before || tokens.len() >= TOKENS || ask.is_closed() {
+                break;
+            }
+            // What is forgotten meanwhile may hide another one: it is not a count to rely on to the last.
+            tokio::task::yield_now().await;
+        }
+        // Whoever asked may be gone.
+        let _heard_or_not = ask.send(tokens);
+    }
+}
+
+/// Tokens of one worker.
+pub const TOKENS: usize = 100_000;
+/// Of which so many in one turn: a tenth of a millisecond.
+const AT_ONCE: usize = 1_000;
+/// For a worker to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
