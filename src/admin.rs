@@ -56,6 +56,8 @@ pub struct Controls {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// The configuration in force in long form, secrets redacted.
     pub config: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The claims that entries may name, by the configuration in force.
+    pub claims: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Reloads, and answers with the new generation.
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
     /// Revokes and lifts.
@@ -70,8 +72,8 @@ pub type Reloading = Pin<Box<dyn Future<Output = Result<u64, ReloadRefused>> + S
 pub struct Status {
     /// The issuers that have no keys.
     pub waiting: Vec<String>,
-    /// The rest, for `/v1/status`: an object.
-    pub detail: serde_json::Value,
+    /// The rest, for `/v1/status`.
+    pub detail: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A reload that changed nothing.

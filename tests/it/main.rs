@@ -36,6 +36,7 @@ mod limits;
 mod listeners;
 mod logs;
 mod metrics;
+mod openapi;
 mod operating;
 mod paths;
 mod regressions;

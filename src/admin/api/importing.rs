@@ -4,6 +4,8 @@
 //! than the disk waits. A client may send all it has before it reads a word of the answer: what is said meanwhile has
 //! room, or is left out. How far it came is said at the end, so that what was cut short can go on from there.
 
+#![expect(unused_qualifications, reason = "what utoipa's macros write")]
+
 mod lines;
 
 use std::collections::BTreeSet;
@@ -24,31 +26,35 @@ use http::StatusCode;
 use http::header::{self, HeaderMap};
 use hyper::body::{Body as _, Frame};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::Ongoing;
 use crate::admin::api::importing::lines::{Line, Lines};
 use crate::admin::api::revocations::{malformed, refuse};
-use crate::admin::api::{Shared, handed_over, problem_body, written_or_logged};
+use crate::admin::api::shapes::{Extra, Problem};
+use crate::admin::api::{Shared, handed_over, is_of_type, problem_body, written_or_logged};
 use crate::admin::readiness;
 use crate::admin::revocations::{Imported, Manner, Refused};
 use crate::audit::{self, Asker, Audit, Event};
 use crate::store::BATCH;
 
 /// The query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::admin::api) struct How {
     /// Says what would be added, and adds nothing.
+    #[param(nullable = false)]
     dry_run: Option<bool>,
     /// Stops at the first line that is refused: what stands before it is in force, what stands behind it is not looked at.
+    #[param(nullable = false)]
     strict: Option<bool>,
 }
 
 /// A line of the answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Said {
     Refused(RefusedLine),
@@ -57,7 +63,7 @@ enum Said {
 }
 
 /// A line that was refused. Of many, the first are told and the others counted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RefusedLine {
     /// Counted from 1.
     line: u64,
@@ -66,7 +72,7 @@ struct RefusedLine {
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 struct Progress {
     /// Lines that were dealt with, empty ones too: each of them was added or refused.
     lines: u64,
@@ -77,7 +83,7 @@ struct Progress {
 }
 
 /// The last line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct End {
     /// Whether all lines were dealt with. If not, `lines` of them were: go on behind that one.
     done: bool,
@@ -92,6 +98,7 @@ struct End {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip)]
+    #[schema(ignore)]
     stop: Option<Stop>,
 }
 
@@ -110,6 +117,21 @@ enum Stop {
 }
 
 /// Adds what stands on the lines of the body.
+///
+/// A line of the body is an entry (`#/components/schemas/Entry`). Lines of the answer are those that were refused, how far it
+/// is now and then, and at last whether it is done, or up to which line and why no further.
+#[utoipa::path(post, path = "/v1/revocations/import", params(How),
+    request_body(content = String, content_type = "application/x-ndjson", description = "An entry a line."),
+    responses(
+        (status = 200, description = "Lines.", body = Said, content_type = "application/x-ndjson"),
+        (status = 408, description = "The body did not go on.", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 415, description = "The body is of another type.", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 422, description = "Lines were refused at once.", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
 pub(in crate::admin::api) async fn import(
     State(shared): State<Arc<Shared>>,
     ongoing: Option<Extension<Ongoing>>,
@@ -121,10 +143,10 @@ pub(in crate::admin::api) async fn import(
     let Ok(Query(How { dry_run, strict })) = how else {
         return malformed("the query is `dry_run=true` or `strict=true`, both of them, or nothing");
     };
-    if !is_lines(&headers) {
+    if !is_of_type(&headers, NDJSON) {
         let detail = "the body is application/x-ndjson: one entry a line";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return problem_body(status, "unsupported_media_type", detail, Value::Null);
+        return problem_body(status, "unsupported_media_type", detail, Extra::default());
     }
     let manner = Manner { dry_run: dry_run.unwrap_or(false), strict: strict.unwrap_or(false) };
     if let Some(response) = handed_over(&shared).filter(|_| !manner.dry_run) {
@@ -156,15 +178,6 @@ pub(in crate::admin::api) async fn import(
         }
         None => Stop::Broken.response(),
     }
-}
-
-/// Whether the body is what it has to be, as far as is said.
-fn is_lines(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONTENT_TYPE).iter().all(|said| {
-        let said = said.to_str().unwrap_or_default();
-        let essence = said.split_once(';').map_or(said, |(essence, _)| essence);
-        essence.trim().eq_ignore_ascii_case(NDJSON)
-    })
 }
 
 struct Import {
@@ -322,10 +335,12 @@ impl Stop {
         let (reason, detail) = self.words(0);
         match self {
             Self::Refused(refused) => refuse(refused),
-            Self::Strict(_) => problem_body(StatusCode::UNPROCESSABLE_ENTITY, reason, &detail, Value::Null),
-            Self::Broken => problem_body(StatusCode::BAD_REQUEST, reason, &detail, Value::Null),
-            Self::Ending => problem_body(StatusCode::SERVICE_UNAVAILABLE, reason, &detail, Value::Null),
-            Self::Stalled => problem_body(StatusCode::REQUEST_TIMEOUT, reason, &detail, Value::Null),
+            Self::Strict(_) => {
+                problem_body(StatusCode::UNPROCESSABLE_ENTITY, reason, &detail, Extra::default())
+            }
+            Self::Broken => problem_body(StatusCode::BAD_REQUEST, reason, &detail, Extra::default()),
+            Self::Ending => problem_body(StatusCode::SERVICE_UNAVAILABLE, reason, &detail, Extra::default()),
+            Self::Stalled => problem_body(StatusCode::REQUEST_TIMEOUT, reason, &detail, Extra::default()),
         }
     }
 }

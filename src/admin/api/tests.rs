@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use serde_json::json;
+
 use super::*;
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::{Refused, Revocations};
@@ -45,7 +47,11 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
         readiness,
         controls: Controls {
             token: Arc::new(move || setup.token.map(|token| Arc::new(token.to_owned().into()))),
-            status: Arc::new(move || Status { waiting: waiting.clone(), detail: json!({"generation": 3}) }),
+            status: Arc::new(move || Status {
+                waiting: waiting.clone(),
+                detail: json!({"generation": 3}).as_object().cloned().unwrap_or_default(),
+            }),
+            claims: Arc::new(Vec::new),
             config: Arc::new(|| "version: 1\n".to_owned()),
             reload: Arc::new(move || {
                 Box::pin(async move {

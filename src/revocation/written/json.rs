@@ -12,7 +12,7 @@ use crate::revocation::written::presented::{self, Verify};
 use crate::revocation::written::{FORM, Fault, Vocabulary, Written};
 
 /// An entry in JSON. A member that is unknown, or stands twice, is an error.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
 #[expect(missing_docs, reason = "the keys of an entry")]
 pub struct Json<'a> {

@@ -10,7 +10,7 @@ use crate::revocation::Entry;
 use crate::revocation::written::{Fault, Field, is_date, no_date};
 
 /// What is asked for a token.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Held<'a> {
     /// The token: a secret.
