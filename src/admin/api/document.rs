@@ -11,8 +11,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
-use crate::admin::api::OPEN;
 use crate::admin::api::shapes::{Extra, Problem};
+use crate::admin::api::{IMPORT, OPEN};
 use crate::revocation::Kind;
 use crate::revocation::written::LATEST;
 use crate::revocation::written::json::Json;
@@ -111,6 +111,8 @@ pub(in crate::admin::api) fn written(document: &OpenApi, claims: &[String]) -> V
     let body =
         &mut document["paths"]["/v1/revocations"]["post"]["requestBody"]["content"]["application/json"];
     body["schema"] = json!({"$ref": "#/components/schemas/Entries"});
+    // No lines are lines too.
+    document["paths"][IMPORT]["post"]["requestBody"]["required"] = json!(false);
     document
 }
 

@@ -56,6 +56,7 @@ pub(in crate::admin::api) struct How {
 /// A line of the answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = ImportLine)]
 enum Said {
     Refused(RefusedLine),
     Progress(Progress),
@@ -64,6 +65,7 @@ enum Said {
 
 /// A line that was refused. Of many, the first are told and the others counted.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportRefused)]
 struct RefusedLine {
     /// Counted from 1.
     line: u64,
@@ -73,6 +75,8 @@ struct RefusedLine {
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ImportProgress)]
 struct Progress {
     /// Lines that were dealt with, empty ones too: each of them was added or refused.
     lines: u64,
@@ -84,11 +88,16 @@ struct Progress {
 
 /// The last line.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportEnd)]
 struct End {
     /// Whether all lines were dealt with. If not, `lines` of them were: go on behind that one.
     done: bool,
-    #[serde(flatten)]
-    progress: Progress,
+    /// Like [`Progress::lines`].
+    lines: u64,
+    /// Like [`Progress::added`].
+    added: u64,
+    /// Like [`Progress::refused`].
+    refused: u64,
     /// What is allowed, and hardly meant.
     warnings: Vec<String>,
     /// Why it is not done.
@@ -121,7 +130,7 @@ enum Stop {
 /// A line of the body is an entry (`#/components/schemas/Entry`). Lines of the answer are those that were refused, how far it
 /// is now and then, and at last whether it is done, or up to which line and why no further.
 #[utoipa::path(post, path = "/v1/revocations/import", params(How),
-    request_body(content = String, content_type = "application/x-ndjson", description = "An entry a line."),
+    request_body(content = serde_json::Value, content_type = "application/x-ndjson", description = "An entry a line."),
     responses(
         (status = 200, description = "Lines.", body = Said, content_type = "application/x-ndjson"),
         (status = 408, description = "The body did not go on.", body = Problem,
@@ -171,7 +180,7 @@ pub(in crate::admin::api) async fn import(
     // Who asks and hangs up must not leave a batch half way.
     tokio::spawn(import.run(ongoing, is_answered));
     match said.recv().await {
-        Some(Said::End(End { stop: Some(stop), progress: Progress { lines: 0, .. }, .. })) => stop.response(),
+        Some(Said::End(End { stop: Some(stop), lines: 0, .. })) => stop.response(),
         Some(first) => {
             let lines = Body::new(Answer { first: Some(first), said, _answered: answer });
             (StatusCode::OK, [(header::CONTENT_TYPE, NDJSON)], lines).into_response()
@@ -204,7 +213,9 @@ impl Import {
         let (reason, detail) = stop.as_ref().map(|stop| stop.words(lines)).unzip();
         let end = End {
             done: stop.is_none(),
-            progress: self.progress,
+            lines,
+            added,
+            refused,
             warnings: self.warnings.iter().cloned().collect(),
             reason,
             detail,

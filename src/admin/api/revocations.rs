@@ -13,12 +13,12 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, Schema, Type};
-use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::api::shapes::{self, Extra, Problem, Revoked};
 use crate::admin::api::{Shared, handed_over, is_of_type, problem_body};
-use crate::admin::revocations::{Added, Refused};
+use crate::admin::revocations::Refused;
 use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
 use crate::revocation::Kind;
@@ -53,15 +53,6 @@ pub(in crate::admin::api) struct Wanted {
     limit: Option<usize>,
 }
 
-/// What 200 to `POST` has.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it stands for both in the document")]
-enum Looked {
-    Rehearsed(shapes::Rehearsed),
-    Revoked(Revoked),
-}
-
 /// The words for kinds.
 fn kinds() -> Schema {
     Object::builder().schema_type(Type::String).enum_values(Some(Kind::ALL.map(Kind::name))).build().into()
@@ -69,7 +60,7 @@ fn kinds() -> Schema {
 
 /// Adds one entry or a list of them; `?dry_run=true` says what that would add.
 #[utoipa::path(post, path = "/v1/revocations", params(How), request_body(content = serde_json::Value), responses(
-    (status = 200, description = "What would be added; or nothing was to be.", body = inline(Looked)),
+    (status = 200, description = "What would be added; or nothing was to be.", body = shapes::Rehearsed),
     (status = 201, description = "They are on the disk and in force.", body = Revoked),
     (status = 413, description = "More than a body may have.", body = Problem,
      content_type = "application/problem+json"),
@@ -110,8 +101,10 @@ pub(in crate::admin::api) async fn add(
     }
     match (ways.add)(octets.into(), asker).await {
         // Nothing is created for tokens that have expired.
-        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added),
-        Ok(added) => answer(StatusCode::CREATED, &added),
+        Ok(added) if added.entries.is_empty() => {
+            Json(shapes::Rehearsed::nothing(added.warnings)).into_response()
+        }
+        Ok(added) => (StatusCode::CREATED, Json(Revoked::from(&added))).into_response(),
         Err(refused) => refuse(refused),
     }
 }
@@ -175,10 +168,6 @@ pub(in crate::admin::api) async fn lift(
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refused) => refuse(refused),
     }
-}
-
-fn answer(status: StatusCode, added: &Added) -> Response {
-    (status, Json(Revoked::from(added))).into_response()
 }
 
 pub(in crate::admin::api) fn refuse(refused: Refused) -> Response {

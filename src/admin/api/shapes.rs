@@ -119,7 +119,9 @@ pub(in crate::admin::api) struct Rehearsed {
     entries: Vec<Would>,
     /// What is allowed, and hardly meant.
     warnings: Vec<String>,
-    matches: AllMatches,
+    /// Absent where it was no rehearsal, and nothing was to be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches: Option<AllMatches>,
 }
 
 /// An entry that would be added.
@@ -195,8 +197,15 @@ impl From<&Weighed> for Rehearsed {
             already: *already,
             matches: Matches { tokens: *tokens },
         });
-        let matches = AllMatches { tokens: *any, of: *of };
+        let matches = Some(AllMatches { tokens: *any, of: *of });
         Self { entries: entries.collect(), warnings: would.warnings.clone(), matches }
+    }
+}
+
+impl Rehearsed {
+    /// Nothing.
+    pub(in crate::admin::api) fn nothing(warnings: Vec<String>) -> Self {
+        Self { entries: Vec::new(), warnings, matches: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::revocation::Entry;
@@ -24,7 +24,9 @@ pub struct Json<'a> {
     pub claim: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub value: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "date")]
     pub not_before: Option<i64>,
+    #[serde(default, deserialize_with = "date")]
     pub expires: Option<i64>,
     pub reason: Option<String>,
 }
@@ -61,6 +63,17 @@ impl Json<'_> {
             reason: self.reason.as_deref(),
         }
     }
+}
+
+/// A whole number, however it is written: to JSON `7.0` is one too.
+pub(in crate::revocation::written) fn date<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else { return Ok(None) };
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and of at most 53 bits")]
+    let whole = |number: f64| (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64);
+    let read = number.as_i64().or_else(|| number.as_f64().and_then(whole));
+    read.map(Some).ok_or_else(|| D::Error::custom("a whole number is expected"))
 }
 
 /// Why octets are no entries.
@@ -164,6 +177,9 @@ fn what(said: &str) -> String {
         "a member has another type than it needs: texts are strings, times are whole numbers".to_owned()
     }
 }
+
+/// Beyond this not every whole number is one of 64 bits with a point.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Octets of a line: the longest issuer and reason there may be, and ten thousand more.
 pub const LINE: usize = 16 * 1024;

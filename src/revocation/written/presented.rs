@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::revocation::Entry;
+use crate::revocation::written::json::date;
 use crate::revocation::written::{Fault, Field, is_date, no_date};
 
 /// What is asked for a token.
@@ -17,6 +18,7 @@ pub struct Held<'a> {
     #[serde(borrow)]
     pub token: Cow<'a, str>,
     /// When the entry of its session can be forgotten.
+    #[serde(default, deserialize_with = "date")]
     pub expires: Option<i64>,
     /// Why, for the operator.
     pub reason: Option<Box<str>>,
