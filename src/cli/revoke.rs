@@ -188,6 +188,10 @@ fn send(admin: &Admin, entry: &Value, dry_run: bool, terminal: &mut Terminal<'_>
             writeln!(terminal.err, "in force: {}", shown(entry))?;
         }
     }
+    let matches = &answer.body["matches"];
+    if let Some((tokens, of)) = matches["tokens"].as_u64().zip(matches["of"].as_u64()) {
+        writeln!(terminal.err, "would stop {tokens} of the {of} tokens that the gateway remembers")?;
+    }
     Ok(Exit::Fine)
 }
 

@@ -121,9 +121,10 @@ impl Admin {
     /// Says that nobody answered.
     pub(crate) fn unreachable(&self, error: &io::Error, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         let address = self.address;
-        let why = match error.kind() {
-            io::ErrorKind::InvalidData => format!("what answers on {address} is no gateway: {error}"),
-            _ => format!("no gateway answers on {address} ({error}); is it running with this configuration?"),
+        let why = if error.kind() == io::ErrorKind::InvalidData {
+            format!("what answers on {address} is no gateway: {error}")
+        } else {
+            format!("no gateway answers on {address} ({error}); is it running with this configuration?")
         };
         terminal.end(Exit::Taken, why)
     }
@@ -168,7 +169,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, address.port())
 }

@@ -160,9 +160,10 @@ impl Talk {
                 Err(error) => return Ok(Err(error)),
             };
             let octets = behind(&piece[..length], &mut left);
+            // The empty chunk is the last.
+            let sent = if octets.is_empty() && length > 0 { Ok(()) } else { sending.write(octets) };
             // A connection that takes no more has an answer that says why.
-            let is_last = length == 0;
-            if (is_last || !octets.is_empty()) && sending.write(octets).is_err() || is_last {
+            if length == 0 || sent.is_err() {
                 return Ok(Ok(None));
             }
         }

@@ -51,7 +51,9 @@ fn an_entry_is_added_shown_and_lifted_on_the_command_line() {
     assert_allowed(&api.gateway.send(&alice));
     let entry = ["add", "--kind", "subject", "--issuer", iss, "--value", "alice", "--reason", "left\nus"];
     let would = [&entry[..], &["--dry-run"]].concat();
-    revoke(&api, &would).code(0).says(&["subject", iss, "(left us)"]).never_says("alice");
+    let run =
+        revoke(&api, &would).code(0).says(&["subject", iss, "(left us)", "would stop 1 of the 1 tokens"]);
+    run.never_says("alice");
     assert_allowed(&api.gateway.send(&alice));
     let added = revoke(&api, &entry).code(0).says(&["in force"]);
     assert_refused(&api.gateway.send(&alice), Revoked);
