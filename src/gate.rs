@@ -27,6 +27,7 @@ pub mod matching;
 pub mod memo;
 pub mod preflight;
 pub mod presented;
+pub mod reauthenticate;
 pub mod websocket;
 
 mod revocable;
@@ -84,6 +85,9 @@ pub struct Request<'a> {
     pub websocket: Option<Handshake<'a>>,
     /// What its handshake said; `None` on a plain connection.
     pub tls: Option<&'a TlsFacts>,
+    /// A token that came later, within the stream that this request began. It counts instead of what the request's own
+    /// places hold, as if it stood where its issuer looks for one.
+    pub presented: Option<&'a [u8]>,
 }
 
 /// What was decided.
@@ -267,7 +271,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
     };
     let credential = credential::find(request, &route.places)?;
-    trace.step("credential", || credential.place.to_string());
+    trace.step("credential", || credential.to_string());
 
     let token = memo.fingerprint(credential.octets);
     let presented = Presented { credential: &credential, token, route };
@@ -315,7 +319,7 @@ fn trusted<'s>(
     let state = snapshot.issuers.get(index);
     let named = route.requirement().is_some_and(|requirement| requirement.issuers.contains(&index));
     match state {
-        Some(state) if named && state.config.from.contains(credential.place) => Ok(state),
+        Some(state) if named && credential.counts_in(&state.config.from) => Ok(state),
         Some(_) if named => {
             Err(Denial::new(Reason::UntrustedIssuer, "the issuer's tokens do not count in this place"))
         }

@@ -28,6 +28,7 @@ pub mod recall;
 mod recheck;
 mod refuse;
 mod relay;
+mod renewal;
 mod request_id;
 mod signatures;
 mod sparse;

@@ -266,7 +266,13 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
         return response;
     }
     match (shared.controls.reload)().await {
-        Ok(generation) => Json(Reloaded { generation }).into_response(),
+        Ok(generation) => {
+            let status = (shared.controls.status)();
+            let warnings = status.detail.get("warnings").and_then(Value::as_array);
+            let text = |warning: &Value| warning.as_str().map(str::to_owned);
+            let warnings = warnings.map(|warnings| warnings.iter().filter_map(text).collect());
+            Json(Reloaded { generation, warnings: warnings.unwrap_or_default() }).into_response()
+        }
         Err(refused) => {
             let (status, detail) = if refused.needs_restart {
                 (StatusCode::CONFLICT, "this change needs a restart; nothing has changed")

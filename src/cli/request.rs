@@ -137,6 +137,7 @@ impl Described {
                 .as_ref()
                 .map(|_| Handshake { authority: text(&head.authority), secure: false }),
             tls: None,
+            presented: None,
         };
         let explanation = explain::explain(snapshot, &request, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }

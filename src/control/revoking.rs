@@ -3,6 +3,8 @@
 //! First the store, then the set: what was answered survives a crash, and what the store did not take changes nothing.
 //! Both are done by a task of their own, so that one who asks and hangs up leaves no entry that is kept and not in force.
 
+mod undeclared;
+
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::problems::quoted;
+use crate::control::revoking::undeclared::ByClaim;
 use crate::control::{Control, ControlHandle, Shared, clock};
 use crate::gate;
 use crate::gate::denial::{Denial, Reason};
@@ -34,32 +37,33 @@ pub struct Kept {
     store: Arc<Store>,
     revocations: Revocations,
     place: Cursor,
+    by_claim: ByClaim,
 }
 
 impl Kept {
     /// Reads all of it. Blocks, for seconds where there are millions.
     pub fn load(store: Arc<Store>) -> Result<Self, StoreError> {
         let now = clock::now();
-        let (mut loading, mut unknown) = (Loading::default(), false);
-        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| match held(
-            live.id,
-            &live.kind,
-            live.key,
-            (live.not_before, live.expires),
-        ) {
-            Ok(held) => loading.push(&held),
-            Err(_) => unknown = true,
+        let (mut loading, by_claim, mut unknown) = (Loading::default(), ByClaim::default(), false);
+        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| {
+            if live.expires.is_none_or(|expires| expires > now.0) {
+                by_claim.count(&live.kind, 1);
+            }
+            match held(live.id, &live.kind, live.key, (live.not_before, live.expires)) {
+                Ok(held) => loading.push(&held),
+                Err(_) => unknown = true,
+            }
         })?;
         if unknown {
             return Err(unknown_kind());
         }
-        Ok(Self { store, revocations: loading.finish(now), place })
+        Ok(Self { store, revocations: loading.finish(now), place, by_claim })
     }
 
     /// What is listed, with these beside it.
     pub(in crate::control) fn beside(self, listed: &Revocations) -> (Keeping, Revocations) {
-        let Self { store, revocations, place } = self;
-        (Keeping { store, place: Mutex::new(place) }, listed.beside(&revocations))
+        let Self { store, revocations, place, by_claim } = self;
+        (Keeping { store, place: Mutex::new(place), by_claim }, listed.beside(&revocations))
     }
 }
 
@@ -67,6 +71,8 @@ impl Kept {
 pub(in crate::control) struct Keeping {
     store: Arc<Store>,
     place: Mutex<Cursor>,
+    /// For warnings.
+    pub(in crate::control) by_claim: ByClaim,
 }
 
 impl Keeping {
@@ -163,7 +169,12 @@ impl ControlHandle {
         strangers.sort_unstable();
         strangers.dedup();
         let strange = strangers.iter().map(|issuer| warning(issuer));
-        let warnings = over.take().into_iter().chain(strange).take(MOST_WARNINGS).collect();
+        let ended = |(number, entry): (usize, &Entry)| {
+            let ended = entry.expires.is_some_and(|expires| expires <= now);
+            ended.then(|| format!("entry {number}: it has ended (`expires`, or what that is unless given), so that it stops nothing"))
+        };
+        let ended = (1..).zip(&entries).filter_map(ended);
+        let warnings = over.take().into_iter().chain(ended).chain(strange).take(MOST_WARNINGS).collect();
         let milliseconds = clock::milliseconds();
         let kept = |entry: &Entry| kept(entry, Id::new(milliseconds)?, now.0);
         let entries = entries.iter().map(kept).collect::<Result<_, StoreError>>()?;
@@ -230,6 +241,7 @@ impl ControlHandle {
                 }
             }
             self.shared.publish(added, lifted).await?;
+            keeping.by_claim.follow(&undeclared::counts(&page.changes));
             keeping.go_on(page.cursor);
         }
     }
@@ -243,7 +255,9 @@ impl ControlHandle {
         let shared = Arc::clone(&self.shared);
         let kept = tokio::spawn(async move {
             let keeping = shared.keeping.as_ref().ok_or(RevokeError::NoStore)?;
+            let counts = undeclared::counts(&changes);
             let committed = keeping.store.append(changes).await?;
+            keeping.by_claim.follow(&counts);
             shared.publish(added, lifted).await?;
             keeping.go_on(committed.cursor);
             Ok::<(), RevokeError>(())

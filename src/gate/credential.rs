@@ -13,17 +13,34 @@ use crate::token::bearer::{self, Authorization};
 pub struct Credential<'a> {
     /// As sent, and not looked at: of octets that a memo knows, that was done when it learnt them.
     pub octets: &'a [u8],
-    /// Their place.
-    pub place: &'a TokenPlace,
+    /// Their place; `None` where they came within the stream, and it is their issuer's.
+    pub place: Option<&'a TokenPlace>,
 }
 
 impl<'a> Credential<'a> {
     /// The octets as the text that a token in this place has to be.
     pub fn token(&self) -> Result<&'a str, Denial> {
         match self.place {
-            TokenPlace::Bearer => bearer::token(self.octets)
+            Some(TokenPlace::Bearer) => bearer::token(self.octets)
                 .ok_or_else(|| invalid("an Authorization value that is no bearer token")),
-            TokenPlace::Header(_) | TokenPlace::Cookie(_) | TokenPlace::Query(_) => visible(self.octets),
+            Some(TokenPlace::Header(_) | TokenPlace::Cookie(_) | TokenPlace::Query(_)) | None => {
+                visible(self.octets)
+            }
+        }
+    }
+
+    /// Whether an issuer that looks for its tokens here finds it.
+    pub fn counts_in(&self, places: &[TokenPlace]) -> bool {
+        self.place.is_none_or(|place| places.contains(place))
+    }
+}
+
+impl std::fmt::Display for Credential<'_> {
+    /// Where it stands.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.place {
+            Some(place) => place.fmt(f),
+            None => f.write_str("a message"),
         }
     }
 }
@@ -41,6 +58,9 @@ impl std::fmt::Display for TokenPlace {
 
 /// Finds the one credential among `places`.
 pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Credential<'a>, Denial> {
+    if let Some(octets) = request.presented {
+        return Ok(Credential { octets, place: None });
+    }
     let mut found: Option<Credential<'a>> = None;
     for place in places {
         let octets = match place {
@@ -54,7 +74,7 @@ pub fn find<'a>(request: &Request<'a>, places: &'a [TokenPlace]) -> Result<Crede
             first.token()?;
         }
         let Some(octets) = octets? else { continue };
-        let here = Credential { octets, place };
+        let here = Credential { octets, place: Some(place) };
         if found.replace(here).is_some() {
             here.token()?;
             return Err(many("tokens stand in two places"));

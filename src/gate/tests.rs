@@ -1,4 +1,6 @@
 mod lasting;
+mod matching;
+mod reauthenticate;
 mod revoked;
 mod scene;
 
@@ -301,6 +303,7 @@ fn explain_decides_as_production_does() {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
         tls: None,
+        presented: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
@@ -359,6 +362,7 @@ fn c7_no_clock_makes_a_fault() {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
         tls: None,
+        presented: None,
     };
     for (now, expected) in [
         (i64::MIN, Reason::NotYetValid),

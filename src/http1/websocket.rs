@@ -4,12 +4,18 @@
 //! the answer to the very key that was sent (threats H1). What flows in it is the two ends' own; only the frames'
 //! boundaries are followed, so that a goodbye of ours can stand between two of them.
 
+pub mod frame;
+pub mod messages;
+pub mod sieve;
+
 #[cfg(test)]
 mod tests;
+mod utf8;
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::http1::head::{Line, octets};
+use crate::http1::websocket::frame::{Beginning, CLOSE, CONTROL_MAX, Frame, Header, TEXT};
 
 /// The value of `Sec-WebSocket-Accept`: base64 of a SHA-1 (RFC 6455 section 4.2.2).
 pub type Accept = [u8; 28];
@@ -19,38 +25,29 @@ pub type Accept = [u8; 28];
 pub enum Close {
     /// 1001: this endpoint goes away.
     GoingAway,
-    /// The token that it was opened with does not count any more; the code is the route's.
-    TokenOver(u16),
+    /// Some other code, and a short reason in words for whoever looks at it.
+    Because {
+        /// One that may be sent (RFC 6455 section 7.4).
+        code: u16,
+        /// At most 123 octets of it are sent.
+        reason: &'static str,
+    },
 }
 
 /// Follows the frames of one direction by their headers (RFC 6455 section 5.2). It keeps no payload, and a few octets
 /// of state however long a frame is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Frames {
-    state: State,
+    beginning: Beginning,
+    /// Octets of payload to come.
+    left: u64,
+    /// Fragments have gone by, and the last of their message has not.
+    open: bool,
     closed: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum State {
-    /// So many octets of a header are there; the first two, and what they say the length is so far.
-    Header { there: u8, first: [u8; 2], length: u64 },
-    /// Octets of mask and payload to come.
-    Payload(u64),
-}
-
-const START: State = State::Header { there: 0, first: [0; 2], length: 0 };
-
 /// What is appended to a key before it is hashed (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// The opcode of a Close frame, and the bits where an opcode stands.
-const CLOSE: u8 = 0x8;
-const OPCODE: u8 = 0x0f;
-
-/// The bit that says a frame is masked, and that it is the last of its message.
-const MASKED: u8 = 0x80;
-const FINAL: u8 = 0x80;
 
 /// The `Sec-WebSocket-Key` of a handshake's lines; `None` where something of a handshake is missing, doubled or not
 /// what version 13 says it is (RFC 6455 section 4.2.1).
@@ -97,31 +94,39 @@ pub fn accept(key: &[u8]) -> Accept {
     accept
 }
 
+/// A text message to a client, in one frame.
+pub fn text_to_client(message: &str) -> Frame {
+    frame::whole(TEXT, message.as_bytes(), None)
+}
+
 impl Close {
     /// Its code.
     pub fn code(self) -> u16 {
         match self {
             Self::GoingAway => 1001,
-            Self::TokenOver(code) => code,
+            Self::Because { code, reason: _ } => code,
         }
     }
 
     /// The frame as a server sends it: not masked.
-    pub fn to_client(self) -> [u8; 4] {
-        let [high, low] = self.code().to_be_bytes();
-        [FINAL | CLOSE, 2, high, low]
+    pub fn to_client(self) -> Frame {
+        self.frame(None)
     }
 
     /// The frame as a client sends it, masked with these octets (RFC 6455 section 5.3: unpredictable ones).
-    pub fn to_server(self, mask: [u8; 4]) -> [u8; 8] {
-        let [high, low] = self.code().to_be_bytes();
-        [FINAL | CLOSE, MASKED | 2, mask[0], mask[1], mask[2], mask[3], high ^ mask[0], low ^ mask[1]]
+    pub fn to_server(self, mask: [u8; 4]) -> Frame {
+        self.frame(Some(mask))
     }
-}
 
-impl Default for Frames {
-    fn default() -> Self {
-        Self { state: START, closed: false }
+    fn frame(self, mask: Option<[u8; 4]>) -> Frame {
+        let reason = match self {
+            Self::GoingAway => "",
+            Self::Because { code: _, reason } => reason,
+        };
+        let mut payload = Frame::from_slice(&self.code().to_be_bytes());
+        let end = reason.floor_char_boundary(CONTROL_MAX - payload.len());
+        payload.extend_from_slice(reason.as_bytes().get(..end).unwrap_or_default());
+        frame::whole(CLOSE, &payload, mask)
     }
 }
 
@@ -136,7 +141,12 @@ impl Frames {
 
     /// Whether the last octet was the last of a frame, or none has come yet: another frame may stand here.
     pub fn is_between(&self) -> bool {
-        matches!(self.state, State::Header { there: 0, .. })
+        self.left == 0 && self.beginning.is_empty()
+    }
+
+    /// Whether the last octet was the last of a message too: another message may stand here.
+    pub fn is_between_messages(&self) -> bool {
+        self.is_between() && !self.open
     }
 
     /// Whether a Close frame has gone by: no frame may follow it (RFC 6455 section 5.5.1).
@@ -146,9 +156,19 @@ impl Frames {
 
     /// How many of `octets` the frame that is on its way still needs: none between two frames.
     pub fn to_end(&self, octets: &[u8]) -> usize {
+        self.until(octets, Self::is_between)
+    }
+
+    /// How many of `octets` the message that is on its way still needs, with what stands between its fragments: none
+    /// between two messages.
+    pub fn to_message_end(&self, octets: &[u8]) -> usize {
+        self.until(octets, Self::is_between_messages)
+    }
+
+    fn until(&self, octets: &[u8], reached: impl Fn(&Self) -> bool) -> usize {
         let mut ahead = self.clone();
         let mut rest = octets;
-        while !rest.is_empty() && !ahead.is_between() {
+        while !rest.is_empty() && !reached(&ahead) {
             rest = ahead.step(rest);
         }
         octets.len() - rest.len()
@@ -156,46 +176,23 @@ impl Frames {
 
     /// Takes one octet of a header, or as much payload as is there; what is left.
     fn step<'o>(&mut self, octets: &'o [u8]) -> &'o [u8] {
-        match self.state {
-            State::Payload(left) => {
-                let here = usize::try_from(left).map_or(octets.len(), |left| left.min(octets.len()));
-                self.state = match left - here as u64 {
-                    0 => START,
-                    left => State::Payload(left),
-                };
-                octets.get(here..).unwrap_or_default()
-            }
-            State::Header { there, first, length } => {
-                let Some((octet, rest)) = octets.split_first() else { return &[] };
-                self.header(there, first, length, *octet);
-                rest
-            }
+        if self.left > 0 {
+            let here = usize::try_from(self.left).map_or(octets.len(), |left| left.min(octets.len()));
+            self.left -= here as u64;
+            return octets.get(here..).unwrap_or_default();
         }
+        let Some((octet, rest)) = octets.split_first() else { return &[] };
+        if let Some(header) = self.beginning.take(*octet) {
+            self.begin(header);
+        }
+        rest
     }
 
-    fn header(&mut self, there: u8, first: [u8; 2], length: u64, octet: u8) {
-        let (first, length) = match there {
-            0 => ([octet, 0], 0),
-            1 => ([first[0], octet], u64::from(octet & !MASKED)),
-            // The first octets of an extended length replace what stood for it.
-            2 => (first, u64::from(octet)),
-            _ => (first, length << 8 | u64::from(octet)),
-        };
-        let there = there + 1;
-        let whole = match first[1] & !MASKED {
-            127 => 10,
-            126 => 4,
-            _ => 2,
-        };
-        if there < 2 || there < whole {
-            self.state = State::Header { there, first, length };
-            return;
+    fn begin(&mut self, header: Header) {
+        self.left = header.length;
+        self.closed |= header.opcode() == CLOSE;
+        if !header.is_control() {
+            self.open = !header.is_final();
         }
-        self.closed |= first[0] & OPCODE == CLOSE;
-        let mask = if first[1] & MASKED == 0 { 0 } else { 4 };
-        self.state = match length.saturating_add(mask) {
-            0 => START,
-            left => State::Payload(left),
-        };
     }
 }

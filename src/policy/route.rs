@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::pattern::{HostPattern, Segment};
+use crate::config::streams::Reauthenticate;
 use crate::config::{Config, Require, Requirement, Route, TokenPlace, Upstream};
 use crate::policy::identity::FieldNames;
 use crate::policy::route::segments::BySegment;
@@ -180,6 +181,11 @@ impl CompiledRoute {
             Require::Public => None,
             Require::Token(requirement) => Some(requirement),
         }
+    }
+
+    /// Which messages bring a new token here, where one is needed.
+    pub fn reauthenticate(&self) -> Option<&Reauthenticate> {
+        self.requirement().and(self.config.streams.reauthenticate.as_ref())
     }
 
     /// The path's parameters by name, for a path that this route matched.

@@ -125,6 +125,12 @@ impl Record {
         self.why(&refusal.denial);
     }
 
+    /// It was granted, and that counts for nothing.
+    pub(in crate::proxy) fn refused_after(&mut self, denial: &Denial) {
+        self.decision = Some(Decision::Refuse);
+        self.why(denial);
+    }
+
     /// It was granted, and failed after that.
     pub(in crate::proxy) fn failed(&mut self, denial: &Denial) {
         self.why(denial);
@@ -149,6 +155,17 @@ impl Record {
         let Some(view) = self.view.take().filter(|_| !counted) else { return };
         let metrics = self.metrics(&view);
         metrics.request(self.method, status, self.started.elapsed().as_secs_f64());
+        self.decided(metrics);
+    }
+
+    /// Counts the decision alone: it was about a stream that goes on, or does not, and not about a request.
+    pub(in crate::proxy) fn count_decision(mut self) {
+        if let Some(view) = self.view.take() {
+            self.decided(self.metrics(&view));
+        }
+    }
+
+    fn decided(&self, metrics: &RouteMetrics) {
         if let Some(decision) = self.decision {
             let decided = match decision {
                 Decision::Allow => None,

@@ -45,6 +45,8 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) to_head: bool,
     /// The request is a WebSocket handshake: what its 101 has to say.
     pub(in crate::proxy) handshake: Option<Accept>,
+    /// The handshake itself, where it may be decided again.
+    pub(in crate::proxy) opened: Option<Box<[u8]>>,
     /// A long stream is, or was, the last answer.
     pub(in crate::proxy) stay: Option<Stay>,
     /// Why the token of the last answer was over before the answer was.
@@ -101,6 +103,7 @@ impl Connection {
             answer_head: ResponseHead::default(),
             to_head: false,
             handshake: None,
+            opened: None,
             stay: None,
             over: None,
             cors: Vec::new(),
@@ -260,7 +263,12 @@ impl Connection {
         self.cors.clear();
         self.out.clear();
         let worker = Rc::clone(&self.worker);
-        let asked = Asked { head: &self.head, octets: self.input.filled(), downstream: &self.downstream };
+        let asked = Asked {
+            head: &self.head,
+            octets: self.input.filled(),
+            downstream: &self.downstream,
+            presented: None,
+        };
         let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
         record.decided = Some(Instant::now());
         match judged {

@@ -58,6 +58,12 @@ pub(in crate::proxy) async fn forward(
     // What the client's 101 has to say is told by the key that is sent on: its own.
     let key = connection.head.websocket.as_ref();
     connection.handshake = key.map(|key| websocket::accept(octets(connection.input.filled(), key)));
+    connection.opened = match key {
+        Some(_) if grant.route().reauthenticate().is_some() => {
+            connection.input.filled().get(..connection.head.length).map(Box::from)
+        }
+        Some(_) | None => None,
+    };
     connection.input.consume(connection.head.length);
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {

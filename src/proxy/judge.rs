@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -51,6 +51,8 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) head: &'a RequestHead,
     pub(in crate::proxy) octets: &'a [u8],
     pub(in crate::proxy) downstream: &'a Downstream,
+    /// A token that came within the stream that the request began: what is decided is whether it goes on.
+    pub(in crate::proxy) presented: Option<&'a [u8]>,
 }
 
 /// Decides, doing what the decision needs; a grant's request head is appended to `out`.
@@ -58,6 +60,17 @@ pub(in crate::proxy) async fn judge(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
     client: &mut Stream,
+    out: &mut Vec<u8>,
+    record: &mut Record,
+) -> Judged {
+    judge_unless(worker, asked, |context| client.poll_gone(context), out, record).await
+}
+
+/// Decides, unless it is of no use any more: then [`Judged::Gone`].
+pub(in crate::proxy) async fn judge_unless(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
@@ -70,14 +83,14 @@ pub(in crate::proxy) async fn judge(
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Need(Need::Keys(miss)) => {
-                let Some(answer) = unless_gone(client, (worker.shared.parts.ask_keys)(miss)).await else {
+                let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
                 };
                 evidence.keys = Some(answer);
             }
             Decision::Need(Need::Signature(work)) => {
                 let wait = worker.signatures.wait(work, record.client, alone);
-                match unless_gone(client, wait).await {
+                match unless_gone(&mut gone, wait).await {
                     Some(Waited::Verdict(verdict)) => evidence.signature = Some(verdict),
                     Some(Waited::Shared) => alone = true,
                     Some(Waited::Refused(refusal)) => return Judged::Refuse(refusal),
@@ -92,11 +105,14 @@ pub(in crate::proxy) async fn judge(
 }
 
 /// Waits, as long as the client does.
-async fn unless_gone<T>(client: &mut Stream, wait: impl Future<Output = T>) -> Option<T> {
+async fn unless_gone<T>(
+    gone: &mut impl FnMut(&mut Context<'_>) -> Poll<()>,
+    wait: impl Future<Output = T>,
+) -> Option<T> {
     let mut wait = pin!(wait);
     poll_fn(|context| match wait.as_mut().poll(context) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => client.poll_gone(context).map(|()| None),
+        Poll::Pending => gone(context).map(|()| None),
     })
     .await
 }
@@ -109,7 +125,7 @@ fn decide_once(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Decision {
-    let Asked { head, octets: buffer, downstream } = asked;
+    let Asked { head, octets: buffer, downstream, presented } = asked;
     let snapshot = worker.shared.parts.reader.load();
     record.read(snapshot.generation, worker.view(&snapshot));
     let way = downstream.way(head, buffer);
@@ -137,12 +153,14 @@ fn decide_once(
             .as_ref()
             .map(|_| Handshake { authority: way.authority, secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
+        presented,
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
     drop(memo);
     worker.count_memo();
     match decided {
+        Ok(Decision::Allow(grant)) if presented.is_some() => Decision::Allow(grant),
         Ok(Decision::Allow(grant)) => {
             write_head(out, asked, &way, &request, &grant, &snapshot.routes);
             Decision::Allow(grant)
@@ -169,7 +187,7 @@ fn write_head(
     grant: &Grant,
     routes: &Routes,
 ) {
-    let Asked { head, octets: buffer, downstream } = asked;
+    let Asked { head, octets: buffer, downstream, presented: _ } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
@@ -197,8 +215,11 @@ fn write_head(
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         kept(&TokenPlace::Header(name.into()))
     };
+    // A message that an extension has transformed could not be read for a token.
+    let plain = request.websocket.is_some() && grant.route().reauthenticate().is_some();
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
+            || (plain && name.eq_ignore_ascii_case(b"sec-websocket-extensions"))
             || (places.headers.contains(name) && !keeps(name))
             || (!stripped.is_empty() && name.eq_ignore_ascii_case(b"cookie") && has_cookie(value, &stripped))
     };

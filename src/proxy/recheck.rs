@@ -45,10 +45,14 @@ pub(in crate::proxy) struct Recheck {
 /// One of them.
 #[derive(Debug)]
 struct Stream {
-    lasting: Lasting,
+    lasting: RefCell<Lasting>,
     /// The generation by which it was last looked at; 0 before.
     asked: Cell<u64>,
     over: Cell<Option<Over>>,
+    /// When its client is to be warned; `None` where it is not, or was.
+    warn: Cell<Option<NumericDate>>,
+    /// It is time to.
+    due: Cell<bool>,
     told: Notify,
 }
 
@@ -75,14 +79,54 @@ impl Leash {
         let number = recheck.begun.get();
         recheck.begun.set(number.wrapping_add(1));
         recheck.fresh.set(true);
-        let (asked, over, told) = (Cell::new(0), Cell::new(None), Notify::new());
-        let stream = Rc::new(Stream { lasting, asked, over, told });
+        let warn = Cell::new(warned_at(&lasting, grant));
+        let lasting = RefCell::new(lasting);
+        let (asked, over, due, told) = (Cell::new(0), Cell::new(None), Cell::new(false), Notify::new());
+        let stream = Rc::new(Stream { lasting, asked, over, warn, due, told });
         let mut streams = recheck.streams.borrow_mut();
         streams.insert(number, Rc::clone(&stream));
         if streams.len() == 1 {
             recheck.first.notify_one();
         }
         Some(Self { worker: Rc::clone(worker), number, stream })
+    }
+
+    /// Holds the stream to this grant's token instead. What is over stays over; and where this one hangs by nothing,
+    /// what it was held to still counts.
+    pub(in crate::proxy) fn renew(&self, grant: &Grant) {
+        let (Some(lasting), None) = (Lasting::of(grant), self.over()) else { return };
+        let stream = &self.stream;
+        stream.warn.set(warned_at(&lasting, grant));
+        stream.due.set(false);
+        stream.asked.set(0);
+        stream.lasting.replace(lasting);
+        self.worker.recheck.fresh.set(true);
+    }
+
+    /// The stream is over, for this reason.
+    pub(in crate::proxy) fn end(&self, why: Reason) {
+        if self.over().is_none() {
+            self.stream.tell(Over { why, since: Instant::now(), cut: false });
+            // The next look sees to it that it ends in time.
+            self.worker.recheck.fresh.set(true);
+        }
+    }
+
+    /// Whether it is time to warn the client.
+    pub(in crate::proxy) fn is_warning_due(&self) -> bool {
+        self.stream.due.get()
+    }
+
+    /// Resolves when it is time to warn the client.
+    pub(in crate::proxy) async fn warning(&self) {
+        while !self.is_warning_due() {
+            self.stream.told.notified().await;
+        }
+    }
+
+    /// The client was warned.
+    pub(in crate::proxy) fn warned(&self) {
+        self.stream.due.set(false);
     }
 
     /// Why it is over, if it is.
@@ -109,6 +153,13 @@ impl Leash {
             self.stream.told.notified().await;
         }
     }
+}
+
+/// When the client of a stream that lasts for so long is to be warned, if it is.
+fn warned_at(lasting: &Lasting, grant: &Grant) -> Option<NumericDate> {
+    let before = grant.route().config.streams.warning.as_ref()?.before.as_secs();
+    let NumericDate(until) = lasting.until();
+    Some(NumericDate(until.saturating_sub(i64::try_from(before).unwrap_or(i64::MAX))))
 }
 
 /// What `work` gives, unless this comes first.
@@ -191,12 +242,17 @@ impl Stream {
             }
             return !over.cut;
         }
+        if self.warn.get().is_some_and(|at| now >= at) {
+            self.warn.set(None);
+            self.due.set(true);
+            self.told.notify_waiters();
+        }
         let asked = self.asked.replace(snapshot.generation) == snapshot.generation;
-        if asked && !again && now < self.lasting.until() {
+        if asked && !again && now < self.lasting.borrow().until() {
             return false;
         }
         // A fault of ours ends this stream and no other.
-        let holds = guarded(|| self.lasting.holds(snapshot, now));
+        let holds = guarded(|| self.lasting.borrow().holds(snapshot, now));
         if let Err(denial) = holds.and_then(|holds| holds) {
             self.tell(Over { why: denial.reason, since: Instant::now(), cut: false });
             return true;

@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::gate::grant::Grant;
 use crate::http1::head::{Framing, RequestHead, ResponseHead};
-use crate::http1::websocket::{Close, Frames};
+use crate::http1::websocket::sieve::Sifted;
+use crate::http1::websocket::{Close, Frames, text_to_client};
 use crate::http1::write::{self, ResponseEdits};
 use crate::metrics::stream::StreamEnd;
 use crate::proxy::buffer::{Buffer, ROOM};
@@ -29,6 +30,7 @@ use crate::proxy::parting::{Farewell, Farewells, Stay};
 use crate::proxy::reach::Link;
 use crate::proxy::recheck::{Leash, unless};
 use crate::proxy::relay;
+use crate::proxy::renewal::{Opened, Renewal};
 use crate::proxy::stream::{Halves, ReadHalf, Stream, WriteHalf};
 use crate::proxy::worker::{Worker, random};
 
@@ -76,6 +78,10 @@ struct Way<'w, 's> {
     farewells: Farewells<'w>,
     /// The code of a Close frame that says that the token is over.
     code: u16,
+    /// Looks at what a client sends, where that may renew the stream.
+    renewal: Option<Box<Renewal<'w>>>,
+    /// What a client is told before the token is over.
+    warning: Option<&'w str>,
     /// Pieces moved by both ways: silence is told by it.
     moved: &'w Cell<u64>,
 }
@@ -90,19 +96,22 @@ pub(in crate::proxy) async fn tunnel(
     let worker = Rc::clone(&connection.worker);
     connection.stay = Some(Stay::on(&worker));
     let status = connection.answer_head.status;
+    let opened = Opened::take(connection, grant);
     if switch(connection, grant, &mut answer).await.is_err() {
         worker.spares.take_back(answer);
         worker.streams.closed(StreamEnd::Client);
         return Forwarded::Answered(status, Next::Abort);
     }
     let input = std::mem::take(&mut connection.input);
-    let Connection { stream, deadline, .. } = connection;
+    let Connection { stream, deadline, downstream, .. } = connection;
     let (mut upward_deadline, leash) = (Deadline::new(), Leash::of(&worker, grant));
     let ends = {
         let (client, upstream) = (Halves::of(stream), Halves::of(&mut link.stream));
         let (from_client, to_client) = client.both();
         let (from_upstream, to_upstream) = upstream.both();
+        let renewal = opened.map(|opened| Box::new(opened.renewable(&worker, downstream, grant)));
         let (moved, worker, frames) = (Cell::new(0), &*worker, Frames::default());
+        let streams = &grant.route().config.streams;
         let farewells = Farewells { parting: &worker.parting, leash: leash.as_ref() };
         let way = |toward, from, to, deadline| Way {
             worker,
@@ -112,11 +121,16 @@ pub(in crate::proxy) async fn tunnel(
             deadline,
             frames: frames.clone(),
             farewells,
-            code: grant.route().config.streams.close,
+            code: streams.close,
+            renewal: None,
+            warning: None,
             moved: &moved,
         };
         let upward = way(Toward::Upstream, from_client, to_upstream, &mut upward_deadline);
+        let upward = Way { renewal, ..upward };
         let downward = way(Toward::Client, from_upstream, to_client, deadline);
+        let warning = streams.warning.as_ref().map(|warning| &*warning.message);
+        let downward = Way { warning, ..downward };
         let both = both(upward.carry(input), downward.carry(answer), &moved, worker.limits().idle_time);
         match &leash {
             None => both.await,
@@ -255,7 +269,7 @@ impl Ends {
     }
 }
 
-impl Way<'_, '_> {
+impl<'w> Way<'w, '_> {
     /// Carries what is `held`, and then whatever comes.
     async fn carry(mut self, held: Buffer) -> End {
         let spares = &self.worker.spares;
@@ -266,6 +280,15 @@ impl Way<'_, '_> {
             {
                 spares.take_back(held.unwrap_or_default());
                 return self.part(why).await;
+            }
+            if let Some(leash) = self.due()
+                && self.frames.is_between_messages()
+            {
+                leash.warned();
+                if let Err(end) = Box::pin(self.warn()).await {
+                    spares.take_back(held.unwrap_or_default());
+                    return end;
+                }
             }
             let mut buffer = match held.take() {
                 Some(buffer) => buffer,
@@ -282,7 +305,7 @@ impl Way<'_, '_> {
                         spares.take_back(buffer);
                         continue;
                     }
-                    Some(Ok(0)) if self.frames.is_between() => {
+                    Some(Ok(0)) if self.is_between() => {
                         spares.take_back(buffer);
                         return self.pass_end().await;
                     }
@@ -292,20 +315,51 @@ impl Way<'_, '_> {
                     }
                 }
             }
-            if let Err(error) = self.deliver(&mut buffer).await {
+            if let Err(end) = self.deliver(&mut buffer).await {
                 spares.take_back(buffer);
-                return if error.kind() == io::ErrorKind::TimedOut { End::Stalled } else { End::Lost };
+                return end;
             }
             held = Some(buffer);
         }
     }
 
-    /// Resolves when there may be something to read, or a goodbye to say between two frames.
+    /// Whether nothing has begun that has not ended.
+    fn is_between(&self) -> bool {
+        self.frames.is_between() && self.renewal.as_ref().is_none_or(|renewal| renewal.holds_nothing())
+    }
+
+    /// Where it is time to warn the client: what says so.
+    fn due(&self) -> Option<&'w Leash> {
+        self.warning.and(self.farewells.leash).filter(|leash| leash.is_warning_due())
+    }
+
+    /// Warns the client, unless a Close frame has gone by already.
+    async fn warn(&mut self) -> Result<(), End> {
+        match self.warning {
+            Some(message) if !self.frames.is_closed() => {
+                self.send(&text_to_client(message)).await.map_err(end)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Resolves when there may be something to read, a goodbye to say between two frames, or a warning between two
+    /// messages.
     async fn wait(&mut self) {
         let mut goodbye = pin!(self.farewells.heard());
         let between = self.frames.is_between();
+        let leash = self.warning.and(self.farewells.leash).filter(|_| self.frames.is_between_messages());
+        let mut warning = pin!(async {
+            match leash {
+                Some(leash) => leash.warning().await,
+                None => std::future::pending().await,
+            }
+        });
         poll_fn(|context| {
             if between && goodbye.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if warning.as_mut().poll(context).is_ready() {
                 return Poll::Ready(());
             }
             // An error is met by the read that follows.
@@ -314,16 +368,41 @@ impl Way<'_, '_> {
         .await;
     }
 
-    /// Writes what is in `buffer`; once goodbye is said, no further than to the end of the frame that is on its way.
-    async fn deliver(&mut self, buffer: &mut Buffer) -> io::Result<()> {
+    /// Writes what is in `buffer`; once goodbye is said, no further than to the end of the frame that is on its way, and
+    /// where there is a warning to give, no further than to the end of the message.
+    async fn deliver(&mut self, buffer: &mut Buffer) -> Result<(), End> {
         let count = match self.farewells.said() {
-            None => buffer.len(),
             Some(_) => self.frames.to_end(buffer.filled()),
+            None if self.due().is_some() => self.frames.to_message_end(buffer.filled()),
+            None => buffer.len(),
         };
-        self.send(&buffer.filled()[..count]).await?;
+        self.moved.set(self.moved.get() + 1);
+        if self.renewal.is_some() {
+            // Boxed, as all that is rare: every tunnel would else carry the room for it.
+            return Box::pin(self.sift(buffer, count)).await;
+        }
+        self.send(&buffer.filled()[..count]).await.map_err(end)?;
         self.frames.pass(&buffer.filled()[..count]);
         buffer.consume(count);
-        self.moved.set(self.moved.get() + 1);
+        Ok(())
+    }
+
+    /// Writes what is to go on of the first `count` octets of `buffer`; a message that brings a token is not, and what
+    /// follows it waits until that is decided on.
+    async fn sift(&mut self, buffer: &mut Buffer, count: usize) -> Result<(), End> {
+        let Some(renewal) = &mut self.renewal else { return Ok(()) };
+        let mut out = self.worker.spares.lend_out();
+        let sifted = renewal.sift(&buffer.filled()[..count], &mut out);
+        let sent = if out.is_empty() { Ok(()) } else { self.send(&out).await };
+        self.frames.pass(&out);
+        self.worker.spares.take_back_out(out);
+        sent.map_err(end)?;
+        // What comes after octets that are no frame means nothing.
+        let Sifted { used, found } = sifted.map_err(|_| End::Cut)?;
+        buffer.consume(used);
+        if let (Some(token), Some(renewal)) = (found, &mut self.renewal) {
+            renewal.bring(&token, self.farewells).await;
+        }
         Ok(())
     }
 
@@ -350,7 +429,7 @@ impl Way<'_, '_> {
         }
         let why = match why {
             Farewell::Leaving => Close::GoingAway,
-            Farewell::Over(_) => Close::TokenOver(self.code),
+            Farewell::Over(why) => Close::Because { code: self.code, reason: why.code() },
         };
         let said = match self.toward {
             Toward::Client => self.send(&why.to_client()).await,
@@ -359,12 +438,13 @@ impl Way<'_, '_> {
                 Err(error) => Err(error),
             },
         };
-        match said {
-            Ok(()) => End::Parted,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => End::Stalled,
-            Err(_) => End::Lost,
-        }
+        said.map_or_else(end, |()| End::Parted)
     }
+}
+
+/// How a direction ends whose sink has failed.
+fn end(error: io::Error) -> End {
+    if error.kind() == io::ErrorKind::TimedOut { End::Stalled } else { End::Lost }
 }
 
 /// Polls once: `None` where it would wait.

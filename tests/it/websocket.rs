@@ -4,6 +4,8 @@
 mod bounds;
 mod goodbye;
 mod origin;
+mod reauthenticate;
+mod warning;
 
 use portcullis::gate::denial::Reason::{MalformedRequest, UpstreamFailed};
 

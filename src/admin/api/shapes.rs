@@ -69,6 +69,8 @@ pub(in crate::admin::api) struct Status {
 pub(in crate::admin::api) struct Reloaded {
     /// Counts what was ever put in force.
     pub(in crate::admin::api) generation: u64,
+    /// What is allowed in it, and hardly meant.
+    pub(in crate::admin::api) warnings: Vec<String>,
 }
 
 /// What an entry says; its value is kept hashed, and not shown.

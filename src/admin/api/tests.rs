@@ -156,7 +156,11 @@ async fn a_page_of_another_origin_changes_nothing() {
         let origin = format!("Origin: {origin}");
         expect(&ask(open(), &[line, HOST, &origin]).await, 421, &["misdirected"]);
     }
-    expect(&ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await, 200, &["{\"generation\":7}"]);
+    expect(
+        &ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await,
+        200,
+        &["{\"generation\":7,\"warnings\":[]}"],
+    );
 }
 
 #[tokio::test]
@@ -174,7 +178,7 @@ async fn a_refused_reload_says_why_and_that_nothing_changed() {
     expect(&ask(bad, &lines).await, 422, &["x.yaml:1:1: what", "nothing has changed"]);
     let restart = Setup { reload: Err(true), ..Setup::default() };
     expect(&ask(restart, &lines).await, 409, &["restart"]);
-    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7}"]);
+    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7,\"warnings\":[]}"]);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ fn check(
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         websocket: None,
         tls: None,
+        presented: None,
     };
     let found = find(&request, places).and_then(|credential| credential.token());
     let found = found.map_err(|denial| denial.reason);

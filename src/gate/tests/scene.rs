@@ -99,6 +99,7 @@ impl Scene {
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             websocket: None,
             tls: None,
+            presented: None,
         };
         let mut evidence = Evidence::default();
         loop {

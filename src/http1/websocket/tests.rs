@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::http1::websocket::frame::{FINAL, MASKED};
 
 /// A frame of this opcode and payload length.
 fn frame(opcode: u8, length: usize, masked: bool) -> Vec<u8> {
@@ -51,13 +52,34 @@ fn a_key_is_sixteen_octets_in_one_spelling() {
 
 #[test]
 fn a_close_frame_says_its_code() {
-    assert_eq!(Close::GoingAway.to_client(), [0x88, 2, 0x03, 0xe9]);
+    assert_eq!(Close::GoingAway.to_client()[..], [0x88, 2, 0x03, 0xe9]);
     let masked = Close::GoingAway.to_server([1, 2, 3, 4]);
-    assert_eq!(masked, [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]);
+    assert_eq!(masked[..], [0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]);
     for octets in [&Close::GoingAway.to_client()[..], &masked[..]] {
         let mut frames = Frames::default();
         frames.pass(octets);
         assert!(frames.is_closed());
+    }
+}
+
+/// A message may be in fragments, and what stands between them is none of it.
+#[test]
+fn a_message_ends_with_its_last_fragment() {
+    let more = |mut frame: Vec<u8>| {
+        frame[0] &= !FINAL;
+        frame
+    };
+    let (first, ping, last) = (more(frame(1, 3, false)), frame(9, 2, false), frame(0, 4, false));
+    let message = [first.clone(), ping.clone(), last].concat();
+    let mut frames = Frames::default();
+    assert_eq!((frames.is_between_messages(), frames.to_message_end(&message)), (true, 0));
+    for (at, octet) in message.iter().enumerate() {
+        frames.pass(&[*octet]);
+        let left = [&message[at + 1..], &ping].concat();
+        assert_eq!(frames.to_message_end(&left), message.len() - at - 1);
+        assert_eq!(frames.is_between_messages(), at + 1 == message.len());
+        let between = at + 1 == first.len() || at + 1 == first.len() + ping.len() || at + 1 == message.len();
+        assert_eq!(frames.is_between(), between);
     }
 }
 
