@@ -12,6 +12,7 @@ mod tests;
 pub mod clock;
 pub mod config_file;
 pub mod files;
+pub mod importing;
 pub mod key_fetch;
 pub mod reload;
 pub mod revocation_file;

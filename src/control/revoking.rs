@@ -21,7 +21,7 @@ use crate::revocation::held::{self, Held};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::written::Vocabulary;
-use crate::revocation::written::json::{self, Unread};
+use crate::revocation::written::json::{self, Unread, Why};
 use crate::revocation::written::presented;
 use crate::revocation::{Entry, Kind, Revocations};
 use crate::snapshot::{self, Snapshot};
@@ -157,7 +157,10 @@ impl ControlHandle {
             Ok(entries.unwrap_or_default())
         };
         let entries = json::read(octets, BATCH, &words, &verify).map_err(RevokeError::Unread)?;
-        let beyond: Vec<String> = (1..).zip(&entries).filter_map(beyond_bounds).collect();
+        let numbered = |(number, entry): (usize, &Entry)| {
+            beyond_bounds(entry).map(|why| format!("entry {number}: {why}"))
+        };
+        let beyond: Vec<String> = (1..).zip(&entries).filter_map(numbered).collect();
         if !beyond.is_empty() {
             return Err(RevokeError::Unread(Unread::Faults(beyond)));
         }
@@ -165,11 +168,7 @@ impl ControlHandle {
         let mut strangers: Vec<&str> = entries.iter().filter(stranger).map(|entry| &*entry.issuer).collect();
         strangers.sort_unstable();
         strangers.dedup();
-        let warning = |issuer: &&str| {
-            let issuer = quoted(issuer);
-            format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
-        };
-        let strange = strangers.iter().map(warning);
+        let strange = strangers.iter().map(|issuer| warning(issuer));
         let ended = |(number, entry): (usize, &Entry)| {
             let ended = entry.expires.is_some_and(|expires| expires <= now);
             ended.then(|| format!("entry {number}: it has ended (`expires`, or what that is unless given), so that it stops nothing"))
@@ -266,7 +265,7 @@ impl ControlHandle {
         kept.await.unwrap_or(Err(RevokeError::Stopped))
     }
 
-    fn keeping(&self) -> Result<&Keeping, RevokeError> {
+    pub(in crate::control) fn keeping(&self) -> Result<&Keeping, RevokeError> {
         self.shared.keeping.as_ref().ok_or(RevokeError::NoStore)
     }
 }
@@ -375,7 +374,7 @@ fn held_out(
 }
 
 /// What of an entry is longer than the store takes.
-fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
+pub(in crate::control) fn beyond_bounds(entry: &Entry) -> Option<Why> {
     let reason = entry.reason.as_deref().unwrap_or_default();
     let (what, most) = if reason.len() > REASON_OCTETS {
         ("`reason`", REASON_OCTETS)
@@ -386,7 +385,14 @@ fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("entry {number}: {what} is longer than {most} octets (say it shorter)"))
+    let what = format!("{what} is longer than {most} octets");
+    Some(Why { what, hint: "say it shorter".to_owned() })
+}
+
+/// What is said of entries whose issuer nobody has.
+pub(in crate::control) fn warning(issuer: &str) -> String {
+    let issuer = quoted(issuer);
+    format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
 }
 
 /// The entry's kind as the store keeps it: of a claim, its name is said too.
@@ -406,7 +412,7 @@ fn word(entry: &Entry) -> Box<str> {
 }
 
 /// As the store keeps it: without its value.
-fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
+pub(in crate::control) fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
     Ok(store::Entry {
         id,
         kind: word(entry),
@@ -454,7 +460,7 @@ pub(in crate::control) const HEARD: usize = 64;
 /// Changes after which no more are waited for before they are published.
 const TOGETHER: usize = 10_000;
 /// Unknown issuers that are warned of: more are no slip.
-const MOST_WARNINGS: usize = 20;
+pub(in crate::control) const MOST_WARNINGS: usize = 20;
 /// Between two purges of the store.
 const PURGE: Duration = Duration::from_secs(3_600);
 /// Between two parts of the set that are swept: all of it in an hour.
