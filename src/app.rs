@@ -35,7 +35,7 @@ use crate::admin::readiness::Readiness;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
-use crate::audit::Audit;
+use crate::audit::{Audit, Event as AuditEvent};
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
@@ -121,7 +121,12 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref(), &mut loaded)?;
     show_warnings(&origin, &loaded);
-    let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
+    let (mut control, reader, handle) =
+        Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
+    let for_files = audit.clone();
+    control.tell(Box::new(move |done| {
+        drop(holding::write(for_files.as_ref(), "file", AuditEvent::Reload, done))
+    }));
     let recall = Arc::new(Recall::default());
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
     let mut bound = proxy
@@ -135,8 +140,10 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     };
     let readiness = Arc::new(Readiness::default());
     let (predecessor, told) = (inheritance.predecessor, Arc::clone(&readiness));
-    let succession = Succession::new(&config, &bound, admin_listener.as_ref(), store, predecessor, told)?;
+    let held = (store, audit.clone());
+    let succession = Succession::new(&config, &bound, admin_listener.as_ref(), held, predecessor, told)?;
 
+    let for_signals = audit.clone();
     let switches = Switches::new();
     let mut server = server();
     if let (Some(admin), Some(listener)) = (&config.admin, admin_listener) {
@@ -167,7 +174,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         succession,
         prospects: prospects(&handle, accepted, workers),
         on_ready: until.on_ready,
-        reload: Box::new(move || spawn_reload(handle.clone())),
+        reload: Box::new(move || spawn_reload(handle.clone(), for_signals.clone())),
         readiness,
         switches,
         proxy_ended,
@@ -317,8 +324,11 @@ fn refused(error: &ReloadError) -> admin::ReloadRefused {
 }
 
 /// A reload takes its time and signals are to be taken meanwhile; control logs what comes of it.
-fn spawn_reload(handle: ControlHandle) {
-    tokio::spawn(async move { handle.reload().await });
+fn spawn_reload(handle: ControlHandle, audit: Option<Arc<Audit>>) {
+    tokio::spawn(async move {
+        let reloaded = handle.reload().await;
+        holding::write(audit.as_ref(), "signal", AuditEvent::Reload, reloaded.is_ok()).await;
+    });
 }
 
 /// How long the parts may take to end once they were told to stop at once.

@@ -8,6 +8,9 @@
 //! at the door (a wrong token), of whom only so many a minute are written down; the next line says how many were left
 //! out.
 //!
+//! What no request asked for has one line, once it has ended, without a request and a peer: a reload by a signal or by a file
+//! that changed, and another process that took over.
+//!
 //! No token, no subject and no value stands in it: entries are named by the hash that they are kept by.
 //!
 //! A line is one write to a file that is opened for appending, so that two processes may write to it (as they do in an
@@ -58,6 +61,8 @@ pub enum Event {
     Lift,
     /// The configuration is to be read again.
     Reload,
+    /// Another process took over.
+    Upgrade,
     /// Something is to be shown: written down only where that was refused at the door.
     Read,
 }
@@ -103,10 +108,12 @@ struct Line<'a> {
     time_ms: u64,
     event: Event,
     step: &'static str,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
-    peer: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +149,12 @@ impl Audit {
     /// Says how it ended, and `why` if it was not done: a word. Blocks for as long as writing does.
     pub fn ended(&self, by: &Asker, event: Event, end: End, why: Option<&str>) -> io::Result<()> {
         self.append(&line(by, event, end.name(), why)).map(drop)
+    }
+
+    /// Says how something ended that was asked for by no request, and by what: a word. Blocks for as long as writing does.
+    pub fn happened(&self, actor: &str, event: Event, end: End, why: Option<&str>) -> io::Result<()> {
+        let line = Line { actor: Some(actor), ..unasked(event, end.name(), why) };
+        self.append(&line).map(drop)
     }
 
     /// Says that somebody was turned away, unless that was said too often of late. Blocks for as long as writing does.
@@ -234,14 +247,23 @@ fn is_torn(file: &File) -> io::Result<bool> {
 }
 
 fn line<'a>(by: &'a Asker, event: Event, step: &'static str, why: Option<&'a str>) -> Line<'a> {
+    Line {
+        request_id: Some(&by.request_id),
+        actor: by.actor,
+        peer: Some(by.peer),
+        ..unasked(event, step, why)
+    }
+}
+
+fn unasked<'a>(event: Event, step: &'static str, why: Option<&'a str>) -> Line<'a> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Line {
         time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         event,
         step,
-        request_id: &by.request_id,
-        actor: by.actor,
-        peer: by.peer,
+        request_id: None,
+        actor: None,
+        peer: None,
         why,
         count: None,
         entries: &[],

@@ -67,7 +67,12 @@ pub struct Control {
     heard: mpsc::Receiver<Heard>,
     files: Arc<Files>,
     watcher: Watcher,
+    /// Hears how reloads end that nobody asked for.
+    unasked: Option<Unasked>,
 }
+
+/// What hears of a reload by a file that changed: whether it is in force.
+pub type Unasked = Box<dyn Fn(bool) + Send + Sync>;
 
 /// Asks the writer, from anywhere.
 #[derive(Clone)]
@@ -156,11 +161,17 @@ impl Control {
             heard,
             files: Arc::new(files.closed(None)),
             watcher: Watcher::start(),
+            unasked: None,
         };
         control.follow_issuers(at_hand);
         control.gauge();
         control.metrics.config_reload(true, generation);
         (control, reader, ControlHandle { shared })
+    }
+
+    /// Has `unasked` hear how each reload ends that a file's change has brought about.
+    pub fn tell(&mut self, unasked: Unasked) {
+        self.unasked = Some(unasked);
     }
 
     /// Publishes what comes until `shutdown` is true or its sender is gone.
@@ -227,6 +238,9 @@ impl Control {
             }
         }
         self.metrics.config_reload(result.is_ok(), generation);
+        if let Some(unasked) = self.unasked.as_ref().filter(|_| up_to == 0) {
+            unasked(result.is_ok());
+        }
         self.shared.requests.answer(up_to, Report { at: clock::now(), result });
     }
 

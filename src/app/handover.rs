@@ -35,6 +35,8 @@ use tokio::time::timeout;
 
 use crate::admin::readiness::Readiness;
 use crate::app::handover::words::{BATCH, Name};
+use crate::app::holding;
+use crate::audit::{Audit, Event};
 use crate::store::Store;
 
 /// The sockets that a successor would be given; nothing once the process drains.
@@ -61,6 +63,7 @@ pub(crate) struct Estate {
     pub(crate) offer: Arc<Offer>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) store: Option<Arc<Store>>,
+    pub(crate) audit: Option<Arc<Audit>>,
     /// Turns true once a successor has everything.
     pub(crate) handed: Arc<watch::Sender<bool>>,
 }
@@ -209,6 +212,9 @@ async fn hand_over(mut stream: UnixStream, estate: &Estate) -> Result<(), Handov
     // From here on the new process is the one that is asked to change anything.
     estate.readiness.hand_over();
     estate.offer.close();
+    let written = holding::write(estate.audit.as_ref(), "successor", Event::Upgrade, true);
+    // This process may end once it is said, but no disk keeps the other one waiting.
+    let _written_or_not = timeout(LINE, written).await;
     estate.handed.send_replace(true);
     // It goes on without our word: it has everything.
     let _heard_or_not = within(STEP, stream.write_all(&words::frame(words::YOURS))).await;
@@ -303,6 +309,9 @@ pub(crate) fn is_answered(path: &Path) -> bool {
 
 /// For one step that needs nothing but the other process's attention.
 pub(crate) const STEP: Duration = Duration::from_secs(10);
+
+/// For a line in the audit file.
+const LINE: Duration = Duration::from_secs(1);
 
 /// For a new process to become ready: longer than it waits for its keys itself.
 const PATIENCE: Duration = Duration::from_secs(120);

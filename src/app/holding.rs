@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::AppError;
-use crate::audit::Audit;
+use crate::audit::{Audit, End, Event};
 use crate::config::Config;
 use crate::control::config_file::Loaded;
 use crate::control::revoking::Kept;
@@ -63,6 +63,29 @@ pub(crate) fn open(config: &Config, held: Option<Held>) -> Result<Option<Arc<Sto
         | OpenError::Unusable { .. }
         | OpenError::Failed { .. } => AppError::Configuration(error.to_string()),
     })
+}
+
+/// Writes down what no request asked for, on a thread that may wait for the disk: also if nobody waits for that.
+pub(crate) fn write(
+    audit: Option<&Arc<Audit>>,
+    actor: &'static str,
+    event: Event,
+    done: bool,
+) -> impl Future<Output = ()> + Send + use<> {
+    let audit = audit.map(Arc::clone);
+    let (end, why) = if done { (End::Done, None) } else { (End::Failed, Some("reload_refused")) };
+    let write = move |audit: Arc<Audit>| {
+        if let Err(error) = audit.happened(actor, event, end, why) {
+            tracing::error!(%error, "the audit file cannot be written");
+        }
+    };
+    let written = audit.map(|audit| tokio::task::spawn_blocking(move || write(audit)));
+    async move {
+        if let Some(written) = written {
+            // A panic has been logged.
+            let _written_or_not = written.await;
+        }
+    }
 }
 
 /// Opens the audit file, if one is wanted.

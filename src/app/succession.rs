@@ -15,6 +15,7 @@ use crate::app::handover::words::Name;
 use crate::app::handover::{self, Estate, HandoverError, Host, Offer, Offered};
 use crate::app::holding::Held;
 use crate::app::{AppError, Start, activation, holding};
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::proxy::listening::{Bound, Given};
@@ -106,12 +107,12 @@ impl Succession {
         config: &Config,
         bound: &Bound,
         admin: Option<&TcpListener>,
-        store: Option<Arc<Store>>,
+        (store, audit): (Option<Arc<Store>>, Option<Arc<Audit>>),
         predecessor: Option<Predecessor>,
         readiness: Arc<Readiness>,
     ) -> Result<Self, AppError> {
         let mut succession = Self::nobody(readiness);
-        succession.estate.store = store;
+        (succession.estate.store, succession.estate.audit) = (store, audit);
         let Some(socket) = &config.upgrade_socket else { return Ok(succession) };
         let unavailable =
             |error| AppError::Unavailable(format!("`upgrade_socket` {}: {error}", socket.display()));
@@ -133,7 +134,7 @@ impl Succession {
     /// Nobody before, nobody after.
     pub(crate) fn nobody(readiness: Arc<Readiness>) -> Self {
         let handed = Arc::new(watch::channel(false).0);
-        let estate = Estate { offer: Arc::default(), readiness, store: None, handed };
+        let estate = Estate { offer: Arc::default(), readiness, store: None, audit: None, handed };
         Self { predecessor: None, socket: None, host: None, estate }
     }
 

@@ -68,6 +68,9 @@ pub struct Presented {
     /// The configuration of the running gateway.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// When the entry of its session can be forgotten: `now`, Unix seconds, RFC 3339 in UTC, or from now on, like 30d.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    expires: Option<Moment>,
     /// Why, for people.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -157,7 +160,9 @@ fn token(arguments: &Presented, terminal: &mut Terminal<'_>) -> io::Result<Exit>
     if token.is_empty() {
         return terminal.end(Exit::Usage, "the token is expected on standard input");
     }
-    let members = [("token", Some(token.into())), ("reason", arguments.reason.as_deref().map(Value::from))];
+    let expires = arguments.expires.map(|moment| moment.seconds(time::now(), 0).into());
+    let reason = arguments.reason.as_deref().map(Value::from);
+    let members = [("token", Some(token.into())), ("expires", expires), ("reason", reason)];
     send(&admin, &object(members), arguments.dry_run, terminal)
 }
 

@@ -61,7 +61,8 @@ pub(in crate::proxy) async fn serve(worker: Rc<Worker>, mut asks: mpsc::Receiver
             if tokens.len() == before || tokens.len() >= TOKENS || ask.is_closed() {
                 break;
             }
-            // What is forgotten meanwhile may hide another one: it is not a count to rely on to the last.
+            // Each turn passes those again that were seen: of [`TOKENS`] in [`TURNS`] turns that is ten times each, a step in
+            // a table and no more. What is forgotten meanwhile may hide another one: it is not a count to rely on to the last.
             tokio::task::yield_now().await;
         }
         // Whoever asked may be gone.
@@ -71,7 +72,9 @@ pub(in crate::proxy) async fn serve(worker: Rc<Worker>, mut asks: mpsc::Receiver
 
 /// Tokens of one worker.
 pub const TOKENS: usize = 100_000;
-/// Of which so many in one turn: a tenth of a millisecond.
-const AT_ONCE: usize = 1_000;
+/// Turns in which they are handed out: few, for each goes past what the others have handed out.
+const TURNS: usize = 20;
+/// Tokens of one turn: half a millisecond.
+const AT_ONCE: usize = TOKENS / TURNS;
 /// For a worker to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -19,6 +19,7 @@ fn host(path: &Path, sockets: usize) -> (Estate, tokio::task::JoinHandle<()>) {
         offer: Arc::new(Offer::new(offered.collect())),
         readiness: Arc::default(),
         store: None,
+        audit: None,
         handed: Arc::new(watch::channel(false).0),
     };
     let host = Host::open(path).expect("it listens");

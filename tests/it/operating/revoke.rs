@@ -108,6 +108,18 @@ fn i4_a_token_is_revoked_from_standard_input() {
     revoke_with_input(&api, &["token"], "no token").code(1).says(&["malformed_token"]).never_says("no token");
 }
 
+/// The request takes it, and the command line did not.
+#[test]
+fn bug_revoke_token_had_no_expires() {
+    let api = api();
+    let token =
+        api.issuer.token().scope("orders:read").set("jti", json!("t-1")).set("sid", json!("s-1")).sign();
+    let arguments = ["token", "--expires", "2030-01-01T00:00:00Z"];
+    let run = revoke_with_input(&api, &arguments, &token).code(0);
+    run.says(&["session", "until 2030-01-01"]);
+    revoke_with_input(&api, &["token", "--expires", "soon"], &token).code(2).says(&["a time is"]);
+}
+
 #[test]
 fn many_entries_are_listed_page_by_page() {
     let api = api();
