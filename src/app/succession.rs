@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::admin::readiness::Readiness;
 use crate::app::handover::predecessor::{self, Predecessor};
@@ -179,18 +179,22 @@ impl Succession {
             }
             sleep(KEYS_PAUSE).await;
         }
+        // From "still" on it waits no longer than this for the next word, and then takes changes again: by then we serve,
+        // or have given up, or what it answered for would not be in force here.
+        let until = Instant::now() + handover::STEP - LEFT;
         let predecessor = match self.estate.store {
             Some(_) => self.told(move || predecessor.still()).await?,
             None => Some(predecessor),
         };
         // It has answered for the last change: all of them are in the store.
-        (prospects.catch_up)().await.map_err(|why| {
+        let caught_up = timeout_at(until, (prospects.catch_up)()).await;
+        caught_up.unwrap_or_else(|_| Err("it takes too long".into())).map_err(|why| {
             AppError::Unavailable(format!("no upgrade: the store cannot be followed: {why}"))
         })?;
         go.send_replace(true);
         let workers = prospects.workers;
         let accepting = prospects.accepting.wait_for(|accepting| *accepting >= workers);
-        if !matches!(timeout(handover::STEP, accepting).await, Ok(Ok(_))) {
+        if !matches!(timeout_at(until, accepting).await, Ok(Ok(_))) {
             return Err(AppError::Fault("the workers do not start"));
         }
         if let Some(predecessor) = predecessor
@@ -265,6 +269,9 @@ fn offered(bound: &Bound, admin: Option<(&TcpListener, SocketAddr)>) -> std::io:
     }
     Ok(offered)
 }
+
+/// What the last word takes at the most, of the time that the process before waits for it.
+const LEFT: Duration = Duration::from_secs(1);
 
 /// For the first keys of every issuer: what the running process has, the new one must have too.
 const KEYS_TIME: Duration = Duration::from_secs(60);

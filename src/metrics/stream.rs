@@ -20,7 +20,8 @@ pub enum StreamEnd {
     Expired,
     /// Its token was revoked.
     Revoked,
-    /// The key that verified its token, or the issuer, is not the configuration's any more.
+    /// The key that verified its token, or the issuer, is not the configuration's any more; or the token that it was to go on
+    /// with was not accepted.
     Untrusted,
 }
 

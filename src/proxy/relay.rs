@@ -219,7 +219,12 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
     mut ending: Ending<'_>,
 ) -> Result<Relayed, Lost> {
     loop {
-        if ending.in_time(sink.pass(answer, body, deadline)).await? {
+        let whole = match &ending.leash {
+            // Most answers are there whole, and are never held to anything.
+            None => sink.pass(answer, body, deadline).await?,
+            Some(leash) => in_time(leash, sink.pass(answer, body, deadline)).await?,
+        };
+        if whole {
             return Ok(Relayed::Whole);
         }
         ending.hold();
@@ -232,9 +237,15 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
             Framing::None | Framing::Chunked | Framing::UntilClose => filling.await,
         };
         match filled {
-            Err(why) => return ending.in_time(sink.part(why, ending.manner, deadline)).await,
+            Err(why) => {
+                let parting = sink.part(why, ending.manner, deadline);
+                return match &ending.leash {
+                    None => parting.await,
+                    Some(leash) => in_time(leash, parting).await,
+                };
+            }
             Ok(Ok(0)) if ending.framing == Framing::UntilClose => {
-                ending.in_time(sink.end(&[], deadline)).await?;
+                sink.end(&[], deadline).await?;
                 return Ok(Relayed::Whole);
             }
             Ok(Ok(0) | Err(_)) => return Err(Lost::Source(Fault::Gone)),
@@ -264,14 +275,11 @@ impl Ending<'_> {
             (Manner::Messages | Manner::Octets, None) => Ok(future.await),
         }
     }
+}
 
-    /// What sending gives, unless the token has been over for too long.
-    async fn in_time<T>(&self, sending: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
-        match &self.leash {
-            None => sending.await,
-            Some(leash) => unless(leash.cut(), sending).await.unwrap_or_else(|why| Err(Lost::Over(why))),
-        }
-    }
+/// What sending gives, unless the token has been over for too long.
+async fn in_time<T>(leash: &Leash, sending: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+    unless(leash.cut(), sending).await.unwrap_or_else(|why| Err(Lost::Over(why)))
 }
 
 impl<'s, W: AsyncWrite + Unpin> Sink<'s, W> {
@@ -342,8 +350,9 @@ impl<'s, W: AsyncWrite + Unpin> Sink<'s, W> {
     }
 
     async fn content(&mut self, content: &[u8], deadline: &mut Deadline) -> Result<(), Lost> {
-        for octet in &content[content.len().saturating_sub(self.tail.len())..] {
-            self.tail = [self.tail[1], self.tail[2], *octet];
+        match content.last_chunk() {
+            Some(last) => self.tail = *last,
+            None => content.iter().for_each(|octet| self.tail = [self.tail[1], self.tail[2], *octet]),
         }
         match self.framing {
             Framing::Chunked => {
