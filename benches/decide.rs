@@ -7,27 +7,27 @@
 
 #[path = "scene/core.rs"]
 mod core;
+#[path = "scene/decision.rs"]
+mod decision;
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use portcullis::gate::Field;
 use portcullis::gate::denial::Reason;
-use portcullis::gate::evidence::{Evidence, KeysAnswer, Need};
 use portcullis::gate::memo::{Memo, Remembered};
-use portcullis::gate::{Decision, Field, Request, decide};
 use portcullis::keys::Unverified;
 use portcullis::keys::jwk;
 use portcullis::keys::rotation::SigningKey;
-use portcullis::path;
 use portcullis::policy::route::{Match, Routes};
 use portcullis::snapshot::{self, Reader};
-use portcullis::token::{Algorithm, NumericDate};
+use portcullis::token::Algorithm;
 use serde_json::json;
 
 use crate::core::{ISS, NOW, change, config};
+use crate::decision::decided;
 
 /// A gateway's core and its signer.
 struct Scene {
@@ -62,26 +62,7 @@ impl Scene {
         if !authorization.is_empty() {
             headers.push(Field { name: b"Authorization", value: authorization.as_bytes() });
         }
-        let request = Request {
-            method: "GET",
-            host: "api.test",
-            path: path::canonical(target).expect("a path"),
-            query: None,
-            headers: &headers,
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            tls: None,
-            presented: None,
-            websocket: None,
-        };
-        let mut evidence = Evidence::default();
-        loop {
-            match decide(&self.reader.load(), &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
-                Decision::Allow(_) | Decision::Preflight(_) => return None,
-                Decision::Refuse(refusal) => return Some(refusal.denial.reason),
-                Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
-                Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
-            }
-        }
+        decided(&self.reader, &mut self.memo, target, &headers)
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Controls {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// The configuration in force in long form, secrets redacted.
     pub config: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The claims that entries may name, by the configuration in force.
+    pub claims: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Reloads, and answers with the new generation.
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
     /// Revokes and lifts.
@@ -70,8 +72,8 @@ pub type Reloading = Pin<Box<dyn Future<Output = Result<u64, ReloadRefused>> + S
 pub struct Status {
     /// The issuers that have no keys.
     pub waiting: Vec<String>,
-    /// The rest, for `/v1/status`: an object.
-    pub detail: serde_json::Value,
+    /// The rest, for `/v1/status`.
+    pub detail: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A reload that changed nothing.
@@ -91,6 +93,10 @@ pub(crate) struct Arrived {
     /// Where it came from.
     pub(crate) from: SocketAddr,
 }
+
+/// One place, taken by what may need its connection for longer than others live.
+#[derive(Debug, Clone)]
+pub(crate) struct Ongoing(pub(crate) Arc<Semaphore>);
 
 /// Serves until the process ends: also while draining, when `/readyz` is asked most. When another process has the
 /// listener, `handed` says so: nothing is accepted any more, and who is connected is told to connect again.
@@ -132,7 +138,10 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
 
 async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut handed: watch::Receiver<bool>) {
     let Ok(local) = stream.local_addr() else { return };
-    let router = router.layer(Extension(Arrived { at: local.ip().to_canonical(), from }));
+    let ongoing = Arc::new(Semaphore::new(1));
+    let router = router
+        .layer(Extension(Arrived { at: local.ip().to_canonical(), from }))
+        .layer(Extension(Ongoing(Arc::clone(&ongoing))));
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
@@ -155,7 +164,15 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut han
     };
     if !served_out {
         served.as_mut().graceful_shutdown();
-        let _gone = timeout(LAST_ANSWER, served).await;
+        // What is ongoing ends by itself, and at the latest now.
+        let last_answer = async {
+            let _ended = timeout(ONGOING, ongoing.acquire()).await;
+            sleep(LAST_ANSWER).await;
+        };
+        tokio::select! {
+            _gone = served => {}
+            () = last_answer => {}
+        }
     }
 }
 
@@ -177,6 +194,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// For the answer that is under way then.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
+
+/// For what is ongoing when its connection should end.
+const ONGOING: Duration = Duration::from_secs(3_600);
 
 /// Before accepting again after a failure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -27,6 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::admin;
@@ -267,13 +268,22 @@ fn cores() -> usize {
 
 fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
+    let claims = handle.clone();
     admin::Controls {
         token: Arc::new(move || token.admin_token()),
         status: Arc::new(move || {
-            let detail = serde_json::to_value(status.status()).unwrap_or_default();
+            let detail = match serde_json::to_value(status.status()) {
+                Ok(Value::Object(detail)) => detail,
+                Ok(_) | Err(_) => Map::new(),
+            };
             admin::Status { waiting: waiting_issuers(&status), detail }
         }),
         config: Arc::new(move || crate::config::print(&config.config())),
+        claims: Arc::new(move || {
+            let config = claims.config();
+            let declared = config.revocation.iter().flat_map(|revocation| revocation.claims.iter());
+            declared.map(|claim| claim.name.to_string()).collect()
+        }),
         reload: Arc::new(move || {
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })

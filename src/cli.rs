@@ -5,6 +5,7 @@ pub mod demo;
 pub mod explain;
 pub mod keys;
 pub mod request;
+pub mod revoke;
 pub mod run;
 pub mod store;
 pub mod terminal;
@@ -52,6 +53,9 @@ enum Command {
     /// Tokens.
     #[command(subcommand)]
     Token(token::Command),
+    /// Revocations, one by one or a file of them, at a running gateway.
+    #[command(subcommand)]
+    Revoke(revoke::Command),
     /// What must survive a restart.
     #[command(subcommand)]
     Store(store::Command),
@@ -84,6 +88,7 @@ fn command(command: &Command, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         Command::Demo(arguments) => demo::demo(arguments, terminal),
         Command::Keys(command) => keys::keys(command, terminal),
         Command::Token(command) => token::token(command, terminal),
+        Command::Revoke(command) => revoke::revoke(command, terminal),
         Command::Store(command) => store::store(command, terminal),
     }
 }

@@ -12,6 +12,7 @@ mod tests;
 pub mod clock;
 pub mod config_file;
 pub mod files;
+pub mod importing;
 pub mod key_fetch;
 pub mod reload;
 pub mod revocation_file;
@@ -31,6 +32,7 @@ use tokio::sync::{mpsc, watch as watched};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at};
 
+use crate::config::problems::Problem;
 use crate::config::{Config, Issuer};
 use crate::control::config_file::{Attempt, Loaded};
 use crate::control::files::Files;
@@ -77,6 +79,8 @@ struct Shared {
     requests: Requests,
     /// The configuration in force.
     config: ArcSwap<Config>,
+    /// What was warned of when it was loaded.
+    warnings: ArcSwap<Vec<String>>,
     admin_token: ArcSwapOption<SecretString>,
     /// Who answers key misses, by issuer. Not read by decisions: those have the snapshot.
     fetches: ArcSwap<BTreeMap<Box<str>, Arc<KeyFetch>>>,
@@ -118,13 +122,14 @@ impl Control {
         kept: Option<Kept>,
         metrics: Arc<Metrics>,
     ) -> (Self, Reader, ControlHandle) {
-        let Loaded { config, change, admin_token, at_hand, files, warnings: _ } = loaded;
+        let Loaded { config, change, admin_token, at_hand, files, warnings } = loaded;
         let (mut publisher, reader) = channel(change);
         let keeping = kept.map(|kept| {
             let (keeping, revocations) = kept.beside(&reader.load().revocations);
             publisher.publish(Change::Revocations(Arc::new(revocations)));
             keeping
         });
+        let warnings = all_warnings(&warnings, keeping.as_ref(), &config);
         let (sender, heard) = mpsc::channel(HEARD);
         let generation = reader.load().generation;
         let report = Report { at: clock::now(), result: Ok(generation) };
@@ -132,6 +137,7 @@ impl Control {
             reader: reader.clone(),
             requests: Requests::new(report),
             config: ArcSwap::from_pointee(config),
+            warnings: ArcSwap::from_pointee(warnings),
             admin_token: ArcSwapOption::from(admin_token.map(Arc::new)),
             fetches: ArcSwap::default(),
             heard: sender,
@@ -232,6 +238,8 @@ impl Control {
         }
         carry_over(&mut change, &self.shared.reader.load());
         let generation = self.publisher.publish(change);
+        let warnings = all_warnings(&warnings, self.shared.keeping.as_ref(), &config);
+        self.shared.warnings.store(Arc::new(warnings));
         self.shared.config.store(Arc::new(config));
         self.shared.admin_token.store(admin_token.map(Arc::new));
         self.follow_issuers(at_hand);
@@ -341,7 +349,8 @@ impl ControlHandle {
     pub fn status(&self) -> Status {
         let fetches = self.shared.fetches.load();
         let health = |issuer: &str| fetches.get(issuer).map(|fetch| fetch.health());
-        Status::new(&self.shared.reader.load(), &self.shared.requests.report(), health)
+        let warnings = self.shared.warnings.load().to_vec();
+        Status::new(&self.shared.reader.load(), &self.shared.requests.report(), warnings, health)
     }
 
     /// The configuration in force.
@@ -353,6 +362,16 @@ impl ControlHandle {
     pub fn admin_token(&self) -> Option<Arc<SecretString>> {
         self.shared.admin_token.load_full()
     }
+}
+
+/// What was warned of in a load, and what the store has that the configuration does not know, which is logged here.
+fn all_warnings(loaded: &[Problem], keeping: Option<&Keeping>, config: &Config) -> Vec<String> {
+    let kept = keeping.map(|keeping| keeping.by_claim.warnings(config)).unwrap_or_default();
+    for warning in &kept {
+        tracing::warn!("{warning}");
+    }
+    let loaded = loaded.iter().map(|Problem { at, what, .. }| format!("{}:{}: {what}", at.line, at.column));
+    loaded.chain(kept).take(MOST_WARNINGS).collect()
 }
 
 /// Waits for a load, if one is under way.
@@ -378,5 +397,7 @@ fn carry_over(change: &mut Change, now: &Snapshot) {
     }
 }
 
+/// Warnings that are remembered.
+const MOST_WARNINGS: usize = 100;
 /// Key sets on their way to the writer: more tasks than this wait their turn.
 const ARRIVALS: usize = 64;

@@ -100,7 +100,8 @@
 //! ```
 //!
 //! A stream that lasts is asked about again whenever something was published and when its token ends
-//! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them.
+//! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them. A WebSocket's client may send
+//! a new token within it: then the handshake is decided again, and the stream held to the new grant.
 //!
 //! One cell holds the [`snapshot`], one writer replaces it whole; generations share the parts that stayed.
 //! All that can fail is in *parse*. A reload with a problem changes nothing: the last good snapshot stays, a

@@ -1,6 +1,9 @@
 //! What the admin listener answers.
 
+mod document;
+mod importing;
 mod revocations;
+mod shapes;
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,14 +17,17 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use subtle::ConstantTimeEq;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::admin::api::shapes::{Extra, Problem, Ready, Reloaded, Status};
 use crate::admin::attempts::Attempts;
 use crate::admin::readiness::Readiness;
 use crate::admin::{Arrived, Controls, Parts};
@@ -39,16 +45,22 @@ struct Shared {
     attempts: Attempts,
     started: Instant,
     started_unix: u64,
+    /// Of all endpoints.
+    document: OpenApi,
 }
 
 /// Who asks: there is one token for all operators.
 const ACTOR: &str = "admin";
+
+/// What is answered while it is done.
+const IMPORT: &str = "/v1/revocations/import";
 
 /// Paths that never need the token.
 const OPEN: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
 /// Every endpoint, behind the checks that all of them share.
 pub fn router(parts: Parts) -> Router {
+    let (router, document) = documented().split_for_parts();
     let shared = Arc::new(Shared {
         address: parts.address,
         metrics: parts.metrics,
@@ -58,20 +70,28 @@ pub fn router(parts: Parts) -> Router {
         attempts: Attempts::default(),
         started: Instant::now(),
         started_unix: unix_seconds(),
+        document: document::guarded(document),
     });
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/v1/status", get(status))
-        .route("/v1/config", get(config))
-        .route("/v1/reload", post(reload))
-        .route("/v1/revocations", get(revocations::list).post(revocations::add))
-        .route("/v1/revocations/{id}", delete(revocations::lift))
+    router
         .fallback(|| async { problem(Reason::NoRoute, "there is no such endpoint") })
         .method_not_allowed_fallback(|| async { problem(Reason::MethodNotAllowed, "not by this method") })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared)
+}
+
+/// The endpoints, and what is said of them: none is there that the document does not have.
+fn documented() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(metrics))
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(openapi))
+        .routes(routes!(status))
+        .routes(routes!(config))
+        .routes(routes!(reload))
+        .routes(routes!(revocations::list, revocations::add))
+        .routes(routes!(importing::import))
+        .routes(routes!(revocations::lift))
 }
 
 /// The checks before any endpoint: whom the request means, and who asks. What is refused here is written down too.
@@ -122,8 +142,11 @@ async fn written_down(shared: &Arc<Shared>, asker: Asker, request: Request, next
                 return unwritten(&error);
             }
         }
+        let goes_on = request.uri().path() == IMPORT;
         let response = next.run(request).await;
         let end = match response.status() {
+            // What goes on behind its status writes down its end itself.
+            status if status.is_success() && goes_on => return response,
             status if status.is_success() => End::Done,
             status if status.is_server_error() => End::Failed,
             _ => End::Refused,
@@ -172,9 +195,11 @@ async fn write(
 fn unwritten(error: &io::Error) -> Response {
     tracing::error!(%error, "the audit file cannot be written");
     let detail = format!("the audit file cannot be written: {error}; nothing has changed");
-    problem_body(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", &detail, Value::Null)
+    problem_body(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", &detail, Extra::default())
 }
 
+/// The metrics, as Prometheus reads them.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let text = shared.metrics.render(i64::try_from(unix_seconds()).unwrap_or(i64::MAX));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
@@ -184,47 +209,77 @@ fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Whether the process lives: always, if it answers.
+#[utoipa::path(get, path = "/livez", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Whether new traffic should come here, and if not, why.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "It should.", body = Ready),
+    (status = 503, description = "It should not.", body = Ready),
+))]
 async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let reasons = shared.readiness.reasons(&(shared.controls.status)().waiting);
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons})))
+    (status, Json(Ready { ready: reasons.is_empty(), reasons }))
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = Value)))]
+async fn openapi(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(document::written(&shared.document, &(shared.controls.claims)()))
+}
+
+/// What is in force, where it came from, and how the process is.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
+async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     let now = (shared.controls.status)();
     let reasons = shared.readiness.reasons(&now.waiting);
-    let mut body = match now.detail {
-        Value::Object(members) => members,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Default::default()
-        }
-    };
-    body.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-    body.insert("pid".into(), std::process::id().into());
-    body.insert("started".into(), shared.started_unix.into());
-    body.insert("uptime_seconds".into(), shared.started.elapsed().as_secs().into());
-    body.insert("ready".into(), reasons.is_empty().into());
-    body.insert("reasons".into(), reasons.into());
-    Json(Value::Object(body))
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        started: shared.started_unix,
+        uptime_seconds: shared.started.elapsed().as_secs(),
+        ready: Ready { ready: reasons.is_empty(), reasons },
+        detail: now.detail,
+    })
 }
 
+/// The configuration in force, in long form, secrets redacted.
+#[utoipa::path(get, path = "/v1/config", responses((status = 200, body = Value, content_type = "application/yaml")))]
 async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/yaml")], (shared.controls.config)())
 }
 
+/// Reads the configuration, and every file it names, again.
+#[utoipa::path(post, path = "/v1/reload", responses(
+    (status = 200, description = "It is in force.", body = Reloaded),
+    (status = 409, description = "The change needs a restart; nothing has changed.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 422, description = "It was refused; nothing has changed.", body = Problem,
+     content_type = "application/problem+json"),
+))]
 async fn reload(State(shared): State<Arc<Shared>>) -> Response {
     if let Some(response) = handed_over(&shared) {
         return response;
     }
     match (shared.controls.reload)().await {
-        Ok(generation) => Json(json!({"generation": generation})).into_response(),
+        Ok(generation) => {
+            let status = (shared.controls.status)();
+            let warnings = status.detail.get("warnings").and_then(Value::as_array);
+            let text = |warning: &Value| warning.as_str().map(str::to_owned);
+            let warnings = warnings.map(|warnings| warnings.iter().filter_map(text).collect());
+            Json(Reloaded { generation, warnings: warnings.unwrap_or_default() }).into_response()
+        }
         Err(refused) => {
             let (status, detail) = if refused.needs_restart {
                 (StatusCode::CONFLICT, "this change needs a restart; nothing has changed")
             } else {
                 (StatusCode::UNPROCESSABLE_ENTITY, "the configuration was refused; nothing has changed")
             };
-            let extra = json!({"problems": refused.problems});
+            let extra = Extra { problems: Some(refused.problems), more: None };
             problem_body(status, "reload_refused", detail, extra)
         }
     }
@@ -233,7 +288,7 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
 /// What this process must not change any more.
 fn handed_over(shared: &Shared) -> Option<Response> {
     let detail = "another process has taken over; ask again";
-    let refused = || problem_body(StatusCode::SERVICE_UNAVAILABLE, "handed_over", detail, Value::Null);
+    let refused = || problem_body(StatusCode::SERVICE_UNAVAILABLE, "handed_over", detail, Extra::default());
     shared.readiness.is_handed_over().then(refused)
 }
 
@@ -311,7 +366,7 @@ fn unauthenticated(shared: &Shared, request: &Request, from: IpAddr) -> Option<R
 fn limited(wait: Duration) -> Response {
     let detail =
         "too many wrong tokens came from this address, or from all of them; this one was not looked at";
-    let mut response = problem_body(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail, Value::Null);
+    let mut response = problem_body(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail, Extra::default());
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     response
 }
@@ -322,6 +377,15 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     let (scheme, token) = line.as_bytes().split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
+
+/// Whether the body is of this type, as far as is said.
+fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
+    headers.get_all(header::CONTENT_TYPE).iter().all(|said| {
+        let said = said.to_str().unwrap_or_default();
+        let essence = said.split_once(';').map_or(said, |(essence, _)| essence);
+        essence.trim().eq_ignore_ascii_case(wanted)
+    })
 }
 
 /// In constant time. Digests have one length, so comparing them tells nothing about the token's.
@@ -338,40 +402,34 @@ fn challenge(reason: Reason, challenge: &'static str, detail: &str) -> Response 
 
 fn problem(reason: Reason, detail: &str) -> Response {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    problem_body(status, reason.code(), detail, Value::Null)
+    problem_body(status, reason.code(), detail, Extra::default())
 }
 
-/// What is wrong, on its way to [`signed`].
-#[derive(Debug, Clone)]
-struct Problem(Map<String, Value>);
-
-/// A problem body (RFC 9457) with the members that every refusal of the gateway has.
-fn problem_body(status: StatusCode, reason: &str, detail: &str, extra: Value) -> Response {
-    let mut body = Map::new();
-    body.insert("type".into(), format!("urn:portcullis:reason:{reason}").into());
-    body.insert("title".into(), status.canonical_reason().unwrap_or_default().into());
-    body.insert("status".into(), status.as_u16().into());
-    body.insert("reason".into(), reason.into());
-    body.insert("detail".into(), detail.into());
-    if let Value::Object(extra) = extra {
-        body.extend(extra);
-    }
+/// A problem body (RFC 9457) with the members that every refusal of the gateway has, on its way to [`signed`].
+fn problem_body(status: StatusCode, reason: &str, detail: &str, extra: Extra) -> Response {
     let mut response = status.into_response();
-    response.extensions_mut().insert(Problem(body));
+    response.extensions_mut().insert(Problem {
+        kind: format!("urn:portcullis:reason:{reason}"),
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
+        extra,
+        request_id: String::new(),
+    });
     response
 }
 
 /// The word for what is wrong.
 fn why(response: &Response) -> Box<str> {
-    let reason = response.extensions().get::<Problem>().and_then(|Problem(body)| body["reason"].as_str());
-    reason.unwrap_or("refused").into()
+    response.extensions().get::<Problem>().map_or("refused", |problem| &problem.reason).into()
 }
 
 /// The answer with the request's id, which a problem has in its body too.
 fn signed(mut response: Response, request_id: &str) -> Response {
-    if let Some(Problem(mut body)) = response.extensions_mut().remove::<Problem>() {
-        body.insert("request_id".into(), request_id.into());
-        *response.body_mut() = Body::from(Value::Object(body).to_string());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let problem = Problem { request_id: request_id.to_owned(), ..problem };
+        *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::watch;
+
 /// What the process knows of itself. Which issuers have keys is control's to say.
 ///
 /// Keys count until all of them have been there once. An issuer that loses its keys later, or that a reload
@@ -13,6 +15,17 @@ pub struct Readiness {
     failed: AtomicBool,
     began: AtomicBool,
     handed: AtomicBool,
+    /// Imports that have not had their last word.
+    imports: watch::Sender<usize>,
+    /// Those are to have it now.
+    ending: watch::Sender<bool>,
+}
+
+/// An import, as long as it is there.
+#[derive(Debug)]
+pub struct Import {
+    imports: watch::Sender<usize>,
+    ending: watch::Receiver<bool>,
 }
 
 impl Readiness {
@@ -24,6 +37,19 @@ impl Readiness {
     /// The process is to end: no new traffic.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.ending.send_replace(true);
+    }
+
+    /// An import begins: the process waits for its last word when it ends.
+    pub fn import(&self) -> Import {
+        self.imports.send_modify(|imports| *imports += 1);
+        Import { imports: self.imports.clone(), ending: self.ending.subscribe() }
+    }
+
+    /// Resolves when every import has had its last word.
+    pub async fn imports_ended(&self) {
+        let mut imports = self.imports.subscribe();
+        let _ended = imports.wait_for(|imports| *imports == 0).await;
     }
 
     /// Another process has taken over, and is asked from now on: nothing is changed here any more.
@@ -61,6 +87,19 @@ impl Readiness {
             reasons.extend(waiting.iter().map(|issuer| format!("issuer {issuer} has no keys yet")));
         }
         reasons
+    }
+}
+
+impl Import {
+    /// Resolves when it is to end.
+    pub async fn is_to_end(&mut self) {
+        let _told_or_gone = self.ending.wait_for(|ending| *ending).await;
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        self.imports.send_modify(|imports| *imports -= 1);
     }
 }
 

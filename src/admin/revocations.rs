@@ -4,7 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::audit::Asker;
+use crate::revocation::written::json::Why;
 use crate::store::{Cursor, Entry, Filter, Id, Listed};
 
 /// The ways in; wired by `app`.
@@ -14,6 +17,8 @@ pub struct Revocations {
     pub rehearse: Arc<dyn Fn(Vec<u8>) -> Answering<Rehearsed> + Send + Sync>,
     /// Adds entries in JSON. The answer comes once they would survive a crash, and every request meets them.
     pub add: Arc<dyn Fn(Vec<u8>, Asker) -> Answering<Added> + Send + Sync>,
+    /// Adds what lines say, at most [`crate::store::BATCH`] of them, likewise; those that are wrong are refused alone.
+    pub import: Arc<dyn Fn(Vec<Bytes>, Manner, Asker) -> Answering<Imported> + Send + Sync>,
     /// Entries that count, at most so many, behind a place.
     pub list: Arc<dyn Fn(Filter, Option<Cursor>, usize) -> Answering<Listed> + Send + Sync>,
     /// Lifts an entry.
@@ -28,6 +33,26 @@ pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Refused>> + Send>>
 pub struct Added {
     /// In the order in which they were sent.
     pub entries: Vec<Entry>,
+    /// What is allowed, and hardly meant.
+    pub warnings: Vec<String>,
+}
+
+/// What becomes of lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// They are read, and nothing is added.
+    pub dry_run: bool,
+    /// What stands behind a line that is refused is not looked at.
+    pub strict: bool,
+}
+
+/// What became of lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Entries that were added, or would be.
+    pub added: usize,
+    /// The lines that were refused, by their place among those that were given, and why; in order.
+    pub refused: Vec<(usize, Vec<Why>)>,
     /// What is allowed, and hardly meant.
     pub warnings: Vec<String>,
 }

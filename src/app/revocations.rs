@@ -3,9 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::admin::revocations::{Added, Refused, Rehearsed, Revocations};
+use bytes::Bytes;
+
+use crate::admin::revocations::{Added, Imported, Manner, Refused, Rehearsed, Revocations};
 use crate::audit::{About, Asker, Audit, Event};
 use crate::control::ControlHandle;
+use crate::control::importing::Lines;
 use crate::control::revoking::{RevokeError, Revoked};
 use crate::control::weighing::Weighed;
 use crate::gate::matching::Matching;
@@ -18,6 +21,7 @@ use crate::store::{self, BATCH};
 /// Wires them. What is asked for is written down before it is done.
 pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> Revocations {
     let (rehearse, add, list, lift) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
+    let (import, for_import) = (handle.clone(), audit.clone());
     let for_lift = audit.clone();
     Revocations {
         rehearse: Arc::new(move |octets| {
@@ -35,6 +39,17 @@ pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Ar
                 asked(audit, by, Event::Revoke, &revoked.entries).await?;
                 handle.revoke(&revoked.entries).await.map_err(refused)?;
                 Ok(added(revoked))
+            })
+        }),
+        import: Arc::new(move |lines, Manner { dry_run, strict }, by| {
+            let (handle, audit) = (import.clone(), for_import.clone());
+            Box::pin(async move {
+                let (entries, imported) = lines_read(&handle, lines, strict).await?;
+                if !dry_run {
+                    asked(audit, by, Event::Revoke, &entries).await?;
+                    handle.revoke(&entries).await.map_err(refused)?;
+                }
+                Ok(imported)
             })
         }),
         list: Arc::new(move |filter, after, most| {
@@ -57,6 +72,20 @@ async fn prepared(handle: &ControlHandle, octets: Vec<u8>) -> Result<Revoked, Re
     let handle = handle.clone();
     let read = tokio::task::spawn_blocking(move || handle.rehearse(&octets)).await;
     read.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)
+}
+
+/// Reads lines there too.
+async fn lines_read(
+    handle: &ControlHandle,
+    lines: Vec<Bytes>,
+    strict: bool,
+) -> Result<(Vec<store::Entry>, Imported), Refused> {
+    let handle = handle.clone();
+    let read = tokio::task::spawn_blocking(move || handle.read_lines(&lines, strict)).await;
+    let (entries, lines) = read.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)?;
+    let Lines { refused, warnings } = lines;
+    let added = entries.len();
+    Ok((entries, Imported { added, refused, warnings }))
 }
 
 /// What entries would come to, on a thread that may take its time.

@@ -213,6 +213,8 @@ impl Conductor {
             tracing::warn!("stopping with connections open");
             let _ended_or_not = timeout(STOP_TIME, &mut self.proxy_ended).await;
         }
+        // Told to end when the draining began: whoever imports has to hear how far it came.
+        let _ended_or_not = timeout(LAST_WORD, self.readiness.imports_ended()).await;
         self.switches.control.send_replace(true);
         if !control_ended {
             let _ended_or_not = timeout(STOP_TIME, &mut self.control_ended).await;
@@ -263,6 +265,9 @@ impl Source {
 fn listed<T: Display>(addresses: &[T]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
+
+/// For an import that was told to end, and the client that hears how far it came.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

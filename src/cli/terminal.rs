@@ -23,7 +23,8 @@ pub enum Exit {
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// A port or the store is taken, or what an upgrade needs is not there (`EX_UNAVAILABLE`).
+    /// A port or the store is taken, or what an upgrade needs is not there, or the gateway or its store, for what it was
+    /// asked (`EX_UNAVAILABLE`).
     Taken = 69,
     /// Our bug (`EX_SOFTWARE`).
     Bug = 70,

@@ -34,6 +34,10 @@ fn a_wrong_command_line_is_usage() {
     check(&["explain", "--config", "x", "--url", "/", "--header", "X"], Exit::Usage, "Name: value");
     check(&["explain", "--config", "x", "--url", "/", "--at", "soon"], Exit::Usage, "RFC 3339");
     check(&["test", "--config", "x"], Exit::Usage, "TESTS.yaml");
+    check(&["revoke", "add", "--config", "x"], Exit::Usage, "--kind");
+    check(&["revoke", "add", "--config", "x", "--kind", "all", "--expires", "soon"], Exit::Usage, "RFC 3339");
+    check(&["revoke", "lift", "--config", "x"], Exit::Usage, "IDS");
+    check(&["revoke", "import", "--config", "x"], Exit::Usage, "FROM");
     check(&["keys", "generate", "--algorithm", "HS256", "--out", "x"], Exit::Usage, "key pairs");
     check(&["token", "mint", "--key", "x", "--claims", "[]"], Exit::Usage, "JSON object");
     check(&["token", "mint", "--key", "x", "--claims", "{}", "--expires-in", "1w"], Exit::Usage, "duration");

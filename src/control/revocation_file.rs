@@ -30,8 +30,9 @@ pub fn parse(
 ) -> Result<(Vec<Entry>, Vec<Problem>), Problems> {
     let words = Vocabulary::new(config, now);
     if let Some(entries) = parse_json(text, &words) {
-        let warnings =
+        let mut warnings =
             strangers(&words, entries.iter().map(|entry| &*entry.issuer), |issuer| json_place(text, issuer));
+        warnings.extend(ended(&entries, now));
         return Ok((entries, warnings));
     }
     let refuse = |mut list: Vec<Problem>| {
@@ -53,7 +54,8 @@ pub fn parse(
     let place = |issuer: &str| {
         named().find(|named| named.text == issuer).map_or_else(Position::default, |named| named.at)
     };
-    let warnings = strangers(&words, named().map(|named| named.text.as_str()), place);
+    let mut warnings = strangers(&words, named().map(|named| named.text.as_str()), place);
+    warnings.extend(ended(&entries, now));
     Ok((entries, warnings))
 }
 
@@ -201,6 +203,20 @@ fn strangers<'w>(
     let mut warnings: Vec<Problem> = strangers.iter().take(MOST_STRANGERS).map(warning).collect();
     warnings.sort_by_key(|warning| warning.at);
     warnings
+}
+
+/// A warning of the entries that have ended, if there are any.
+fn ended(entries: &[Entry], now: NumericDate) -> Option<Problem> {
+    let count = entries.iter().filter(|entry| entry.expires.is_some_and(|expires| expires <= now)).count();
+    let what = match count {
+        0 => return None,
+        1 => "an entry has ended: it stops nothing".to_owned(),
+        _ => format!("{count} entries have ended: they stop nothing"),
+    };
+    Some(
+        Problem::new(Position { line: 1, column: 1 }, what)
+            .hint("`expires` has passed, or what it is unless given; what has ended can be taken out"),
+    )
 }
 
 /// Where a JSON file first names an issuer: JSON is read without positions. The file's start if it is spelt with

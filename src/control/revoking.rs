@@ -3,6 +3,8 @@
 //! First the store, then the set: what was answered survives a crash, and what the store did not take changes nothing.
 //! Both are done by a task of their own, so that one who asks and hangs up leaves no entry that is kept and not in force.
 
+mod undeclared;
+
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::problems::quoted;
+use crate::control::revoking::undeclared::ByClaim;
 use crate::control::{Control, ControlHandle, Shared, clock};
 use crate::gate;
 use crate::gate::denial::{Denial, Reason};
@@ -18,7 +21,7 @@ use crate::revocation::held::{self, Held};
 use crate::revocation::key::Key;
 use crate::revocation::loading::Loading;
 use crate::revocation::written::Vocabulary;
-use crate::revocation::written::json::{self, Unread};
+use crate::revocation::written::json::{self, Unread, Why};
 use crate::revocation::written::presented;
 use crate::revocation::{Entry, Kind, Revocations};
 use crate::snapshot::{self, Snapshot};
@@ -34,32 +37,33 @@ pub struct Kept {
     store: Arc<Store>,
     revocations: Revocations,
     place: Cursor,
+    by_claim: ByClaim,
 }
 
 impl Kept {
     /// Reads all of it. Blocks, for seconds where there are millions.
     pub fn load(store: Arc<Store>) -> Result<Self, StoreError> {
         let now = clock::now();
-        let (mut loading, mut unknown) = (Loading::default(), false);
-        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| match held(
-            live.id,
-            &live.kind,
-            live.key,
-            (live.not_before, live.expires),
-        ) {
-            Ok(held) => loading.push(&held),
-            Err(_) => unknown = true,
+        let (mut loading, by_claim, mut unknown) = (Loading::default(), ByClaim::default(), false);
+        let place = store.snapshot(now.0.saturating_sub(SLACK), &mut |live| {
+            if live.expires.is_none_or(|expires| expires > now.0) {
+                by_claim.count(&live.kind, 1);
+            }
+            match held(live.id, &live.kind, live.key, (live.not_before, live.expires)) {
+                Ok(held) => loading.push(&held),
+                Err(_) => unknown = true,
+            }
         })?;
         if unknown {
             return Err(unknown_kind());
         }
-        Ok(Self { store, revocations: loading.finish(now), place })
+        Ok(Self { store, revocations: loading.finish(now), place, by_claim })
     }
 
     /// What is listed, with these beside it.
     pub(in crate::control) fn beside(self, listed: &Revocations) -> (Keeping, Revocations) {
-        let Self { store, revocations, place } = self;
-        (Keeping { store, place: Mutex::new(place) }, listed.beside(&revocations))
+        let Self { store, revocations, place, by_claim } = self;
+        (Keeping { store, place: Mutex::new(place), by_claim }, listed.beside(&revocations))
     }
 }
 
@@ -67,6 +71,8 @@ impl Kept {
 pub(in crate::control) struct Keeping {
     store: Arc<Store>,
     place: Mutex<Cursor>,
+    /// For warnings.
+    pub(in crate::control) by_claim: ByClaim,
 }
 
 impl Keeping {
@@ -151,7 +157,10 @@ impl ControlHandle {
             Ok(entries.unwrap_or_default())
         };
         let entries = json::read(octets, BATCH, &words, &verify).map_err(RevokeError::Unread)?;
-        let beyond: Vec<String> = (1..).zip(&entries).filter_map(beyond_bounds).collect();
+        let numbered = |(number, entry): (usize, &Entry)| {
+            beyond_bounds(entry).map(|why| format!("entry {number}: {why}"))
+        };
+        let beyond: Vec<String> = (1..).zip(&entries).filter_map(numbered).collect();
         if !beyond.is_empty() {
             return Err(RevokeError::Unread(Unread::Faults(beyond)));
         }
@@ -159,12 +168,13 @@ impl ControlHandle {
         let mut strangers: Vec<&str> = entries.iter().filter(stranger).map(|entry| &*entry.issuer).collect();
         strangers.sort_unstable();
         strangers.dedup();
-        let warning = |issuer: &&str| {
-            let issuer = quoted(issuer);
-            format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
+        let strange = strangers.iter().map(|issuer| warning(issuer));
+        let ended = |(number, entry): (usize, &Entry)| {
+            let ended = entry.expires.is_some_and(|expires| expires <= now);
+            ended.then(|| format!("entry {number}: it has ended (`expires`, or what that is unless given), so that it stops nothing"))
         };
-        let strange = strangers.iter().map(warning);
-        let warnings = over.take().into_iter().chain(strange).take(MOST_WARNINGS).collect();
+        let ended = (1..).zip(&entries).filter_map(ended);
+        let warnings = over.take().into_iter().chain(ended).chain(strange).take(MOST_WARNINGS).collect();
         let milliseconds = clock::milliseconds();
         let kept = |entry: &Entry| kept(entry, Id::new(milliseconds)?, now.0);
         let entries = entries.iter().map(kept).collect::<Result<_, StoreError>>()?;
@@ -231,6 +241,7 @@ impl ControlHandle {
                 }
             }
             self.shared.publish(added, lifted).await?;
+            keeping.by_claim.follow(&undeclared::counts(&page.changes));
             keeping.go_on(page.cursor);
         }
     }
@@ -244,7 +255,9 @@ impl ControlHandle {
         let shared = Arc::clone(&self.shared);
         let kept = tokio::spawn(async move {
             let keeping = shared.keeping.as_ref().ok_or(RevokeError::NoStore)?;
+            let counts = undeclared::counts(&changes);
             let committed = keeping.store.append(changes).await?;
+            keeping.by_claim.follow(&counts);
             shared.publish(added, lifted).await?;
             keeping.go_on(committed.cursor);
             Ok::<(), RevokeError>(())
@@ -252,7 +265,7 @@ impl ControlHandle {
         kept.await.unwrap_or(Err(RevokeError::Stopped))
     }
 
-    fn keeping(&self) -> Result<&Keeping, RevokeError> {
+    pub(in crate::control) fn keeping(&self) -> Result<&Keeping, RevokeError> {
         self.shared.keeping.as_ref().ok_or(RevokeError::NoStore)
     }
 }
@@ -361,7 +374,7 @@ fn held_out(
 }
 
 /// What of an entry is longer than the store takes.
-fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
+pub(in crate::control) fn beyond_bounds(entry: &Entry) -> Option<Why> {
     let reason = entry.reason.as_deref().unwrap_or_default();
     let (what, most) = if reason.len() > REASON_OCTETS {
         ("`reason`", REASON_OCTETS)
@@ -372,7 +385,14 @@ fn beyond_bounds((number, entry): (usize, &Entry)) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("entry {number}: {what} is longer than {most} octets (say it shorter)"))
+    let what = format!("{what} is longer than {most} octets");
+    Some(Why { what, hint: "say it shorter".to_owned() })
+}
+
+/// What is said of entries whose issuer nobody has.
+pub(in crate::control) fn warning(issuer: &str) -> String {
+    let issuer = quoted(issuer);
+    format!("no issuer of the configuration is {issuer}: what is scoped by it matches no token")
 }
 
 /// The entry's kind as the store keeps it: of a claim, its name is said too.
@@ -392,7 +412,7 @@ fn word(entry: &Entry) -> Box<str> {
 }
 
 /// As the store keeps it: without its value.
-fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
+pub(in crate::control) fn kept(entry: &Entry, id: Id, created: i64) -> Result<store::Entry, StoreError> {
     Ok(store::Entry {
         id,
         kind: word(entry),
@@ -440,7 +460,7 @@ pub(in crate::control) const HEARD: usize = 64;
 /// Changes after which no more are waited for before they are published.
 const TOGETHER: usize = 10_000;
 /// Unknown issuers that are warned of: more are no slip.
-const MOST_WARNINGS: usize = 20;
+pub(in crate::control) const MOST_WARNINGS: usize = 20;
 /// Between two purges of the store.
 const PURGE: Duration = Duration::from_secs(3_600);
 /// Between two parts of the set that are swept: all of it in an hour.

@@ -20,6 +20,8 @@ pub struct Status {
     pub issuers: Vec<IssuerStatus>,
     /// Entries by kind.
     pub revocations: BTreeMap<&'static str, usize>,
+    /// What was warned of when the configuration in force was loaded.
+    pub warnings: Vec<String>,
 }
 
 /// The latest load of the configuration.
@@ -67,7 +69,12 @@ pub struct FetchStatus {
 
 impl Status {
     /// Of these parts; `health` answers for issuers whose keys are fetched.
-    pub fn new(snapshot: &Snapshot, report: &Report, health: impl Fn(&str) -> Option<Health>) -> Self {
+    pub fn new(
+        snapshot: &Snapshot,
+        report: &Report,
+        warnings: Vec<String>,
+        health: impl Fn(&str) -> Option<Health>,
+    ) -> Self {
         let problems = report.result.as_ref().err().map(|error| error.lines()).unwrap_or_default();
         let count = |kind: Kind| (kind.name(), snapshot.revocations.len(kind));
         Self {
@@ -75,6 +82,7 @@ impl Status {
             reload: Reload { success: report.result.is_ok(), at: report.at.0, problems },
             issuers: snapshot.issuers.iter().map(|state| issuer(state, &health)).collect(),
             revocations: Kind::ALL.into_iter().map(count).collect(),
+            warnings,
         }
     }
 

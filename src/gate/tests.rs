@@ -1,4 +1,5 @@
 mod lasting;
+mod matching;
 mod reauthenticate;
 mod revoked;
 mod scene;

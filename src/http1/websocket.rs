@@ -2,7 +2,8 @@
 //!
 //! A tunnel is opened for a handshake that is whole and for no other `Upgrade`, and only by the upstream's 101 with
 //! the answer to the very key that was sent (threats H1). What flows in it is the two ends' own; only the frames'
-//! boundaries are followed, so that a goodbye of ours can stand between two of them.
+//! boundaries are followed, so that a goodbye of ours can stand between two of them. Where messages have to be read,
+//! [`messages`] does, strictly, and [`sieve`] takes some out.
 
 pub mod frame;
 pub mod messages;

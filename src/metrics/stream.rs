@@ -23,6 +23,8 @@ pub enum StreamEnd {
     /// The key that verified its token, or the issuer, is not the configuration's any more; or the token that it was to go on
     /// with was not accepted.
     Untrusted,
+    /// A new token that its client sent was refused.
+    Refused,
 }
 
 /// The handle of ended streams; all workers share the counters.
@@ -33,7 +35,7 @@ pub struct StreamMetrics {
 
 impl StreamEnd {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Client,
         Self::Upstream,
         Self::Stalled,
@@ -41,6 +43,7 @@ impl StreamEnd {
         Self::Expired,
         Self::Revoked,
         Self::Untrusted,
+        Self::Refused,
     ];
 
     /// Of a stream whose token does not count any more, for this reason.
@@ -49,8 +52,10 @@ impl StreamEnd {
             Self::Expired
         } else if reason == Reason::Revoked {
             Self::Revoked
-        } else {
+        } else if matches!(reason, Reason::UnknownKey | Reason::UntrustedIssuer) {
             Self::Untrusted
+        } else {
+            Self::Refused
         }
     }
 
@@ -64,6 +69,7 @@ impl StreamEnd {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Untrusted => "untrusted",
+            Self::Refused => "refused",
         }
     }
 }

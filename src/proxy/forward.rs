@@ -55,15 +55,7 @@ pub(in crate::proxy) async fn forward(
     let method = octets(connection.input.filled(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
-    // What the client's 101 has to say is told by the key that is sent on: its own.
-    let key = connection.head.websocket.as_ref();
-    connection.handshake = key.map(|key| websocket::accept(octets(connection.input.filled(), key)));
-    connection.opened = match key {
-        Some(_) if grant.route().reauthenticate().is_some() => {
-            connection.input.filled().get(..connection.head.length).map(Box::from)
-        }
-        Some(_) | None => None,
-    };
+    keep_handshake(connection, grant);
     connection.input.consume(connection.head.length);
     let mut body = BodyReader::new(connection.head.framing);
     let whole = match take_whole(connection, &mut body) {
@@ -167,6 +159,19 @@ pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) 
         Failure::Denied(denial) => denial,
     };
     fail(denial)
+}
+
+/// Keeps what is needed of a WebSocket's handshake once its octets are gone: what its 101 has to say, and all of it
+/// where it may be decided again.
+fn keep_handshake(connection: &mut Connection, grant: &Grant) {
+    let (octets_of, length) = (connection.input.filled(), connection.head.length);
+    // Told by the key that is sent on: the client's own.
+    let key = connection.head.websocket.as_ref();
+    connection.handshake = key.map(|key| websocket::accept(octets(octets_of, key)));
+    connection.opened = match key {
+        Some(_) if grant.route().reauthenticate().is_some() => octets_of.get(..length).map(Box::from),
+        Some(_) | None => None,
+    };
 }
 
 /// Takes a body that is all there into `out`, behind the head; `false` when some of it is yet to come.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::limits::Limits;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate;
@@ -59,8 +58,9 @@ impl Opened {
         downstream: &'c Downstream,
         grant: &'c Grant,
     ) -> Renewal<'c> {
-        let Limits { token, .. } = worker.limits();
-        let sieve = Sieve::new(token + AROUND);
+        // The limit of the moment: a reload may change it.
+        let longest = worker.shared.parts.reader.load().token_limit;
+        let sieve = Sieve::new(longest + AROUND);
         Renewal { worker, downstream, opened: self, sieve, first: grant, latest: None }
     }
 }

@@ -376,14 +376,15 @@ impl<'w> Way<'w, '_> {
             None if self.due().is_some() => self.frames.to_message_end(buffer.filled()),
             None => buffer.len(),
         };
-        self.moved.set(self.moved.get() + 1);
         if self.renewal.is_some() {
             // Boxed, as all that is rare: every tunnel would else carry the room for it.
-            return Box::pin(self.sift(buffer, count)).await;
+            Box::pin(self.sift(buffer, count)).await?;
+        } else {
+            self.send(&buffer.filled()[..count]).await.map_err(end)?;
+            self.frames.pass(&buffer.filled()[..count]);
+            buffer.consume(count);
         }
-        self.send(&buffer.filled()[..count]).await.map_err(end)?;
-        self.frames.pass(&buffer.filled()[..count]);
-        buffer.consume(count);
+        self.moved.set(self.moved.get() + 1);
         Ok(())
     }
 

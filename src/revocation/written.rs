@@ -234,4 +234,4 @@ fn no_date(field: Field, date: i64) -> Fault {
 pub const FORM: &str =
     "{kind: jti, issuer: https://…, value: \"…\", not_before: …, expires: …, reason: \"…\"}";
 /// The year 5138: in milliseconds, 1973.
-const LATEST: i64 = 100_000_000_000;
+pub const LATEST: i64 = 100_000_000_000;

@@ -11,6 +11,7 @@ mod load;
 mod metrics;
 mod peers;
 mod requests;
+mod schemathesis;
 mod slow_clients;
 mod tools;
 mod watch;

@@ -1,6 +1,7 @@
 //! The command line: what each command prints, and with which code it exits.
 
 mod commands;
+mod revoke;
 
 use std::fs;
 use std::net::TcpListener;

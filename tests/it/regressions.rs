@@ -141,3 +141,20 @@ fn a_stray_line_end_after_a_body_was_answered_408() {
     assert_eq!(connection.answer().status, 200);
     assert!(connection.read_to_end().is_empty(), "an answer that nobody asked for");
 }
+
+/// To JSON, and to what is generated from a schema, `7.0` is a whole number.
+#[test]
+fn a_time_with_a_point_and_nothing_behind_it_was_refused() {
+    let api = Api::with(|setup| setup.quiet().yaml_tail("store: {sqlite: portcullis.db}"));
+    let host = api.gateway.ports.admin.to_string();
+    for (time, status) in
+        [("7.0", 200), ("7e0", 200), ("null", 200), ("7.5", 422), ("1e300", 422), ("-1.0", 422)]
+    {
+        let entry = format!("{{\"kind\": \"all\", \"not_before\": {time}}}");
+        let response =
+            api.gateway.send_admin(&Request::post("/v1/revocations?dry_run=true", entry).host(&host));
+        assert_eq!(response.status, status, "{time}: {response:?}");
+        let read = &response.json()["entries"][0]["not_before"];
+        assert!(status != 200 || time == "null" || *read == json!(7), "{time}: {read}");
+    }
+}

@@ -3,6 +3,7 @@
 mod audited;
 mod presented;
 mod rehearsed;
+mod warned;
 
 use std::collections::BTreeSet;
 use std::fs;

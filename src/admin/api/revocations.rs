@@ -1,5 +1,7 @@
 //! `/v1/revocations`: revoke, look, lift.
 
+#![expect(unused_qualifications, reason = "what utoipa's macros write")]
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,53 +11,88 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use utoipa::IntoParams;
+use utoipa::openapi::schema::{Object, Schema, Type};
 
-use crate::admin::api::{Shared, handed_over, problem_body};
-use crate::admin::revocations::{Added, Refused, Rehearsed};
+use crate::admin::api::shapes::{self, Extra, Problem, Revoked};
+use crate::admin::api::{Shared, handed_over, is_of_type, problem_body};
+use crate::admin::revocations::Refused;
 use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
 use crate::revocation::Kind;
-use crate::store::{BATCH, Cursor, Entry, Filter, Id, Listed};
+use crate::store::{BATCH, Cursor, Filter, Id, Listed};
 
 /// The query of `POST`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::admin::api) struct How {
+    /// Says what would be added, and what that would come to, and adds nothing.
+    #[param(nullable = false)]
     dry_run: Option<bool>,
 }
 
 /// The query of `GET`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::admin::api) struct Wanted {
+    /// Entries of this kind only.
+    #[param(nullable = false, schema_with = kinds)]
     kind: Option<String>,
+    /// Entries of this issuer only.
+    #[param(nullable = false)]
     issuer: Option<String>,
+    /// Behind the page whose `next` this is.
+    #[param(nullable = false, format = "cursor")]
     after: Option<String>,
+    /// Entries of a page; 100, if it is absent.
+    #[param(nullable = false, minimum = 1, maximum = 1_000)]
     limit: Option<usize>,
 }
 
+/// The words for kinds.
+fn kinds() -> Schema {
+    Object::builder().schema_type(Type::String).enum_values(Some(Kind::ALL.map(Kind::name))).build().into()
+}
+
 /// Adds one entry or a list of them; `?dry_run=true` says what that would add.
+#[utoipa::path(post, path = "/v1/revocations", params(How), request_body(content = serde_json::Value), responses(
+    (status = 200, description = "What would be added; or nothing was to be.", body = shapes::Rehearsed),
+    (status = 201, description = "They are on the disk and in force.", body = Revoked),
+    (status = 413, description = "More than a body may have.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 415, description = "The body is of another type.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 422, description = "Entries were refused; nothing has changed.", body = Problem,
+     content_type = "application/problem+json"),
+))]
 pub(in crate::admin::api) async fn add(
     State(shared): State<Arc<Shared>>,
     Extension(asker): Extension<Asker>,
     how: Result<Query<How>, QueryRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
     // A slip in the word must not turn a rehearsal into the thing itself.
     let Ok(Query(how)) = how else {
         return malformed("the query is `dry_run=true`, or nothing");
     };
+    if !is_of_type(&headers, "application/json") {
+        let detail = "the body is application/json: an entry, or a list of them";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return problem_body(status, "unsupported_media_type", detail, Extra::default());
+    }
     let Ok(octets) = to_bytes(body, BODY).await else {
         let detail = format!("a body of more than {BODY} octets; send the entries in several requests");
-        return problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Value::Null);
+        return problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Extra::default());
     };
     let ways = &shared.controls.revocations;
     if how.dry_run == Some(true) {
         return match (ways.rehearse)(octets.into()).await {
-            Ok(would) => Json(rehearsed(&would)).into_response(),
+            Ok(would) => Json(shapes::Rehearsed::from(&would)).into_response(),
             Err(refused) => refuse(refused),
         };
     }
@@ -64,13 +101,16 @@ pub(in crate::admin::api) async fn add(
     }
     match (ways.add)(octets.into(), asker).await {
         // Nothing is created for tokens that have expired.
-        Ok(added) if added.entries.is_empty() => answer(StatusCode::OK, &added),
-        Ok(added) => answer(StatusCode::CREATED, &added),
+        Ok(added) if added.entries.is_empty() => {
+            Json(shapes::Rehearsed::nothing(added.warnings)).into_response()
+        }
+        Ok(added) => (StatusCode::CREATED, Json(Revoked::from(&added))).into_response(),
         Err(refused) => refuse(refused),
     }
 }
 
 /// Entries that count, a page at a time.
+#[utoipa::path(get, path = "/v1/revocations", params(Wanted), responses((status = 200, body = shapes::Listed)))]
 pub(in crate::admin::api) async fn list(
     State(shared): State<Arc<Shared>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -100,14 +140,21 @@ pub(in crate::admin::api) async fn list(
     match (shared.controls.revocations.list)(filter, after, limit).await {
         Ok(Listed { entries, next }) => {
             let next = next.map(|next| base64_simd::URL_SAFE_NO_PAD.encode_to_string(next.octets()));
-            let entries: Vec<Value> = entries.iter().map(shown).collect();
-            Json(json!({"entries": entries, "next": next})).into_response()
+            Json(shapes::Listed::new(&entries, next)).into_response()
         }
         Err(refused) => refuse(refused),
     }
 }
 
 /// Lifts an entry.
+#[utoipa::path(delete, path = "/v1/revocations/{id}",
+    params(("id" = String, Path, description = "What adding it answered.", pattern = "^[0-9a-f]{32}$")),
+    responses(
+        (status = 204, description = "What only it revoked counts again."),
+        (status = 404, description = "There is no such entry.", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
 pub(in crate::admin::api) async fn lift(
     State(shared): State<Arc<Shared>>,
     Extension(asker): Extension<Asker>,
@@ -123,79 +170,34 @@ pub(in crate::admin::api) async fn lift(
     }
 }
 
-fn answer(status: StatusCode, added: &Added) -> Response {
-    let entries: Vec<Value> = added.entries.iter().map(shown).collect();
-    (status, Json(json!({"entries": entries, "warnings": added.warnings}))).into_response()
-}
-
-/// An entry without its value, which is not kept.
-fn shown(entry: &Entry) -> Value {
-    let mut members = members(entry);
-    members.insert("id".into(), entry.id.to_string().into());
-    members.insert("created".into(), entry.created.into());
-    members.insert("actor".into(), (*entry.actor).into());
-    Value::Object(members)
-}
-
-/// Entries that have no id yet, and what they would come to.
-fn rehearsed(rehearsed: &Rehearsed) -> Value {
-    let Rehearsed { would, already, each, any, of } = rehearsed;
-    let entries = would.entries.iter().zip(already).zip(each).map(|((entry, already), tokens)| {
-        let mut members = members(entry);
-        members.insert("already".into(), (*already).into());
-        members.insert("matches".into(), json!({"tokens": tokens}));
-        Value::Object(members)
-    });
-    let entries: Vec<Value> = entries.collect();
-    json!({"entries": entries, "warnings": would.warnings, "matches": {"tokens": any, "of": of}})
-}
-
-fn members(entry: &Entry) -> Map<String, Value> {
-    let (kind, claim) = match entry.kind.split_once(':') {
-        Some((kind, claim)) => (kind, Some(claim)),
-        None => (&*entry.kind, None),
-    };
-    let said = |text: &str| (!text.is_empty()).then(|| Value::from(text));
-    [
-        ("kind", Some(kind.into())),
-        ("claim", claim.map(Into::into)),
-        ("issuer", said(&entry.issuer)),
-        ("not_before", entry.not_before.map(Into::into)),
-        ("expires", entry.expires.map(Into::into)),
-        ("reason", said(&entry.reason)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    .collect()
-}
-
-fn refuse(refused: Refused) -> Response {
+pub(in crate::admin::api) fn refuse(refused: Refused) -> Response {
     match refused {
         Refused::Malformed(detail) => malformed(&detail),
         Refused::Entries(problems) => {
-            let shown: Vec<&String> = problems.iter().take(MOST_PROBLEMS).collect();
-            let extra = json!({"problems": shown, "more": problems.len() - shown.len()});
+            let shown: Vec<String> = problems.iter().take(MOST_PROBLEMS).cloned().collect();
+            let more = Some(problems.len() - shown.len());
+            let extra = Extra { problems: Some(shown), more };
             let detail = "the entries were refused; nothing has changed";
             problem_body(StatusCode::UNPROCESSABLE_ENTITY, "entries_refused", detail, extra)
         }
         Refused::Unknown => {
             let detail = "there is no such entry: it was lifted, is over, or stands in the revocation file";
-            problem_body(StatusCode::NOT_FOUND, "no_entry", detail, Value::Null)
+            problem_body(StatusCode::NOT_FOUND, "no_entry", detail, Extra::default())
         }
         Refused::NoStore(detail) => {
-            problem_body(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail, Value::Null)
+            problem_body(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail, Extra::default())
         }
         Refused::Unavailable(detail) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            let mut response = problem_body(status, "store_unavailable", &detail, Value::Null);
+            let mut response = problem_body(status, "store_unavailable", &detail, Extra::default());
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
     }
 }
 
-fn malformed(detail: &str) -> Response {
-    problem_body(StatusCode::BAD_REQUEST, "malformed_request", detail, Value::Null)
+pub(in crate::admin::api) fn malformed(detail: &str) -> Response {
+    problem_body(StatusCode::BAD_REQUEST, "malformed_request", detail, Extra::default())
 }
 
 /// Octets of a body: two thousand for each of the most entries there may be.

@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use serde_json::json;
+
 use super::*;
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::{Refused, Revocations};
@@ -45,7 +47,11 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
         readiness,
         controls: Controls {
             token: Arc::new(move || setup.token.map(|token| Arc::new(token.to_owned().into()))),
-            status: Arc::new(move || Status { waiting: waiting.clone(), detail: json!({"generation": 3}) }),
+            status: Arc::new(move || Status {
+                waiting: waiting.clone(),
+                detail: json!({"generation": 3}).as_object().cloned().unwrap_or_default(),
+            }),
+            claims: Arc::new(Vec::new),
             config: Arc::new(|| "version: 1\n".to_owned()),
             reload: Arc::new(move || {
                 Box::pin(async move {
@@ -74,6 +80,7 @@ fn nothing_to_revoke() -> Revocations {
     Revocations {
         rehearse: Arc::new(|_| Box::pin(async { Err(Refused::NoStore("none")) })),
         add: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
+        import: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         lift: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
     }
@@ -149,7 +156,11 @@ async fn a_page_of_another_origin_changes_nothing() {
         let origin = format!("Origin: {origin}");
         expect(&ask(open(), &[line, HOST, &origin]).await, 421, &["misdirected"]);
     }
-    expect(&ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await, 200, &["{\"generation\":7}"]);
+    expect(
+        &ask(open(), &[line, HOST, "Origin: http://localhost:9900"]).await,
+        200,
+        &["{\"generation\":7,\"warnings\":[]}"],
+    );
 }
 
 #[tokio::test]
@@ -167,7 +178,7 @@ async fn a_refused_reload_says_why_and_that_nothing_changed() {
     expect(&ask(bad, &lines).await, 422, &["x.yaml:1:1: what", "nothing has changed"]);
     let restart = Setup { reload: Err(true), ..Setup::default() };
     expect(&ask(restart, &lines).await, 409, &["restart"]);
-    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7}"]);
+    expect(&ask(Setup::default(), &lines).await, 200, &["{\"generation\":7,\"warnings\":[]}"]);
 }
 
 #[tokio::test]

@@ -49,9 +49,10 @@ fn read_with_warnings(text: &str) -> Result<(Vec<Entry>, Said), Said> {
     })
 }
 
-/// The entries of a file that gives no warning.
+/// The entries of a file that gives no warning, but perhaps that some have ended.
 fn read(text: &str) -> Result<Vec<Entry>, Said> {
-    let (entries, warnings) = read_with_warnings(text)?;
+    let (entries, mut warnings) = read_with_warnings(text)?;
+    warnings.retain(|(_, _, what)| !what.contains("ended"));
     assert!(warnings.is_empty(), "{warnings:?}");
     Ok(entries)
 }
@@ -246,11 +247,11 @@ fn an_issuer_that_is_not_configured_is_a_warning() {
     let yaml = "- {kind: jti, issuer: https://a.example/, value: v}\n\
                 - {kind: jti, issuer: https://gone.example/, value: v}\n\
                 - {kind: subject, issuer: https://c.example/, value: v}\n\
-                - {kind: jti, issuer: https://gone.example/, value: w, expires: 7}\n";
+                - {kind: jti, issuer: https://gone.example/, value: w, expires: 1000007}\n";
     let json = "[{\"kind\": \"jti\", \"issuer\": \"https://a.example/\", \"value\": \"v\"},\n\
                 {\"kind\": \"jti\", \"issuer\": \"https://gone.example/\", \"value\": \"v\"},\n\
                 {\"kind\": \"subject\", \"issuer\": \"https://c.example/\", \"value\": \"v\"},\n\
-                {\"kind\": \"jti\", \"issuer\": \"https://gone.example/\", \"value\": \"w\", \"expires\": 7}]\n";
+                {\"kind\": \"jti\", \"issuer\": \"https://gone.example/\", \"value\": \"w\", \"expires\": 1000007}]\n";
     for (text, column) in [(yaml, [23, 27]), (json, [27, 31])] {
         let (entries, warnings) = read_with_warnings(text).expect("entries");
         let of = |issuer: &str, entry| Entry { issuer: issuer.into(), ..entry };
@@ -258,7 +259,7 @@ fn an_issuer_that_is_not_configured_is_a_warning() {
             entry(Kind::Jti, "v", None, Some(NOW + LIFE)),
             of("https://gone.example/", entry(Kind::Jti, "v", None, Some(NOW + LIFE))),
             of("https://c.example/", entry(Kind::Subject, "v", None, None)),
-            of("https://gone.example/", entry(Kind::Jti, "w", None, Some(7))),
+            of("https://gone.example/", entry(Kind::Jti, "w", None, Some(NOW + 7))),
         ];
         assert_eq!(entries, expected);
         let hint = "(an entry is scoped by an issuer's `iss`, exactly as configured)";
@@ -276,6 +277,22 @@ fn an_issuer_that_is_not_configured_is_a_warning() {
     let many: String =
         (0..100).map(|n| format!("- {{kind: jti, issuer: https://{n}.example/, value: v}}\n")).collect();
     assert_eq!(read_with_warnings(&many).expect("entries").1.len(), super::MOST_STRANGERS);
+}
+
+#[test]
+fn entries_that_have_ended_are_one_warning() {
+    for (dates, words) in [
+        (vec!["expires: 1000001", "not_before: 999000"], None),
+        (vec!["expires: 1000000", "expires: 1000001"], Some("an entry has ended")),
+        (vec!["expires: 7", "expires: 1000001", "not_before: 5"], Some("2 entries have ended")),
+    ] {
+        let entry = |date: &str| format!("- {{kind: jti, issuer: https://a.example/, value: v, {date}}}\n");
+        let text: String = dates.into_iter().map(entry).collect();
+        let (_, warnings) = read_with_warnings(&text).expect("entries");
+        assert_eq!(warnings.len(), usize::from(words.is_some()), "{text}{warnings:?}");
+        let said = warnings.first().map(|(_, _, what)| what.as_str()).unwrap_or_default();
+        assert!(said.contains(words.unwrap_or_default()), "{text}{said}");
+    }
 }
 
 /// Which issuer's life would bound the tokens of a stranger is not known: the longest is safe.

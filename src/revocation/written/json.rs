@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::revocation::Entry;
 use crate::revocation::written::presented::{self, Verify};
-use crate::revocation::written::{FORM, Vocabulary, Written};
+use crate::revocation::written::{FORM, Fault, Vocabulary, Written};
 
 /// An entry in JSON. A member that is unknown, or stands twice, is an error.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
 #[expect(missing_docs, reason = "the keys of an entry")]
 pub struct Json<'a> {
@@ -24,7 +24,9 @@ pub struct Json<'a> {
     pub claim: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub value: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "date")]
     pub not_before: Option<i64>,
+    #[serde(default, deserialize_with = "date")]
     pub expires: Option<i64>,
     pub reason: Option<String>,
 }
@@ -63,6 +65,17 @@ impl Json<'_> {
     }
 }
 
+/// A whole number, however it is written: to JSON `7.0` is one too.
+pub(in crate::revocation::written) fn date<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else { return Ok(None) };
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and of at most 53 bits")]
+    let whole = |number: f64| (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64);
+    let read = number.as_i64().or_else(|| number.as_f64().and_then(whole));
+    read.map(Some).ok_or_else(|| D::Error::custom("a whole number is expected"))
+}
+
 /// Why octets are no entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unread {
@@ -72,6 +85,33 @@ pub enum Unread {
     TooMany(usize),
     /// What is wrong with which entries, counted from 1, and what to do.
     Faults(Vec<String>),
+}
+
+/// One thing that is wrong with an entry in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// What; never the octets of a value.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.what, self.hint)
+    }
+}
+
+/// Reads the one entry on a line, of at most [`LINE`] octets.
+pub fn line(octets: &[u8], words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
+    let why = |what: String| Err(vec![Why { what, hint: format!("a line is {FORM} in JSON") }]);
+    if octets.len() > LINE {
+        return why(format!("a line of more than {LINE} octets"));
+    }
+    match serde_json::from_slice(octets) {
+        Ok(entry) => one(entry, words),
+        Err(_) => why("this is not JSON".to_owned()),
+    }
 }
 
 /// Reads one entry or a list of them, all or none. What holds out a token is made entries of by `verify`; with those
@@ -115,29 +155,34 @@ pub fn read(
     if entries.len() > most { Err(Unread::TooMany(entries.len())) } else { Ok(entries) }
 }
 
-fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<String>> {
+fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
+    let form = |what: String| vec![Why { what, hint: format!("an entry is {FORM}") }];
     if !entry.get().starts_with('{') {
-        return Err(vec![format!("an object is expected (an entry is {FORM})")]);
+        return Err(form("an object is expected".to_owned()));
     }
-    let json: Json<'_> = serde_json::from_str(entry.get()).map_err(|error| vec![what(&error.to_string())])?;
+    let json: Json<'_> = serde_json::from_str(entry.get()).map_err(|error| form(what(&error.to_string())))?;
     let faults = match words.read(&json.written()) {
         Ok(entry) => return Ok(entry),
         Err(faults) => faults,
     };
-    Err(faults.into_iter().map(|fault| format!("{} ({})", fault.what, fault.hint)).collect())
+    Err(faults.into_iter().map(|Fault { what, hint, .. }| Why { what, hint }).collect())
 }
 
 /// The parser's words, where they name a member, and no more: of a value it would repeat the octets.
 fn what(said: &str) -> String {
     let what = said.split_once(" at line ").map_or(said, |(what, _)| what);
     if what.starts_with("unknown field") || what.starts_with("duplicate field") {
-        format!("{what} (an entry is {FORM})")
+        what.to_owned()
     } else {
-        format!(
-            "a member has another type than it needs: texts are strings, times are whole numbers (an entry is {FORM})"
-        )
+        "a member has another type than it needs: texts are strings, times are whole numbers".to_owned()
     }
 }
+
+/// Beyond this not every whole number is one of 64 bits with a point.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Octets of a line: the longest issuer and reason there may be, and ten thousand more.
+pub const LINE: usize = 16 * 1024;
 
 const EXPECTED: &str = "an entry in JSON, or a list of them, is expected: \
     {\"kind\": \"jti\", \"issuer\": \"https://…\", \"value\": \"…\"}";

@@ -7,16 +7,18 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::revocation::Entry;
+use crate::revocation::written::json::date;
 use crate::revocation::written::{Fault, Field, is_date, no_date};
 
 /// What is asked for a token.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Held<'a> {
     /// The token: a secret.
     #[serde(borrow)]
     pub token: Cow<'a, str>,
     /// When the entry of its session can be forgotten.
+    #[serde(default, deserialize_with = "date")]
     pub expires: Option<i64>,
     /// Why, for the operator.
     pub reason: Option<Box<str>>,

@@ -264,6 +264,11 @@ impl Connection {
         }
     }
 
+    /// Whether `text` stands in what was read and not taken for an answer yet.
+    pub fn has(&self, text: &str) -> bool {
+        self.buffer.windows(text.len()).any(|part| part == text.as_bytes())
+    }
+
     /// Reads, without any framing, until `text` has come; gives everything read.
     #[track_caller]
     pub fn read_until(&mut self, text: &str) -> String {

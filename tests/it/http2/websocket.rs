@@ -158,3 +158,23 @@ fn a_message_before_the_answer_is_not_the_clients_end() {
     assert_eq!(stream.head().expect("an answer").status, 200);
     assert!(receive(&mut stream, &mut Vec::new()) == Frame::new(TEXT, "early").plain(), "not an echo");
 }
+
+#[test]
+fn a_stream_goes_on_under_a_new_token_over_http_2_too() {
+    let route = "{require: orders:read, streams: {close: 4401, reauthenticate: {token: token}}}";
+    let api = Api::with(|setup| setup.route("GET /live", route));
+    api.upstream.on("/live", echo);
+    let client = Client::connect(api.gateway.ports.public);
+    let request = version(Request::get("/live")).header("sec-websocket-extensions", "permessage-deflate");
+    let mut stream = client.extended_connect("websocket", &request.bearer(&api.reader()));
+    assert_eq!(stream.head().expect("an answer").status, 200);
+    assert_eq!(api.upstream.last().head.header("sec-websocket-extensions"), None);
+    let mut held = Vec::new();
+    let bring = |token: &str| Frame::new(TEXT, format!("{{\"token\":\"{token}\"}}")).octets();
+    stream.send_data(&bring(&api.reader()), false).expect("room");
+    stream.send_data(&Frame::new(TEXT, "on").octets(), false).expect("room");
+    assert_eq!(receive(&mut stream, &mut held), Frame::new(TEXT, "on").plain());
+    stream.send_data(&bring(&api.issuer.mint("profile")), false).expect("room");
+    let last = receive(&mut stream, &mut held);
+    assert_eq!((last.code(), &last.payload[2..]), (Some(4401), &b"insufficient_scope"[..]), "{last:?}");
+}

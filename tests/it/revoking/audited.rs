@@ -180,12 +180,15 @@ fn o9_count_of_lines_is_count_of_changes_whoever_hangs_up() {
         }
         by_request
     };
-    for number in 0..30 {
+    // One that hung up soon enough was never heard: on a busy machine that may be most of them.
+    for number in 0..300 {
+        if asked().len() >= 10 {
+            break;
+        }
         let mut connection = Connection::open(admin).unaudited();
         let entry = jti(&api, &format!("t-{number}")).to_string();
         connection.write(&Request::new("POST", PATH).host(&admin.to_string()).body(&entry).octets());
         drop(connection);
-        // One that hung up soon enough was never heard.
         wait_until("what was begun has ended", || {
             let asked = asked();
             let kept = crate::revoking::list(&api, "?limit=1000");
@@ -193,7 +196,7 @@ fn o9_count_of_lines_is_count_of_changes_whoever_hangs_up() {
                 && kept["entries"].as_array().map(Vec::len) == Some(asked.len())
         });
     }
-    assert!(asked().len() > 5, "most of them are heard");
+    assert!(asked().len() >= 10, "some of them are heard");
 }
 
 fn send_from(api: &Api, local: IpAddr, request: &Request) -> Response {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::harness::api::Api;
 use crate::harness::client::Request;
+use crate::harness::issuer::Issuer;
 use crate::harness::keys::Key;
 use crate::harness::token::{Token, now};
 use crate::harness::upstream::{Exchange, Then};
@@ -65,7 +66,7 @@ fn closes(socket: &mut WebSocket, reason: Reason) {
 }
 
 #[test]
-fn what_is_refused_ends_the_stream_and_says_why() {
+fn r8_what_is_refused_ends_the_stream_and_says_why() {
     let api = api();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
@@ -161,10 +162,10 @@ fn what_is_no_such_message_goes_on_octet_for_octet() {
 }
 
 #[test]
-fn a_stream_outlives_its_first_token() {
+fn r8_a_stream_outlives_its_first_token() {
     let api = api();
-    let first = lasting(&api, 3);
-    let end = now() + 3;
+    let first = lasting(&api, 6);
+    let end = now() + 6;
     let (mut renewed, mut other) = (open(&api, &first), open(&api, &first));
     renewed.echoes("hello");
     other.echoes("hello");
@@ -176,12 +177,29 @@ fn a_stream_outlives_its_first_token() {
     assert_eq!(api.upstream.count(), 2);
 }
 
+/// What a decision needs done is done for a message too: here a key that nobody has asked for yet.
+#[test]
+fn a_token_by_a_new_key_has_it_fetched() {
+    let issuer = Issuer::start();
+    let api = Api::with_issuer(issuer, |setup, issuer| {
+        setup.issuer_fetched("corp", issuer, "cooldown: 100ms, miss_wait: 2s").route("/live", ROUTE)
+    });
+    api.upstream.on("/live", echo);
+    let mut socket = open(&api, &api.reader());
+    socket.echoes("under the first key");
+    api.issuer.rotate("k2");
+    let fetched = api.issuer.fetches();
+    socket.send(&bring(&token(&api).sign()));
+    socket.echoes("under the second");
+    assert!(api.issuer.fetches() > fetched, "nobody asked for the key");
+}
+
 /// In pieces, in fragments with a ping between them, behind another message in one segment: a token is a token.
 #[test]
 fn a_token_may_come_in_any_pieces() {
     let api = api();
-    let mut socket = open(&api, &lasting(&api, 4));
-    let end = now() + 4;
+    let mut socket = open(&api, &lasting(&api, 6));
+    let end = now() + 6;
     let (text, middle) = (message(&token(&api).sign()), 40);
     socket.send(&Frame::new(TEXT, &text[..middle]).more());
     socket.send(&Frame::new(PING, "there?"));
@@ -205,7 +223,7 @@ fn a_token_may_come_in_any_pieces() {
 }
 
 #[test]
-fn a_hundred_tokens_one_after_another() {
+fn r8_a_hundred_tokens_one_after_another() {
     let api = api();
     let mut socket = open(&api, &token(&api).set("jti", json!("t-0")).sign());
     for number in 1..=100 {
@@ -224,6 +242,27 @@ fn a_hundred_tokens_one_after_another() {
     closes(&mut socket, Reason::Revoked);
     let allowed = [("decision", "allow"), ("reason", "none"), ("route", "/live")];
     assert_eq!(api.gateway.metric("decisions_total", &allowed), 101.0);
+}
+
+/// What is kept of a handshake, and what reads its messages, fit into what an idle WebSocket may cost.
+#[test]
+fn i5_idle_websockets_that_may_be_renewed_are_small() {
+    const COUNT: u64 = 300;
+    let api = Api::with(|setup| setup.route("/live", ROUTE).quiet());
+    api.upstream.on("/live", echo);
+    let bearer = api.reader();
+    let open_one = || {
+        let mut socket = open(&api, &bearer);
+        socket.echoes(&message("no such event").replace("\"event\"", "\"other\""));
+        socket
+    };
+    let mut sockets: Vec<WebSocket> = (0..50).map(|_| open_one()).collect();
+    let before = api.gateway.resident_kib();
+    sockets.extend((0..COUNT).map(|_| open_one()));
+    let each = api.gateway.resident_kib().saturating_sub(before) as f64 / COUNT as f64;
+    eprintln!("{each:.1} KiB an idle WebSocket");
+    assert!(each < 25.0, "I5: {each:.1} KiB an idle WebSocket");
+    assert_eq!(sockets.len() as u64, COUNT + 50);
 }
 
 /// A message of a gibibyte is announced: what comes of it goes on, and none of it is kept.

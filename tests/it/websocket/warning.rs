@@ -16,7 +16,7 @@ const WARNING: &str = r#"{"type":"token_expiring"}"#;
 
 fn api() -> Api {
     let streams =
-        format!("{{warning: {{before: 2s, message: '{WARNING}'}}, reauthenticate: {{token: token}}}}");
+        format!("{{warning: {{before: 4s, message: '{WARNING}'}}, reauthenticate: {{token: token}}}}");
     let route = format!("{{require: orders:read, streams: {streams}}}");
     let api = Api::with(|setup| setup.route("/live", &route));
     api.upstream.on("/live", echo);
@@ -40,16 +40,16 @@ fn warning() -> Option<Frame> {
 #[test]
 fn a_client_is_warned_once_before_its_token_ends() {
     let api = api();
-    let end = now() + 5;
-    let mut socket = open(&api, &lasting(&api, 5));
+    let end = now() + 8;
+    let mut socket = open(&api, &lasting(&api, 8));
     socket.echoes("nothing yet");
     assert_eq!(socket.receive(), warning());
-    assert!(now() >= end - 2, "warned too early");
+    assert!(now() >= end - 4, "warned too early");
     socket.echoes("still open");
     let last = socket.receive().expect("a Close frame");
     assert_eq!((last.opcode, last.code()), (CLOSE, Some(4403)), "{last:?}");
     // One that lives for less than that is warned as soon as it is there.
-    let mut socket = open(&api, &lasting(&api, 2));
+    let mut socket = open(&api, &lasting(&api, 4));
     assert_eq!(socket.receive(), warning());
     assert_eq!(socket.receive().and_then(|frame| frame.code()), Some(4403));
 }
@@ -73,10 +73,10 @@ fn a_warning_stands_between_two_messages() {
         served.receive();
         Ok(Then::Close)
     });
-    let end = now() + 6;
-    let mut socket = open(&api, &lasting(&api, 6));
+    let end = now() + 8;
+    let mut socket = open(&api, &lasting(&api, 8));
     assert_eq!(socket.receive(), Some(Frame::new(TEXT, "first").more().plain()));
-    wait_until("the warning is due", || now() >= end - 2);
+    wait_until("the warning is due", || now() >= end - 4);
     assert!(holds(Duration::from_millis(400), || !api.gateway.has_exited()));
     tell.send(()).expect("the script waits");
     for expected in [
@@ -93,17 +93,17 @@ fn a_warning_stands_between_two_messages() {
 #[test]
 fn every_token_has_a_warning_of_its_own() {
     let api = api();
-    let mut socket = open(&api, &lasting(&api, 4));
+    let mut socket = open(&api, &lasting(&api, 8));
     let bring = |socket: &mut WebSocket, token: String| {
         socket.send(&Frame::new(TEXT, json!({"token": token}).to_string()));
     };
     // One that is replaced in time is not warned of.
-    bring(&mut socket, lasting(&api, 5));
+    bring(&mut socket, lasting(&api, 9));
     assert_eq!(socket.receive(), warning());
-    let long = now() + 7;
-    bring(&mut socket, lasting(&api, 7));
+    let long = now() + 9;
+    bring(&mut socket, lasting(&api, 9));
     assert_eq!(socket.receive(), warning());
-    assert!(now() >= long - 2, "it was warned of the token before");
+    assert!(now() >= long - 4, "it was warned of the token before");
     bring(&mut socket, api.reader());
     wait_until("the others are over", || now() > long + 1);
     socket.echoes("nothing more was said");

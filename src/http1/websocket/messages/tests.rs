@@ -218,8 +218,11 @@ fn what_is_written_is_read_back() {
     }
 }
 
-/// A message: its kind, its fragments, and a ping between them or not.
-fn message() -> impl Strategy<Value = (bool, Vec<(String, Option<Vec<u8>>)>)> {
+/// A fragment, and a ping behind it or not.
+type Fragment = (String, Option<Vec<u8>>);
+
+/// A message: whether it is text, and its fragments.
+fn message() -> impl Strategy<Value = (bool, Vec<Fragment>)> {
     let ping = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
     let length = prop_oneof![0_usize..20, 100_usize..140, 60_000_usize..70_000];
     let fragment =

@@ -1,0 +1,42 @@
+//! One request, decided without sockets.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use portcullis::gate::denial::Reason;
+use portcullis::gate::evidence::{Evidence, KeysAnswer, Need};
+use portcullis::gate::memo::Memo;
+use portcullis::gate::{Decision, Field, Request, decide};
+use portcullis::path;
+use portcullis::snapshot::Reader;
+use portcullis::token::NumericDate;
+
+use crate::core::NOW;
+
+/// Decides on a `GET` with every need done at once; `None` is allowed.
+pub(crate) fn decided(
+    reader: &Reader,
+    memo: &mut Memo,
+    target: &str,
+    headers: &[Field<'_>],
+) -> Option<Reason> {
+    let request = Request {
+        method: "GET",
+        host: "api.test",
+        path: path::canonical(target).expect("a path"),
+        query: None,
+        headers,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        tls: None,
+        presented: None,
+        websocket: None,
+    };
+    let mut evidence = Evidence::default();
+    loop {
+        match decide(&reader.load(), memo, &request, &mut evidence, NumericDate(NOW)) {
+            Decision::Allow(_) | Decision::Preflight(_) => return None,
+            Decision::Refuse(refusal) => return Some(refusal.denial.reason),
+            Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
+            Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+        }
+    }
+}
