@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use portcullis::store::BATCH;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use crate::gateway::{Gateway, Operator, entry};
+use crate::gateway::{Gateway, Operator, entry, post};
 use crate::{Size, row, spread};
 
 /// Half as many as the admin listener has places.
@@ -21,6 +22,7 @@ pub(crate) async fn measure(size: &Size, upstream: SocketAddr) {
     for (operators, batch) in [(1, 1), (OPERATORS, 1), (1, BATCH), (4, BATCH)] {
         several(&gateway, operators, batch, size.time).await;
     }
+    import(&gateway, size.lines).await;
 }
 
 /// Entries by this many connections at once, in lists of this many, for this long.
@@ -61,4 +63,31 @@ async fn one_after_another(
         count.fetch_add(1, Ordering::Relaxed);
     }
     times
+}
+
+/// All lines in one request.
+async fn import(gateway: &Gateway, lines: usize) {
+    let body: String =
+        (0..lines).map(|number| format!("{}\n", entry("jti", &format!("imported-{number}")))).collect();
+    let request = post("/v1/revocations/import", "application/x-ndjson", body.as_bytes());
+    drop(body);
+    let (mut from, mut to) = gateway.operator().await.connection.split();
+    let begun = Instant::now();
+    let sending = tokio::spawn(async move {
+        to.write_all(&request).await.unwrap();
+        // The other half of the connection is not to be closed before all was read.
+        to
+    });
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n0\r\n\r\n") {
+        assert!(from.read_buf(&mut answer).await.unwrap() > 0, "closed");
+        assert!(b"HTTP/1.1 200".iter().zip(&answer).all(|(ours, theirs)| ours == theirs), "refused");
+    }
+    let time = begun.elapsed();
+    sending.await.unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    let end = text.lines().rfind(|line| line.contains("\"done\"")).unwrap_or(&text);
+    assert!(end.contains("\"done\":true") && end.contains(&format!("\"added\":{lines},")), "{end}");
+    let rate = lines as f64 / time.as_secs_f64();
+    row(&format!("rate: import of {lines} lines"), &format!("{rate:.0}/s; {:.1} s", time.as_secs_f64()), "");
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use portcullis::http1::websocket::accept;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 
@@ -10,9 +11,15 @@ use crate::client::{CLOSE, Connection, line};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{\"order\":123,\"state\":\"new\"}";
 
+/// The library's own is 128: with 200 connections at once the rest would wait for a second SYN.
+const BACKLOG: i32 = 4_096;
+
 /// Starts it, for as long as the process lasts.
 pub(crate) fn start() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(BACKLOG).unwrap();
+    let listener = std::net::TcpListener::from(socket);
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
