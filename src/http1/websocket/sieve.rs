@@ -65,6 +65,7 @@ impl Sieve {
                 continue;
             }
             if let Some(Event::Message { kind: Kind::Text, payload: Some(payload) }) = &event
+                && begins_object(payload)
                 && self.held.len() + used <= self.most
                 && let Some(found) = look(payload)
             {
@@ -92,11 +93,13 @@ impl Sieve {
         match self.messages.so_far() {
             None => true,
             Some((Kind::Binary, _) | (Kind::Text, None)) => false,
-            Some((Kind::Text, Some(so_far))) => {
-                // White space of JSON (RFC 8259 section 2).
-                let first = so_far.iter().find(|octet| !matches!(octet, b' ' | b'\t' | b'\n' | b'\r'));
-                first.is_none_or(|first| *first == b'{')
-            }
+            Some((Kind::Text, Some(so_far))) => begins_object(so_far),
         }
     }
+}
+
+/// Whether what begins like this may be a JSON object: white space goes before it (RFC 8259 section 2).
+fn begins_object(text: &[u8]) -> bool {
+    let first = text.iter().find(|octet| !matches!(octet, b' ' | b'\t' | b'\n' | b'\r'));
+    first.is_none_or(|first| *first == b'{')
 }

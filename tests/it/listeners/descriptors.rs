@@ -8,7 +8,7 @@ use crate::harness::client::{Connection, Outcome, Request};
 use crate::harness::gateway::Gateway;
 use crate::harness::issuer::Issuer;
 use crate::harness::upstream::Upstream;
-use crate::harness::wait::{PATIENCE, holds, wait_until};
+use crate::harness::wait::{PATIENCE, holds, wait_for, wait_until};
 
 fn health() -> Request {
     Request::get("/health")
@@ -62,7 +62,11 @@ fn d8_at_the_descriptor_limit_clients_are_turned_away_and_the_operator_is_not() 
 fn d8_with_no_descriptor_left_accepting_rests() {
     let (upstream, issuer) = (Upstream::start(), Issuer::start());
     let gateway = usual(&upstream).workers(1).issuer("corp", &issuer).start();
-    let open = gateway.descriptors();
+    // The probe that found it ready may have a connection still.
+    let open = wait_for("as many are open as a moment ago", || {
+        let open = gateway.descriptors();
+        holds(Duration::from_millis(300), || gateway.descriptors() == open).then_some(open)
+    });
     let mut healthy = gateway.connect();
     assert_allowed(&healthy.send(&health()));
     gateway.limit_descriptors(open);

@@ -67,6 +67,15 @@ fn what_is_wanted_is_taken_out_and_all_else_goes_on() {
     check(&twice, &others[..2], &[wanted, wanted]);
 }
 
+/// Found by fuzzing: what came in one piece was looked at though it began no object, and in two it was not.
+#[test]
+fn what_begins_no_object_is_not_looked_at_in_one_piece_either() {
+    let octets = masked(FINAL | TEXT, b"hello");
+    let mut out = Vec::new();
+    let sifted = Sieve::new(MOST).sift(&octets, &mut out, |_| Some(()));
+    assert_eq!((sifted, out), (Ok(Sifted { used: octets.len(), found: None }), octets));
+}
+
 #[test]
 fn a_ping_overtakes_the_fragments_it_stands_between() {
     let ping = masked(FINAL | PING, b"there?");
