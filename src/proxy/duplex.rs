@@ -20,7 +20,6 @@ use crate::proxy::exchange::{
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
-use crate::proxy::recheck::Leash;
 use crate::proxy::relay::{self, HeldTo, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
@@ -42,7 +41,7 @@ pub(in crate::proxy) async fn stream(
     let held_to = Cell::new(if messages { HeldTo::Idle } else { HeldTo::Rate });
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
     let mut answer = worker.spares.lend_for(connection.downstream.version);
-    let (reused, leash) = (link.reused, Leash::of(&worker, grant));
+    let (reused, mut is_over) = (link.reused, pin!(over(&worker, grant, messages)));
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &held_to), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
@@ -71,7 +70,7 @@ pub(in crate::proxy) async fn stream(
                     until = Some(from_now(timeout));
                 }
                 read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
-                why = over(leash.as_ref(), messages) => break Err(Failure::Over(why)),
+                why = &mut is_over => break Err(Failure::Over(why)),
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
@@ -89,7 +88,6 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
-        drop(leash); // An answer that is there whole comes in time, whatever its request took.
         let ending = ending((&worker, grant), answer_head, (framing, messages), stay);
         let relayed = {
             let sink = Sink::new(&mut to_client, worker.limits().write_stall, framing, &mut answer_out);

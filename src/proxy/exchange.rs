@@ -135,9 +135,8 @@ pub(in crate::proxy) async fn send_whole(
         match deadline.within(started + timeout.min(SOON), either.as_mut()).await {
             Ok(read) => read?,
             Err(Elapsed) => {
-                let leash = Leash::of(worker, grant);
                 // Boxed, as all that is rare: every connection would else carry the room for it.
-                let read = Box::pin(unless(over(leash.as_ref(), messages), either));
+                let read = Box::pin(unless(over(worker, grant, messages), either));
                 match deadline.within(started + timeout, read).await {
                     Ok(read) => read.unwrap_or_else(|why| Err(Failure::Over(why)))?,
                     Err(Elapsed) => return Err(timed_out()),
@@ -150,8 +149,8 @@ pub(in crate::proxy) async fn send_whole(
 
 /// Resolves when the token of a request that has no answer yet is over. One that has only expired since it was let pass
 /// does not count any less for that, but for a call of gRPC, whose messages are its answer.
-pub(in crate::proxy) async fn over(leash: Option<&Leash>, messages: bool) -> Reason {
-    let Some(leash) = leash else { return std::future::pending().await };
+pub(in crate::proxy) async fn over(worker: &Rc<Worker>, grant: &Grant, messages: bool) -> Reason {
+    let Some(leash) = Leash::of(worker, grant) else { return std::future::pending().await };
     let why = leash.ended().await;
     if why == Reason::Expired && !messages { std::future::pending().await } else { why }
 }
