@@ -108,19 +108,19 @@ pub type OnReady = Box<dyn FnOnce(&Ready) + Send>;
 
 /// Runs the gateway until `stop`, then drains it. Blocks; must not be called from within a tokio runtime.
 /// `origin` is where the configuration came from and is reloaded from.
-pub fn serve(origin: PathBuf, loaded: Loaded, start: Start, until: Until) -> Result<(), AppError> {
+pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) -> Result<(), AppError> {
     let inheritance = Inheritance::receive(&loaded.config, start)?;
     install_crypto()?;
     let metrics = Arc::new(Metrics::new());
     metrics.process(std::process::id(), seconds_since_1970());
     let _written_at_the_end = logging::start(&loaded.config.log);
     logging::report_panics(Arc::clone(&metrics));
-    show_warnings(&origin, &loaded);
 
     let config = loaded.config.clone();
     let audit = holding::audit(&config)?;
     let store = holding::open(&config, inheritance.store)?;
-    let kept = holding::load(store.as_ref())?;
+    let kept = holding::load(store.as_ref(), &mut loaded)?;
+    show_warnings(&origin, &loaded);
     let (control, reader, handle) = Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     let recall = Arc::new(Recall::default());
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));

@@ -42,6 +42,7 @@ use crate::control::key_fetch::{Arrival, AtHand, KeyFetch, Means, is_fetched, sa
 use crate::control::reload::{
     Environment, Origin, ReloadError, Report, Requests, load_settled, needs_restart, refused,
 };
+use crate::control::revoking::lasting;
 use crate::control::revoking::{HEARD, Heard, Keeping, Kept, SWEEP};
 use crate::control::status::Status;
 use crate::control::watch::{Watcher, hint};
@@ -170,6 +171,7 @@ impl Control {
         let _hints = Running(tokio::spawn(hints));
         self.run_fetches();
         let _purging = self.shared.keeping.as_ref().map(|keeping| Running(tokio::spawn(keeping.purge())));
+        let _writing = Running(tokio::spawn(lasting::write(Arc::clone(&self.shared))));
         let mut sweep = (interval_at(Instant::now() + SWEEP, SWEEP), (0..Revocations::PARTS).cycle());
         let requests = Arc::clone(&self.shared);
         let requests = &requests.requests;
@@ -201,6 +203,8 @@ impl Control {
 
     fn begin(&self, up_to: u64, unless_same: Option<Arc<Files>>) -> Loading {
         let load = load_settled(self.origin.clone(), Arc::clone(&self.shared.reader.load()), unless_same);
+        let (shared, file) = (Arc::clone(&self.shared), self.origin.path.display().to_string());
+        let load = async move { Some(lasting::remembered(shared, file, load.await?).await) };
         Loading { attempt: tokio::spawn(load), up_to }
     }
 

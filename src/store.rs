@@ -36,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -229,6 +230,18 @@ impl Store {
         self.engine.find(id)
     }
 
+    /// Remembers how long each issuer's tokens have ever lived, in seconds by `iss`: of two values the larger. On the disk once
+    /// it returns. Of issuers more than [`LIVES`] have ever been, those that come last share the place of the empty `iss`,
+    /// which holds for each; and so has one that is longer than [`ISSUER_OCTETS`].
+    pub async fn remember(&self, lives: BTreeMap<Box<str>, i64>) -> Result<(), StoreError> {
+        self.engine.remember(lives).await
+    }
+
+    /// What [`Store::remember`] was told. Blocks.
+    pub fn lives(&self) -> Result<BTreeMap<Box<str>, i64>, StoreError> {
+        self.engine.lives()
+    }
+
     /// The descriptor that holds the store, for the process that takes over: the store is held until both have closed
     /// it, so that there is no moment for a third. Nothing else changes: [`Store::pause`] does that.
     pub fn hand_over(&self) -> io::Result<OwnedFd> {
@@ -321,5 +334,7 @@ pub const ISSUER_OCTETS: usize = 1_024;
 pub const REASON_OCTETS: usize = 512;
 /// Octets of an actor: a name, or the identity in a certificate.
 pub const ACTOR_OCTETS: usize = 256;
+/// Issuers whose tokens' lives are remembered each by itself.
+pub const LIVES: usize = 1_000;
 /// Entries read at once: some megabytes, some milliseconds.
 pub const CHUNK: usize = 10_000;

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret;
@@ -48,6 +48,10 @@ struct Shared {
     /// Of all endpoints.
     document: OpenApi,
 }
+
+/// Stands on an answer to what changes nothing, whatever came of it: only who read the query knows.
+#[derive(Debug, Clone, Copy)]
+struct Rehearsal;
 
 /// Who asks: there is one token for all operators.
 const ACTOR: &str = "admin";
@@ -126,24 +130,21 @@ async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Ne
     response
 }
 
-/// Runs the endpoint, and writes down how a change that was asked for ended. What it is about, revocations write
-/// themselves: they know it.
+/// Runs the endpoint, and writes down how a change that was asked for ended. That it is asked for, each endpoint writes
+/// itself, once it knows what it is about and that it is no rehearsal.
 async fn written_down(shared: &Arc<Shared>, asker: Asker, request: Request, next: Next) -> Response {
     let event = event(&request);
-    if shared.audit.is_none() || event == Event::Read || is_rehearsal(&request) {
+    if shared.audit.is_none() || event == Event::Read {
         return next.run(request).await;
     }
     let shared = Arc::clone(shared);
     // In a task of its own: a client that hangs up does not keep the end from being written.
     let ended = tokio::spawn(async move {
-        if event == Event::Reload {
-            let by = asker.clone();
-            if let Err(error) = write(&shared, move |audit| audit.asked(&by, event, &[])).await {
-                return unwritten(&error);
-            }
-        }
         let goes_on = request.uri().path() == IMPORT;
         let response = next.run(request).await;
+        if response.extensions().get::<Rehearsal>().is_some() {
+            return response;
+        }
         let end = match response.status() {
             // What goes on behind its status writes down its end itself.
             status if status.is_success() && goes_on => return response,
@@ -169,9 +170,10 @@ fn event(request: &Request) -> Event {
     }
 }
 
-/// Whether nothing will change, whatever comes of it.
-fn is_rehearsal(request: &Request) -> bool {
-    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true"))
+/// The answer, which is that of a rehearsal.
+fn rehearsed(mut response: Response) -> Response {
+    response.extensions_mut().insert(Rehearsal);
+    response
 }
 
 async fn written_or_logged(shared: &Shared, line: impl FnOnce(&Audit) -> io::Result<()> + Send + 'static) {
@@ -261,9 +263,16 @@ async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     (status = 422, description = "It was refused; nothing has changed.", body = Problem,
      content_type = "application/problem+json"),
 ))]
-async fn reload(State(shared): State<Arc<Shared>>) -> Response {
-    if let Some(response) = handed_over(&shared) {
+async fn reload(
+    State(shared): State<Arc<Shared>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Some(response) = with_query(query.as_deref()).or_else(|| handed_over(&shared)) {
         return response;
+    }
+    if let Err(error) = write(&shared, move |audit| audit.asked(&asker, Event::Reload, &[])).await {
+        return unwritten(&error);
     }
     match (shared.controls.reload)().await {
         Ok(generation) => {
@@ -283,6 +292,12 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
             problem_body(status, "reload_refused", detail, extra)
         }
     }
+}
+
+/// What is refused where nothing may be said in a query: who believes that it is a rehearsal must not do the thing itself.
+fn with_query(query: Option<&str>) -> Option<Response> {
+    let refused = || problem(Reason::MalformedRequest, "there is no query here, and no `dry_run`");
+    query.is_some_and(|query| !query.is_empty()).then(refused)
 }
 
 /// What this process must not change any more.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::app::AppError;
 use crate::audit::Audit;
 use crate::config::Config;
+use crate::control::config_file::Loaded;
 use crate::control::revoking::Kept;
 use crate::store::Store;
 use crate::store::error::OpenError;
@@ -16,9 +17,15 @@ use crate::store::error::OpenError;
 pub(crate) type Held = (PathBuf, OwnedFd);
 
 /// Reads what the store has, before any listener accepts.
-pub(crate) fn load(store: Option<&Arc<Store>>) -> Result<Option<Kept>, AppError> {
+pub(crate) fn load(store: Option<&Arc<Store>>, loaded: &mut Loaded) -> Result<Option<Kept>, AppError> {
     let kept = store.map(|store| Kept::load(Arc::clone(store))).transpose();
-    kept.map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))
+    let kept =
+        kept.map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))?;
+    if let Some(kept) = &kept {
+        let warnings = kept.remember(&loaded.config);
+        loaded.warnings.extend(warnings.map_err(|_| AppError::Fault("a runtime cannot be made"))?);
+    }
+    Ok(kept)
 }
 
 /// Refuses to take over from a gateway with another store than `wanted`: what is revoked there would count no more here, and

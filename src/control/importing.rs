@@ -30,12 +30,13 @@ impl ControlHandle {
         lines: &[L],
         strict: bool,
     ) -> Result<(Vec<store::Entry>, Lines), RevokeError> {
-        self.keeping()?;
+        let lives = self.keeping()?.lasting.lives();
         if lines.len() > BATCH {
             return Err(StoreError::Refused("more lines at once than a batch has").into());
         }
         let (config, now, milliseconds) = (self.config(), clock::now(), clock::milliseconds());
-        let words = Vocabulary::new(&config, self.shared.reader.load().revocations.latest(now));
+        let latest = self.shared.reader.load().revocations.latest(now);
+        let words = Vocabulary::new(&config, latest).remembering(&lives);
         let (mut entries, mut refused) = (Vec::with_capacity(lines.len()), Vec::new());
         let mut strangers = BTreeSet::new();
         for (place, line) in lines.iter().enumerate() {

@@ -3,16 +3,20 @@
 //! First the store, then the set: what was answered survives a crash, and what the store did not take changes nothing.
 //! Both are done by a task of their own, so that one who asks and hangs up leaves no entry that is kept and not in force.
 
+pub(in crate::control) mod lasting;
 mod undeclared;
 
 use std::cell::RefCell;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::problems::quoted;
+use crate::config::Config;
+use crate::config::problems::{Problem, quoted};
+use crate::control::revoking::lasting::Lasting;
 use crate::control::revoking::undeclared::ByClaim;
 use crate::control::{Control, ControlHandle, Shared, clock};
 use crate::gate;
@@ -38,6 +42,7 @@ pub struct Kept {
     revocations: Revocations,
     place: Cursor,
     by_claim: ByClaim,
+    lasting: Lasting,
 }
 
 impl Kept {
@@ -57,13 +62,29 @@ impl Kept {
         if unknown {
             return Err(unknown_kind());
         }
-        Ok(Self { store, revocations: loading.finish(now), place, by_claim })
+        let lasting = Lasting::new(store.lives()?);
+        Ok(Self { store, revocations: loading.finish(now), place, by_claim, lasting })
+    }
+
+    /// Has the store remember how long tokens live by this configuration, the first one. Blocks; must not be called from
+    /// within a tokio runtime. Gives what is to be said of entries that may end too early.
+    pub fn remember(&self, config: &Config) -> io::Result<Vec<Problem>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        Ok(runtime.block_on(async {
+            let warnings = lasting::revived(&self.store, &self.lasting, config).await;
+            // What is not written counts all the same, and is written as soon as it can be.
+            match self.lasting.remember(&self.store, config).await {
+                Ok(()) | Err(StoreError::Paused) => {}
+                Err(error) => lasting::unwritten(&error),
+            }
+            warnings
+        }))
     }
 
     /// What is listed, with these beside it.
     pub(in crate::control) fn beside(self, listed: &Revocations) -> (Keeping, Revocations) {
-        let Self { store, revocations, place, by_claim } = self;
-        (Keeping { store, place: Mutex::new(place), by_claim }, listed.beside(&revocations))
+        let Self { store, revocations, place, by_claim, lasting } = self;
+        (Keeping { store, place: Mutex::new(place), by_claim, lasting }, listed.beside(&revocations))
     }
 }
 
@@ -73,6 +94,7 @@ pub(in crate::control) struct Keeping {
     place: Mutex<Cursor>,
     /// For warnings.
     pub(in crate::control) by_claim: ByClaim,
+    pub(in crate::control) lasting: Lasting,
 }
 
 impl Keeping {
@@ -142,11 +164,11 @@ pub enum RevokeError {
 impl ControlHandle {
     /// What these octets say, to be given to [`Self::revoke`]. Nothing changes.
     pub fn rehearse(&self, octets: &[u8]) -> Result<Revoked, RevokeError> {
-        self.keeping()?;
+        let lives = self.keeping()?.lasting.lives();
         let config = self.config();
         let now = clock::now();
         let snapshot = Arc::clone(&self.shared.reader.load());
-        let words = Vocabulary::new(&config, snapshot.revocations.latest(now));
+        let words = Vocabulary::new(&config, snapshot.revocations.latest(now)).remembering(&lives);
         let over = RefCell::new(Vec::new());
         let verify = |number: usize, held: &presented::Held<'_>| {
             let entries = held_out(&snapshot, held, now)?;
@@ -224,6 +246,8 @@ impl ControlHandle {
     /// Puts in force what another process has written to the store since it was last looked at.
     pub async fn catch_up(&self) -> Result<(), RevokeError> {
         let Some(keeping) = &self.shared.keeping else { return Ok(()) };
+        let store = Arc::clone(&keeping.store);
+        keeping.lasting.add(blocking(move || store.lives()).await?);
         loop {
             let (store, since) = (Arc::clone(&keeping.store), keeping.place());
             let page = blocking(move || store.changes(&since, PAGE)).await?;

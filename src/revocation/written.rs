@@ -4,7 +4,7 @@
 pub mod json;
 pub mod presented;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::problems::{closest, quoted};
@@ -57,23 +57,41 @@ pub struct Vocabulary<'c> {
     now: NumericDate,
     /// By `iss`: how long after its watermark (or its block) no token lives, in seconds.
     lives: HashMap<&'c str, i64>,
-    /// The longest of them.
+    /// The longest of them, and of those that are remembered.
     longest: i64,
+    remembered: Option<&'c Lives>,
     claims: &'c [DeclaredClaim],
 }
+
+/// By `iss`, how long after its issue a token is accepted, in seconds. What stands under the empty `iss` holds for each.
+pub type Lives = BTreeMap<Box<str>, i64>;
 
 impl<'c> Vocabulary<'c> {
     /// Of this configuration. `now` is what a block of a token's id lasts from: [`super::Revocations::latest`], where
     /// there is a set.
     pub fn new(config: &'c Config, now: NumericDate) -> Self {
         let mut lives: HashMap<&str, i64> = HashMap::new();
-        for issuer in &config.issuers {
-            let longest = lives.entry(&issuer.issuer).or_default();
-            *longest = life(issuer).max(*longest);
+        for (iss, life) in each_life(config) {
+            let longest = lives.entry(iss).or_default();
+            *longest = life.max(*longest);
         }
         let longest = lives.values().copied().max().unwrap_or(0);
         let claims = config.revocation.as_ref().map(|revocation| &*revocation.claims).unwrap_or_default();
-        Self { now, lives, longest, claims }
+        Self { now, lives, longest, remembered: None, claims }
+    }
+
+    /// The same for entries that outlive this configuration: what ends by default ends no sooner than by any of these, or a
+    /// longer life in a later configuration would bring back what was revoked under a shorter one.
+    pub fn remembering(self, lives: &'c Lives) -> Self {
+        let longest = lives.values().copied().max().unwrap_or(0).max(self.longest);
+        Self { longest, remembered: Some(lives), ..self }
+    }
+
+    /// How long a token of this issuer may live; of one that nobody has ever known, the longest of all.
+    fn life(&self, issuer: &str) -> i64 {
+        let remembered = |iss: &str| self.remembered.and_then(|lives| lives.get(iss)).copied();
+        let known = self.lives.get(issuer).copied().max(remembered(issuer));
+        known.map_or(self.longest, |known| known.max(remembered("").unwrap_or(0)))
     }
 
     /// Whether an issuer of the configuration has this `iss`: an entry of any other matches no token.
@@ -102,7 +120,7 @@ impl<'c> Vocabulary<'c> {
         let (Some(kind), true) = (kind, faults.is_empty()) else { return Err(faults) };
         let issuer = issuer.unwrap_or_default();
         let not_before = written.not_before.map(NumericDate);
-        let life = self.lives.get(issuer).copied().unwrap_or(self.longest);
+        let life = self.life(issuer);
         let expires = written.expires.map(NumericDate);
         Ok(Entry {
             kind,
@@ -185,6 +203,20 @@ impl<'c> Vocabulary<'c> {
         };
         Some(Fault { field: Field::Claim, what, hint })
     }
+}
+
+/// The lives of a configuration.
+pub fn lives(config: &Config) -> Lives {
+    let mut lives = Lives::new();
+    for (iss, life) in each_life(config) {
+        let longest = lives.entry(iss.into()).or_default();
+        *longest = life.max(*longest);
+    }
+    lives
+}
+
+fn each_life(config: &Config) -> impl Iterator<Item = (&str, i64)> {
+    config.issuers.iter().map(|issuer| (&*issuer.issuer, life(issuer)))
 }
 
 /// How long an issuer's tokens may live and be accepted, in seconds.

@@ -1,5 +1,6 @@
 //! The engine: an SQLite database, one connection that writes and one that reads.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -102,6 +103,17 @@ impl Sqlite {
 
     pub(crate) async fn purge(&self, now: i64) -> Result<u64, StoreError> {
         self.writer.purge(now).await
+    }
+
+    pub(crate) async fn remember(&self, lives: BTreeMap<Box<str>, i64>) -> Result<(), StoreError> {
+        self.writer.remember(lives).await
+    }
+
+    pub(crate) fn lives(&self) -> Result<BTreeMap<Box<str>, i64>, StoreError> {
+        let reader = self.reader();
+        let mut statement = reader.prepare("SELECT issuer, longest FROM life")?;
+        let lives = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(lives.collect::<Result<_, _>>()?)
     }
 
     pub(crate) async fn writing(&self, on: bool) -> Result<(), StoreError> {

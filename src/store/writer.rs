@@ -3,6 +3,7 @@
 //! An append is answered after the commit, with what it came to. When a transaction fails, everybody in it hears why
 //! and nothing of it has happened.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::store::error::StoreError;
-use crate::store::{Change, Committed, Cursor, Entry, Tombstone};
+use crate::store::{Change, Committed, Cursor, Entry, ISSUER_OCTETS, LIVES, Tombstone};
 
 /// Whoever asks the thread. Dropping it waits for what was asked.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Writer {
 enum Command {
     Append { changes: Vec<Change>, answer: Answer<Committed>, _room: OwnedSemaphorePermit },
     Purge { now: i64, answer: Answer<u64> },
+    Remember { lives: BTreeMap<Box<str>, i64>, answer: Answer<()> },
     Writing { on: bool, answer: Answer<()> },
 }
 
@@ -90,6 +92,10 @@ impl Writer {
         self.ask(|answer| Command::Purge { now, answer }).await
     }
 
+    pub(crate) async fn remember(&self, lives: BTreeMap<Box<str>, i64>) -> Result<(), StoreError> {
+        self.ask(|answer| Command::Remember { lives, answer }).await
+    }
+
     pub(crate) async fn writing(&self, on: bool) -> Result<(), StoreError> {
         self.ask(|answer| Command::Writing { on, answer }).await
     }
@@ -125,6 +131,9 @@ impl Scribe {
                 }
                 Command::Purge { now, answer } => {
                     let _ = answer.send(self.alone(|transaction, state| purge(transaction, state, now)));
+                }
+                Command::Remember { lives, answer } => {
+                    let _ = answer.send(self.alone(|transaction, _| remember(transaction, &lives)));
                 }
                 Command::Append { changes, answer, _room } => next = self.together(changes, answer),
             }
@@ -268,6 +277,23 @@ const ADD: &str = "INSERT INTO revocation
 
 const LIFT: &str =
     "UPDATE revocation SET place = ?1, lifted = ?3, lifted_by = ?4 WHERE id = ?2 AND lifted IS NULL";
+
+/// Keeps the larger of two values, and no more places than there may be.
+fn remember(transaction: &Transaction<'_>, lives: &BTreeMap<Box<str>, i64>) -> Result<(), StoreError> {
+    let mut is_there = transaction.prepare("SELECT EXISTS (SELECT 1 FROM life WHERE issuer = ?1)")?;
+    let mut write = transaction.prepare(
+        "INSERT INTO life (issuer, longest) VALUES (?1, ?2)
+         ON CONFLICT (issuer) DO UPDATE SET longest = max(longest, excluded.longest)",
+    )?;
+    let mut count: i64 = transaction.query_row("SELECT count(*) FROM life", [], |row| row.get(0))?;
+    for (issuer, longest) in lives {
+        let is_known: bool = is_there.query_row([issuer], |row| row.get(0))?;
+        let has_place = is_known || (count < LIVES as i64 && issuer.len() <= ISSUER_OCTETS);
+        count += i64::from(has_place && !is_known);
+        write.execute(params![if has_place { &**issuer } else { "" }, longest])?;
+    }
+    Ok(())
+}
 
 /// Forgets a batch of what is over, entries before tombstones.
 fn purge(transaction: &Transaction<'_>, state: &mut State, now: i64) -> Result<u64, StoreError> {

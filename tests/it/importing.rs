@@ -184,6 +184,26 @@ fn a_strict_import_stops_at_the_first_line_that_is_wrong() {
     assert_allowed(&api.gateway.send(&orders(&api, "behind")));
 }
 
+/// What is wrong with a line is said in lines, the first one too, and the document promises nothing else.
+#[test]
+fn a_strict_import_whose_first_line_is_wrong_is_answered_like_any_other() {
+    let api = api();
+    let response = import(&api, "?strict=true", format!("{{}}\n{}", line(&api, "behind")));
+    assert_eq!(response.status, 200, "{response:?}");
+    let answer = said(&response);
+    assert_eq!(answer.first().expect("a line")["line"], 1);
+    let last = answer.last().expect("a last line");
+    assert_eq!(
+        (&last["done"], &last["lines"], &last["added"], &last["reason"]),
+        (&json!(false), &json!(1), &json!(0), &json!("entries_refused")),
+        "{last}"
+    );
+    assert_allowed(&api.gateway.send(&orders(&api, "behind")));
+    let document = api.gateway.admin("GET", "/openapi.json").json();
+    let said = &document["paths"]["/v1/revocations/import"]["post"]["responses"];
+    assert!(said["200"].is_object() && said["422"].is_null(), "{said}");
+}
+
 #[test]
 fn a_dry_run_of_an_import_changes_nothing() {
     let api = api();

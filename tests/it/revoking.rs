@@ -1,6 +1,7 @@
 //! Revoking one by one, by the admin listener: in force and on the disk before the answer (threats R1, R5).
 
 mod audited;
+mod lives;
 mod presented;
 mod rehearsed;
 mod warned;

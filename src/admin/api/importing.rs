@@ -34,7 +34,7 @@ use crate::admin::Ongoing;
 use crate::admin::api::importing::lines::{Line, Lines};
 use crate::admin::api::revocations::{malformed, refuse};
 use crate::admin::api::shapes::{Extra, Problem};
-use crate::admin::api::{Shared, handed_over, is_of_type, problem_body, written_or_logged};
+use crate::admin::api::{Shared, handed_over, is_of_type, problem_body, rehearsed, written_or_logged};
 use crate::admin::readiness;
 use crate::admin::revocations::{Imported, Manner, Refused};
 use crate::audit::{self, Asker, Audit, Event};
@@ -108,15 +108,22 @@ struct End {
     detail: Option<String>,
     #[serde(skip)]
     #[schema(ignore)]
-    stop: Option<Stop>,
+    fault: Option<Fault>,
 }
 
 /// Why an import ended before its lines did.
 #[derive(Debug)]
 enum Stop {
-    Refused(Refused),
-    /// This line was refused, and no other was to be read behind one.
+    /// This line was refused, and no other was to be read behind one. That was said of the line: it is never the first
+    /// thing that is said.
     Strict(u64),
+    Fault(Fault),
+}
+
+/// What keeps an import from going on, and the request from an answer of lines if it was so from the beginning.
+#[derive(Debug)]
+enum Fault {
+    Refused(Refused),
     /// The body does not keep to its framing, or the client has gone.
     Broken,
     /// The body does not go on.
@@ -137,8 +144,6 @@ enum Stop {
          content_type = "application/problem+json"),
         (status = 415, description = "The body is of another type.", body = Problem,
          content_type = "application/problem+json"),
-        (status = 422, description = "Lines were refused at once.", body = Problem,
-         content_type = "application/problem+json"),
     )
 )]
 pub(in crate::admin::api) async fn import(
@@ -152,12 +157,25 @@ pub(in crate::admin::api) async fn import(
     let Ok(Query(How { dry_run, strict })) = how else {
         return malformed("the query is `dry_run=true` or `strict=true`, both of them, or nothing");
     };
-    if !is_of_type(&headers, NDJSON) {
+    let manner = Manner { dry_run: dry_run.unwrap_or(false), strict: strict.unwrap_or(false) };
+    let response = import_in(shared, ongoing, asker, manner, &headers, body).await;
+    if manner.dry_run { rehearsed(response) } else { response }
+}
+
+/// Answers once it is known whether there is anything to be said of lines.
+async fn import_in(
+    shared: Arc<Shared>,
+    ongoing: Option<Extension<Ongoing>>,
+    asker: Asker,
+    manner: Manner,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    if !is_of_type(headers, NDJSON) {
         let detail = "the body is application/x-ndjson: one entry a line";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return problem_body(status, "unsupported_media_type", detail, Extra::default());
     }
-    let manner = Manner { dry_run: dry_run.unwrap_or(false), strict: strict.unwrap_or(false) };
     if let Some(response) = handed_over(&shared).filter(|_| !manner.dry_run) {
         return response;
     }
@@ -180,12 +198,12 @@ pub(in crate::admin::api) async fn import(
     // Who asks and hangs up must not leave a batch half way.
     tokio::spawn(import.run(ongoing, is_answered));
     match said.recv().await {
-        Some(Said::End(End { stop: Some(stop), lines: 0, .. })) => stop.response(),
+        Some(Said::End(End { fault: Some(fault), lines: 0, .. })) => fault.response(),
         Some(first) => {
             let lines = Body::new(Answer { first: Some(first), said, _answered: answer });
             (StatusCode::OK, [(header::CONTENT_TYPE, NDJSON)], lines).into_response()
         }
-        None => Stop::Broken.response(),
+        None => Fault::Broken.response(),
     }
 }
 
@@ -219,7 +237,7 @@ impl Import {
             warnings: self.warnings.iter().cloned().collect(),
             reason,
             detail,
-            stop,
+            fault: stop.and_then(Stop::fault),
         };
         if !self.manner.dry_run && (self.has_said || lines > 0 || end.done) {
             let (asker, why) = (self.asker.clone(), end.reason);
@@ -258,11 +276,11 @@ impl Import {
     }
 
     /// The next octets of the body, unless this is to end.
-    async fn piece(&mut self) -> Result<Option<Bytes>, Stop> {
+    async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
         let Self { body, place, .. } = self;
         tokio::select! {
             biased;
-            () = place.is_to_end() => Err(Stop::Ending),
+            () = place.is_to_end() => Err(Fault::Ending),
             octets = octets(body) => octets,
         }
     }
@@ -273,7 +291,7 @@ impl Import {
         let number = |place: usize| numbers.get(place).copied().unwrap_or_default();
         let lines = batch.into_iter().map(|line| line.octets).collect();
         let import = &self.shared.controls.revocations.import;
-        let done = import(lines, self.manner, self.asker.clone()).await.map_err(Stop::Refused)?;
+        let done = import(lines, self.manner, self.asker.clone()).await.map_err(Fault::Refused)?;
         let Imported { added, refused, warnings } = done;
         self.progress.added += added as u64;
         for (place, whys) in &refused {
@@ -311,11 +329,11 @@ impl Import {
 }
 
 /// The next octets of a body.
-async fn octets(body: &mut Body) -> Result<Option<Bytes>, Stop> {
+async fn octets(body: &mut Body) -> Result<Option<Bytes>, Fault> {
     match timeout(STALL, poll_fn(|context| Pin::new(&mut *body).poll_frame(context))).await {
-        Err(_) => Err(Stop::Stalled),
+        Err(_) => Err(Fault::Stalled),
         Ok(None) => Ok(None),
-        Ok(Some(Err(_))) => Err(Stop::Broken),
+        Ok(Some(Err(_))) => Err(Fault::Broken),
         Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
     }
 }
@@ -323,36 +341,59 @@ async fn octets(body: &mut Body) -> Result<Option<Bytes>, Stop> {
 impl Stop {
     /// Why, in a word and in a sentence.
     fn words(&self, lines: u64) -> (&'static str, String) {
+        match self {
+            Self::Strict(line) => ("entries_refused", up_to(lines, &format!("line {line} was refused"))),
+            Self::Fault(fault) => fault.words(lines),
+        }
+    }
+
+    fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Strict(_) => None,
+            Self::Fault(fault) => Some(fault),
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Fault {
+    fn words(&self, lines: u64) -> (&'static str, String) {
         let (reason, why) = match self {
             Self::Refused(Refused::Malformed(why)) => ("malformed_request", why.clone()),
             Self::Refused(Refused::Entries(whys)) => ("entries_refused", whys.join("; ")),
             Self::Refused(Refused::Unknown) => ("no_entry", "there is no such entry".to_owned()),
             Self::Refused(Refused::NoStore(why)) => ("store_unavailable", (*why).to_owned()),
             Self::Refused(Refused::Unavailable(why)) => ("store_unavailable", why.clone()),
-            Self::Strict(line) => ("entries_refused", format!("line {line} was refused")),
             Self::Broken => ("malformed_request", "the body broke off".to_owned()),
             Self::Stalled => ("request_timeout", "the body did not go on".to_owned()),
             Self::Ending => ("handed_over", "this process ends; ask the one that serves then".to_owned()),
         };
-        let most = match lines {
-            0 => "no line was added".to_owned(),
-            1.. => format!("up to line {lines} all was dealt with: go on behind it"),
-        };
-        (reason, format!("{why}; {most}"))
+        (reason, up_to(lines, &why))
     }
 
     /// The answer where nothing has been said yet.
     fn response(self) -> Response {
         let (reason, detail) = self.words(0);
-        match self {
-            Self::Refused(refused) => refuse(refused),
-            Self::Strict(_) => {
-                problem_body(StatusCode::UNPROCESSABLE_ENTITY, reason, &detail, Extra::default())
-            }
-            Self::Broken => problem_body(StatusCode::BAD_REQUEST, reason, &detail, Extra::default()),
-            Self::Ending => problem_body(StatusCode::SERVICE_UNAVAILABLE, reason, &detail, Extra::default()),
-            Self::Stalled => problem_body(StatusCode::REQUEST_TIMEOUT, reason, &detail, Extra::default()),
-        }
+        let status = match self {
+            Self::Refused(refused) => return refuse(refused),
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+        };
+        problem_body(status, reason, &detail, Extra::default())
+    }
+}
+
+/// Why, and where to go on.
+fn up_to(lines: u64, why: &str) -> String {
+    match lines {
+        0 => format!("{why}; no line was added"),
+        1.. => format!("{why}; up to line {lines} all was dealt with: go on behind it"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, Schema, Type};
 
 use crate::admin::api::shapes::{self, Extra, Problem, Revoked};
-use crate::admin::api::{Shared, handed_over, is_of_type, problem_body};
+use crate::admin::api::{Shared, handed_over, is_of_type, problem_body, rehearsed, with_query};
 use crate::admin::revocations::Refused;
 use crate::audit::Asker;
 use crate::config::problems::{closest, quoted};
@@ -77,29 +77,20 @@ pub(in crate::admin::api) async fn add(
     body: Body,
 ) -> Response {
     // A slip in the word must not turn a rehearsal into the thing itself.
-    let Ok(Query(how)) = how else {
+    let Ok(Query(How { dry_run })) = how else {
         return malformed("the query is `dry_run=true`, or nothing");
     };
-    if !is_of_type(&headers, "application/json") {
-        let detail = "the body is application/json: an entry, or a list of them";
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return problem_body(status, "unsupported_media_type", detail, Extra::default());
-    }
-    let Ok(octets) = to_bytes(body, BODY).await else {
-        let detail = format!("a body of more than {BODY} octets; send the entries in several requests");
-        return problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Extra::default());
-    };
-    let ways = &shared.controls.revocations;
-    if how.dry_run == Some(true) {
-        return match (ways.rehearse)(octets.into()).await {
-            Ok(would) => Json(shapes::Rehearsed::from(&would)).into_response(),
-            Err(refused) => refuse(refused),
-        };
+    if dry_run == Some(true) {
+        return rehearsed(rehearse(&shared, &headers, body).await);
     }
     if let Some(response) = handed_over(&shared) {
         return response;
     }
-    match (ways.add)(octets.into(), asker).await {
+    let octets = match octets(&headers, body).await {
+        Ok(octets) => octets,
+        Err(refused) => return refused,
+    };
+    match (shared.controls.revocations.add)(octets, asker).await {
         // Nothing is created for tokens that have expired.
         Ok(added) if added.entries.is_empty() => {
             Json(shapes::Rehearsed::nothing(added.warnings)).into_response()
@@ -107,6 +98,30 @@ pub(in crate::admin::api) async fn add(
         Ok(added) => (StatusCode::CREATED, Json(Revoked::from(&added))).into_response(),
         Err(refused) => refuse(refused),
     }
+}
+
+async fn rehearse(shared: &Shared, headers: &HeaderMap, body: Body) -> Response {
+    let octets = match octets(headers, body).await {
+        Ok(octets) => octets,
+        Err(refused) => return refused,
+    };
+    match (shared.controls.revocations.rehearse)(octets).await {
+        Ok(would) => Json(shapes::Rehearsed::from(&would)).into_response(),
+        Err(refused) => refuse(refused),
+    }
+}
+
+/// The body, as far as it may be one.
+async fn octets(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
+    if !is_of_type(headers, "application/json") {
+        let detail = "the body is application/json: an entry, or a list of them";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(problem_body(status, "unsupported_media_type", detail, Extra::default()));
+    }
+    to_bytes(body, BODY).await.map(Into::into).map_err(|_| {
+        let detail = format!("a body of more than {BODY} octets; send the entries in several requests");
+        problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Extra::default())
+    })
 }
 
 /// Entries that count, a page at a time.
@@ -159,8 +174,9 @@ pub(in crate::admin::api) async fn lift(
     State(shared): State<Arc<Shared>>,
     Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Response {
-    if let Some(response) = handed_over(&shared) {
+    if let Some(response) = with_query(query.as_deref()).or_else(|| handed_over(&shared)) {
         return response;
     }
     let Ok(id) = Id::from_str(&id) else { return refuse(Refused::Unknown) };

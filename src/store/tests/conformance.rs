@@ -22,6 +22,7 @@ fn conforms(store: &Store) {
     forgets_nothing_while_the_clock_is_behind(store);
     forgets_tombstones_last(store, &beginning);
     pauses_and_goes_on(store);
+    remembers_the_longest_lives(store);
     knows_its_own_cursors(store);
 }
 
@@ -234,6 +235,29 @@ fn pauses_and_goes_on(store: &Store) {
     assert_eq!(numbers(store), [3, 4, 5, 7], "reading goes on");
     wait(store.resume()).expect("resumed");
     assert_eq!(append(store, added([300])).expect("appended").effective, 1);
+}
+
+fn remembers_the_longest_lives(store: &Store) {
+    let lives = |lives: &[(&str, i64)]| lives.iter().map(|(iss, life)| ((*iss).into(), *life)).collect();
+    let kept = || store.lives().expect("lives");
+    let before = live(store, NOW);
+    assert_eq!(kept(), lives(&[]));
+    wait(store.remember(lives(&[("a", 10), ("b", 20)]))).expect("remembered");
+    wait(store.remember(lives(&[("a", 30), ("b", 10)]))).expect("remembered");
+    assert_eq!(kept(), lives(&[("a", 30), ("b", 20)]), "the larger one of each");
+    let long = "x".repeat(ISSUER_OCTETS + 1);
+    wait(store.remember(lives(&[(&long, 5), ("c", 1)]))).expect("remembered");
+    assert_eq!(kept(), lives(&[("", 5), ("a", 30), ("b", 20), ("c", 1)]), "too long for a place");
+    wait(store.pause()).expect("paused");
+    assert_eq!(wait(store.remember(lives(&[("a", 99)]))), Err(StoreError::Paused));
+    wait(store.resume()).expect("resumed");
+    let many = (0..LIVES + 10).map(|number| (format!("n-{number}").into(), 100)).collect();
+    wait(store.remember(many)).expect("remembered");
+    wait(store.remember(lives(&[("a", 40), ("late", 77)]))).expect("remembered");
+    assert_eq!(kept().len(), LIVES, "no more places");
+    let of = |iss: &str| kept().get(iss).copied();
+    assert_eq!((of("a"), of("late"), of("")), (Some(40), None, Some(100)), "who has no place shares one");
+    assert_eq!(live(store, NOW), before, "entries are another thing");
 }
 
 fn knows_its_own_cursors(store: &Store) {

@@ -110,6 +110,45 @@ fn o9_what_was_refused_is_written_down_and_what_changes_nothing_is_not() {
     assert_eq!(steps(&lines(&api))[4..], ["reload asked", "reload refused"]);
 }
 
+/// The word of a rehearsal on what knows none made a change that nobody wrote down, and a rehearsal in other letters one
+/// that had not happened.
+#[test]
+fn bug_dry_run_in_any_query_switched_the_audit_off() {
+    let api = Api::with(audited);
+    let (id, token) = (revoke(&api, &jti(&api, "t-1"))[0].clone(), token(&api, "t-1"));
+    let before = lines(&api).len();
+    let generation = api.gateway.generation();
+    for (method, target) in [
+        ("POST", "/v1/reload?dry_run=true".to_owned()),
+        ("POST", "/v1/reload?x".to_owned()),
+        ("DELETE", format!("{PATH}/{id}?dry_run=true")),
+        ("DELETE", format!("{PATH}/{id}?dry_run=%74rue")),
+    ] {
+        let response = ask(&api, method, &target, None);
+        assert_eq!((response.status, response.reason()), (400, "malformed_request".to_owned()), "{target}");
+    }
+    assert_eq!(
+        steps(&lines(&api))[before..],
+        ["reload refused", "reload refused", "lift refused", "lift refused"]
+    );
+    assert_eq!(api.gateway.generation(), generation);
+    assert_refused(&api.gateway.send(&orders(&token)), Revoked);
+    // A rehearsal is one however it is spelled, and also when it is refused.
+    for (target, body, status) in [
+        (PATH, jti(&api, "t-2").to_string(), 200),
+        (PATH, "{}".to_owned(), 422),
+        ("/v1/revocations/import", String::new(), 200),
+    ] {
+        let response = ask(&api, "POST", &format!("{target}?dry_run=%74rue"), Some(&body));
+        assert_eq!(response.status, status, "{response:?}");
+    }
+    assert_eq!(lines(&api).len(), before + 4, "{:#?}", lines(&api));
+    // An empty query says nothing.
+    assert_eq!(ask(&api, "DELETE", &format!("{PATH}/{id}?"), None).status, 204);
+    assert_allowed(&api.gateway.send(&orders(&token)));
+    assert_eq!(steps(&lines(&api))[before + 4..], ["lift asked", "lift done"]);
+}
+
 /// What cannot be written down is not done.
 #[test]
 fn r5_a_change_whose_audit_line_cannot_be_written_is_503_and_changes_nothing() {
