@@ -11,10 +11,12 @@
     reason = "a bench, not an interface"
 )]
 
+#[path = "scene/process.rs"]
+mod process;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ use std::time::{Duration, Instant};
 use portcullis::keys::rotation::SigningKey;
 use portcullis::token::Algorithm;
 use serde_json::json;
+
+use crate::process::{Process, median};
 
 /// One measurement, a line each.
 #[derive(Clone, Copy)]
@@ -54,13 +58,13 @@ impl Options {
     fn bench(self, upstream: SocketAddr, round: Duration, rounds: usize) {
         let directory = tempfile::tempdir().unwrap();
         let requests = Arc::new(self.requests(directory.path()));
-        let mut gateway = Gateway::start(directory.path(), upstream, self.algorithm);
+        let gateway = Gateway::start(directory.path(), upstream, self.algorithm);
         let (mut through, mut direct, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
         load(gateway.address, &requests, self.connections, round / 4);
         for _ in 0..rounds {
-            let before = gateway.cpu();
+            let before = gateway.process.cpu();
             let count = load(gateway.address, &requests, self.connections, round);
-            cpu.push((gateway.cpu() - before).as_secs_f64() * 1e6 / count as f64);
+            cpu.push((gateway.process.cpu() - before).as_secs_f64() * 1e6 / count as f64);
             through.push(count as f64 / round.as_secs_f64());
             direct.push(load(upstream, &requests, self.connections, round) as f64 / round.as_secs_f64());
         }
@@ -71,7 +75,6 @@ impl Options {
             through / direct,
             median(cpu)
         );
-        gateway.stop();
     }
 
     /// Requests to cycle through, and the key set they need.
@@ -97,13 +100,13 @@ impl Options {
 }
 
 struct Gateway {
-    process: Child,
+    process: Process,
     address: SocketAddr,
 }
 
 impl Gateway {
     fn start(directory: &Path, upstream: SocketAddr, algorithm: Option<Algorithm>) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = process::free_address();
         let (issuers, require) = match algorithm {
             None => ("", "public"),
             Some(_) => (
@@ -115,33 +118,9 @@ impl Gateway {
             "version: 1\nworkers: 1\nlisteners: [{address}]\nupstreams: {{up: http://{upstream}}}\nkey_mirror: none\n\
              {issuers}routes:\n  /{{*rest}}: {require}\nlog: {{level: warn, access: false}}\n"
         );
-        let file = directory.join("portcullis.yaml");
-        std::fs::write(&file, text).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["run", "--config"])
-            .arg(&file)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < deadline, "the gateway did not start");
-            std::thread::yield_now();
-        }
+        let mut process = Process::spawn(directory, &text);
+        process.listens(address);
         Self { process, address }
-    }
-
-    /// User and system time so far.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn stop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 
@@ -209,11 +188,6 @@ fn upstream() -> SocketAddr {
         }
     });
     address
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() {

@@ -11,6 +11,7 @@ pub mod readiness;
 pub mod revocations;
 
 mod attempts;
+mod places;
 
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::admin::places::{Place, Places};
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::Revocations;
 use crate::audit::Audit;
@@ -109,23 +111,19 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
         }
     };
     let router = api::router(parts);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Places::default());
     loop {
         let next = async {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return pending().await };
-            listener.accept().await.map(|(stream, from)| (stream, from, place))
+            let (stream, from) = listener.accept().await?;
+            Ok::<_, std::io::Error>((stream, Places::take(&places, from.ip()).await))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
             Ok(_) = handed.wait_for(|handed| *handed) => return,
         };
         match accepted {
-            Ok((stream, from, place)) => {
-                let (router, handed) = (router.clone(), handed.clone());
-                tokio::spawn(async move {
-                    connection(stream, from, router, handed).await;
-                    drop(place);
-                });
+            Ok((stream, place)) => {
+                tokio::spawn(connection(stream, place, router.clone(), handed.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: others have to close before it can go on.
@@ -136,9 +134,9 @@ pub async fn serve(listener: TcpListener, parts: Parts, mut handed: watch::Recei
     }
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut handed: watch::Receiver<bool>) {
-    let Ok(local) = stream.local_addr() else { return };
-    let ongoing = Arc::new(Semaphore::new(1));
+async fn connection(stream: TcpStream, place: Place, router: Router, mut handed: watch::Receiver<bool>) {
+    let (Ok(local), Ok(from)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    let ongoing = place.ongoing();
     let router = router
         .layer(Extension(Arrived { at: local.ip().to_canonical(), from }))
         .layer(Extension(Ongoing(Arc::clone(&ongoing))));
@@ -161,6 +159,11 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut han
     let served_out = tokio::select! {
         ended = timeout(LIFE, served.as_mut()) => ended.is_ok(),
         () = told_to_go => false,
+        () = place.is_wanted() => {
+            served.as_mut().graceful_shutdown();
+            let _gone = timeout(MAKES_WAY, served).await;
+            return;
+        }
     };
     if !served_out {
         served.as_mut().graceful_shutdown();
@@ -176,8 +179,8 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut han
     }
 }
 
-/// Connections at once: a few scrapers, probes and people.
-const CONNECTIONS: usize = 64;
+/// How long an answer may take of a connection that makes way for another.
+const MAKES_WAY: Duration = Duration::from_millis(250);
 
 /// For a request's head, from the moment it may begin: also the longest a connection may be idle.
 const HEADER_TIME: Duration = Duration::from_secs(30);

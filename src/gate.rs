@@ -12,7 +12,7 @@
 //! | one issuer's key for another's token (section 3.8) | keys are found by (issuer, kid) | `it::tokens` |
 //! | a token of another kind (sections 3.11, 3.12) | `token_type`, and the marks of other kinds | `gate::tests` |
 //! | a remembered verdict outlives its cause | epoch, and steps 6 and 9 to 14 on every request | `gate::tests`, `it::cache` |
-//! | a stream goes on under somebody else's token | the handshake is decided again, for the same subject ([`reauthenticate`]) | `gate::tests::presented`, `it::websocket` |
+//! | a stream goes on under somebody else's token | the handshake is decided again, for the same subject ([`reauthenticate`]) | `gate::tests::reauthenticate`, `it::websocket` |
 //! | a stream outlives its token | what it hangs by is asked again while it lasts ([`lasting`]) | `gate::tests::lasting`, `it::lasting` |
 //! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |

@@ -12,6 +12,8 @@ use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::TokenFacts;
 use crate::gate::revocable;
+use crate::revocation::Kind;
+use crate::revocation::key::Key;
 use crate::snapshot::{IssuerState, Keys, Snapshot};
 use crate::token::NumericDate;
 
@@ -21,8 +23,13 @@ use crate::token::NumericDate;
 #[derive(Debug, Clone)]
 pub struct Lasting {
     facts: Arc<TokenFacts>,
-    issuer: Arc<Issuer>,
     grace: Duration,
+    /// Its issuer, as it was when the token was last found to count.
+    issuer: Arc<Issuer>,
+    /// The index and the epoch of that issuer then.
+    seen: (usize, u64),
+    /// What revocations may name it by, where that is another issuer's state than the one it was verified by.
+    revocable: Option<Box<[(Kind, Key)]>>,
 }
 
 impl Lasting {
@@ -34,8 +41,10 @@ impl Lasting {
             Enforce::Shadow => None,
             Enforce::Deny => Some(Self {
                 facts: Arc::clone(facts),
-                issuer: Arc::clone(issuer),
                 grace: grant.route().config.streams.grace,
+                issuer: Arc::clone(issuer),
+                seen: (facts.issuer, facts.epoch),
+                revocable: None,
             }),
         }
     }
@@ -51,27 +60,40 @@ impl Lasting {
     /// Whether it still counts; if not, why.
     ///
     /// An issuer whose keys are unavailable has withdrawn none: its streams go on, though no new one begins.
-    pub fn holds(&self, snapshot: &Snapshot, now: NumericDate) -> Result<(), Denial> {
+    pub fn holds(&mut self, snapshot: &Snapshot, now: NumericDate) -> Result<(), Denial> {
+        let (index, epoch) = self.seen;
+        if snapshot.issuers.get(index).is_none_or(|state| state.epoch != epoch) {
+            self.see(snapshot)?;
+        }
         if now >= self.until() {
             return Err(Denial::new(Reason::Expired, "exp has passed"));
         }
-        let facts = &*self.facts;
-        let checked = Checked { config: &self.issuer, facts, now };
-        if snapshot.issuers.get(facts.issuer).is_some_and(|state| state.epoch == facts.epoch) {
-            return checked.not_revoked(&snapshot.revocations);
+        let checked = Checked { config: &self.issuer, facts: &self.facts, now };
+        match &self.revocable {
+            None => checked.not_revoked(&snapshot.revocations),
+            Some(keys) => checked.not_revoked_by(keys, &snapshot.revocations),
         }
-        // Something of the issuer's has changed: its keys, or what a revocation may name.
-        let same = |state: &&Arc<IssuerState>| state.config.issuer == self.issuer.issuer;
-        let Some(state) = snapshot.issuers.iter().find(same) else {
+    }
+
+    /// Something of the issuer's has changed: its keys, its leeway, or what a revocation may name. Where it stands in
+    /// the configuration may have changed alone.
+    fn see(&mut self, snapshot: &Snapshot) -> Result<(), Denial> {
+        let same = |state: &Arc<IssuerState>| state.config.issuer == self.issuer.issuer;
+        let Some(index) = snapshot.issuers.iter().position(same) else {
             return Err(Denial::new(Reason::UntrustedIssuer, "the issuer is no longer configured"));
         };
+        let state = &snapshot.issuers[index];
         match &state.keys {
-            Keys::Ready { set, .. } if !set.has_key_of(&facts.verified) => {
+            Keys::Ready { set, .. } if !set.has_key_of(&self.facts.verified) => {
                 return Err(Denial::new(Reason::UnknownKey, "the key is no longer the issuer's"));
             }
             Keys::Ready { .. } | Keys::Unavailable => {}
         }
-        let keys = revocable::keys(&state.config, &facts.verified);
-        checked.not_revoked_by(&keys, &snapshot.revocations)
+        if state.epoch != self.seen.1 {
+            self.revocable = Some(revocable::keys(&state.config, &self.facts.verified));
+            self.issuer = Arc::clone(&state.config);
+        }
+        self.seen = (index, state.epoch);
+        Ok(())
     }
 }

@@ -21,7 +21,8 @@ pub struct Presented {
     pub ids: Vec<Box<str>>,
     /// Its sessions, found by the issuer's `claims.session`.
     pub sessions: Vec<Box<str>>,
-    /// When the last request with it is accepted: `exp` and the issuer's leeway.
+    /// When the last request with it is accepted, and the last of its streams over: `exp`, the issuer's leeway, and the
+    /// longest grace that a route gives to streams.
     pub ends: NumericDate,
 }
 
@@ -43,7 +44,10 @@ pub fn read(snapshot: &Snapshot, token: &str, now: NumericDate) -> Result<Presen
     let claims = verified.claims();
     let expires = claims.expires().ok_or_else(|| Denial::new(Reason::MissingClaim, "no exp"))?;
     let leeway = i64::try_from(state.config.leeway.as_secs()).unwrap_or(i64::MAX);
-    let ends = NumericDate(expires.0.saturating_add(leeway));
+    // A stream of it may go on in the grace of its route.
+    let graces = snapshot.routes.all().iter().map(|route| route.config.streams.grace.as_secs());
+    let grace = i64::try_from(graces.max().unwrap_or(0)).unwrap_or(i64::MAX);
+    let ends = NumericDate(expires.0.saturating_add(leeway).saturating_add(grace));
     if ends <= now {
         return Err(Denial::new(Reason::Expired, "exp has passed"));
     }

@@ -36,10 +36,10 @@ fn holds(member: &Member, document: &Document) -> bool {
 }
 
 /// Whether a stream that was granted for `old` may go on under `new`: both speak for one subject of one issuer. A token
-/// without a subject speaks for nobody that could be compared. Where the route only shadows, nothing is held against
-/// either.
+/// without a subject speaks for nobody that could be compared. A stream that began for nobody, since its route only
+/// shadowed, may go on as whoever.
 pub fn continues(old: &Grant, new: &Grant) -> bool {
-    if old.shadow().is_some() || new.shadow().is_some() {
+    if old.shadow().is_some() {
         return true;
     }
     match (old.identity(), new.identity()) {

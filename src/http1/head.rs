@@ -153,6 +153,8 @@ pub struct ResponseHead {
     pub declared_length: Option<u64>,
     /// It is an event stream, by its `Content-Type`.
     pub event_stream: bool,
+    /// It is one whose content is encoded: nothing of ours can stand in it.
+    pub encoded: bool,
     /// Whether the upstream connection may be used again after the body.
     pub keep_alive: bool,
     /// Octets of the head, with the empty line.
@@ -328,6 +330,8 @@ impl ResponseHead {
         let http10 = version == 0;
         self.framing = answered.framing(status, to_head, http10)?;
         self.event_stream = answered.event_stream;
+        let encodes = |line: &Line| octets(buffer, &line.name).eq_ignore_ascii_case(b"content-encoding");
+        self.encoded = self.event_stream && self.lines.iter().any(encodes);
         let bodiless = status < 200 || status == 204;
         self.declared_length = answered.content_length.filter(|_| !bodiless);
         // A body announced where none may be: whatever follows is not known to be a response.

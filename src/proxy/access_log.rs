@@ -159,9 +159,13 @@ impl Record {
     }
 
     /// Counts the decision alone: it was about a stream that goes on, or does not, and not about a request.
-    pub(in crate::proxy) fn count_decision(mut self) {
+    pub(in crate::proxy) fn end_within(mut self) {
         if let Some(view) = self.view.take() {
             self.decided(self.metrics(&view));
+        }
+        if self.logged {
+            let refused = self.reason.filter(|_| self.decision == Some(Decision::Refuse));
+            self.write("reauthentication", refused.map_or(101, Reason::status), self.started.elapsed());
         }
     }
 
@@ -179,7 +183,7 @@ impl Record {
     pub(in crate::proxy) fn end(mut self, status: u16) {
         self.count(status);
         if self.logged {
-            self.write(status, self.started.elapsed());
+            self.write("request", status, self.started.elapsed());
         }
     }
 
@@ -193,7 +197,7 @@ impl Record {
         index.and_then(|index| view.by_route.get(index)).unwrap_or(&view.unmatched)
     }
 
-    fn write(&self, status: u16, took: Duration) {
+    fn write(&self, what: &str, status: u16, took: Duration) {
         let route = self.route.as_ref().map_or("none", |route| &*route.config.name);
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
@@ -213,7 +217,7 @@ impl Record {
             took_us = micros(took),
             decide_us = self.decided.map(|at| micros(at.duration_since(self.started))),
             upstream_us = self.upstream.map(micros),
-            "request"
+            "{what}"
         );
     }
 }

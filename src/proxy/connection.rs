@@ -183,6 +183,12 @@ impl Connection {
         next
     }
 
+    /// Whether its request is a call of gRPC, whose messages come when there is something to say. What comes over HTTP/1.1
+    /// is none, whatever it says.
+    pub(in crate::proxy) fn has_messages(&self) -> bool {
+        self.head.grpc && self.downstream.version == Version::Http2
+    }
+
     /// Waits for the first octet of a request, holding no buffer. `false`: none will come.
     async fn await_request(&mut self) -> bool {
         // A request that was on its way when draining began is served still.

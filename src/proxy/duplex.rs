@@ -9,21 +9,18 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::http1::body::BodyReader;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::Deadline;
-use crate::proxy::downstream::Version;
 use crate::proxy::exchange::{
-    Asking, Failure, Manner, answer_body, ending, finish, is_twofold, next, read_head, timed_out,
+    Asking, Failure, Manner, answer_body, ending, finish, is_twofold, next, over, read_head, timed_out,
 };
 use crate::proxy::forward::{Forwarded, failed};
 use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
-use crate::proxy::recheck::Leash;
-use crate::proxy::relay::{self, Ending, HeldTo, Lost, Pace, Relayed, Sink};
+use crate::proxy::relay::{self, HeldTo, Lost, Pace, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::UpstreamView;
 
@@ -39,13 +36,12 @@ pub(in crate::proxy) async fn stream(
         return Forwarded::Answered(0, Next::Abort);
     }
     let worker = Rc::clone(&connection.worker);
-    let (timeout, started, last) = (grant.upstream().response_timeout, Instant::now(), connection.is_last());
+    let (timeout, started) = (grant.upstream().response_timeout, Instant::now());
+    let (last, messages) = (connection.is_last(), connection.has_messages());
+    let held_to = Cell::new(if messages { HeldTo::Idle } else { HeldTo::Rate });
     let Connection { stream, deadline, input, out, head, answer_head, to_head, cors, stay, .. } = connection;
     let mut answer = worker.spares.lend_for(connection.downstream.version);
-    let (reused, leash) = (link.reused, Leash::of(&worker, grant));
-    // A gRPC stream's messages come when there is something to say. A body of HTTP/1.1 is none, whatever it says.
-    let messages = head.grpc && connection.downstream.version == Version::Http2;
-    let held_to = Cell::new(if messages { HeldTo::Idle } else { HeldTo::Rate });
+    let (reused, mut is_over) = (link.reused, pin!(over(&worker, grant, messages)));
     let (mut pace, mut pump_deadline) = (Pace::new(worker.limits(), &held_to), Deadline::new());
     // Both sockets in halves, for as long as both directions move.
     let ended = 'both: {
@@ -74,7 +70,7 @@ pub(in crate::proxy) async fn stream(
                     until = Some(from_now(timeout));
                 }
                 read = read_head(&mut from_upstream, &mut answer, answer_head, asking) => break read,
-                why = over(leash.as_ref()) => break Err(Failure::Denied(Denial::new(why, "its token is over"))),
+                why = &mut is_over => break Err(Failure::Over(why)),
                 () = tokio::time::sleep_until(until.unwrap_or(started)), if until.is_some() => break Err(timed_out()),
             }
         };
@@ -92,7 +88,7 @@ pub(in crate::proxy) async fn stream(
         let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
-        let ending = Ending { leash, ..ending((&worker, grant), answer_head, (framing, messages), stay) };
+        let ending = ending((&worker, grant), answer_head, (framing, messages), stay);
         let relayed = {
             let sink = Sink::new(&mut to_client, worker.limits().write_stall, framing, &mut answer_out);
             let relaying =
@@ -107,7 +103,7 @@ pub(in crate::proxy) async fn stream(
             finish(connection, link, answer, sent && matches!(relayed, Ok(Relayed::Whole)));
             Forwarded::Answered(status, next(connection, &relayed, close))
         }
-        Err(failure) => failed(failure, Forwarded::Broken),
+        Err(failure) => failed(&worker, failure, Forwarded::Broken),
     }
 }
 
@@ -135,13 +131,5 @@ async fn beside(
                 Lost::Sink | Lost::Stalled | Lost::Over(_) => broken = true,
             },
         }
-    }
-}
-
-/// Resolves when the token is over.
-async fn over(leash: Option<&Leash>) -> Reason {
-    match leash {
-        Some(leash) => leash.ended().await,
-        None => std::future::pending().await,
     }
 }

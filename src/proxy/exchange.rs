@@ -21,16 +21,19 @@ use crate::metrics::stream::StreamEnd;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::deadline::{Deadline, Elapsed};
-use crate::proxy::downstream::Version;
 use crate::proxy::forward::Forwarded;
 use crate::proxy::parting::{Farewell, Stay};
 use crate::proxy::reach::Link;
+use crate::proxy::recheck::{Leash, unless};
 use crate::proxy::relay::{self, Ending, Fault, Lost, Relayed, Sink};
 use crate::proxy::stream::Halves;
 use crate::proxy::worker::Worker;
 
 /// Interim answers (1xx) taken before the real one.
 const INTERIM: usize = 16;
+
+/// How soon most answers have begun: those that have not are held to their token.
+const SOON: Duration = Duration::from_millis(250);
 
 /// Bounds on an upstream's head: generous, and bounds.
 const ANSWER_HEAD: HeadLimits = HeadLimits { line: 32 * 1024, total: 64 * 1024, lines: 200 };
@@ -47,6 +50,8 @@ pub(in crate::proxy) enum Failure {
     Client(Fault),
     /// An answer that is none, or none in time.
     Denied(Denial),
+    /// Its token was revoked, or is over otherwise, before there was an answer.
+    Over(Reason),
 }
 
 /// How an answer is given to this client.
@@ -105,7 +110,8 @@ pub(in crate::proxy) async fn begin(
     }
 }
 
-/// Writes a whole request, which was `started` at this moment, and reads the head of its answer.
+/// Writes a whole request, which was `started` at this moment, and reads the head of its answer. One that is waited for
+/// is held to its token.
 pub(in crate::proxy) async fn send_whole(
     connection: &mut Connection,
     grant: &Grant,
@@ -113,22 +119,40 @@ pub(in crate::proxy) async fn send_whole(
     answer: &mut Buffer,
     started: Instant,
 ) -> Result<(), Failure> {
-    let timeout = grant.upstream().response_timeout;
-    let Connection { stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
+    let (timeout, messages) = (grant.upstream().response_timeout, connection.has_messages());
+    let Connection { worker, stream, deadline, input, out, answer_head, to_head, handshake, .. } = connection;
     begin(link, out, timeout, deadline).await?;
     {
         let mut gone = pin!(relay::gone(stream, input));
         let asked = Asking { to_head: *to_head, handshake: handshake.as_ref() };
         let mut reading = pin!(read_head(&mut link.stream, answer, answer_head, asked));
-        let either = poll_fn(|context| {
+        let mut either = pin!(poll_fn(|context| {
             if let Poll::Ready(read) = reading.as_mut().poll(context) {
                 return Poll::Ready(read);
             }
             gone.as_mut().poll(context).map(|()| Err(Failure::Client(Fault::Gone)))
-        });
-        deadline.within(started + timeout, either).await.unwrap_or_else(|Elapsed| Err(timed_out()))?;
+        }));
+        match deadline.within(started + timeout.min(SOON), either.as_mut()).await {
+            Ok(read) => read?,
+            Err(Elapsed) => {
+                // Boxed, as all that is rare: every connection would else carry the room for it.
+                let read = Box::pin(unless(over(worker, grant, messages), either));
+                match deadline.within(started + timeout, read).await {
+                    Ok(read) => read.unwrap_or_else(|why| Err(Failure::Over(why)))?,
+                    Err(Elapsed) => return Err(timed_out()),
+                }
+            }
+        }
     }
     if is_twofold(link.reused, answer, answer_head) { Err(Failure::Twofold) } else { Ok(()) }
+}
+
+/// Resolves when the token of a request that has no answer yet is over. One that has only expired since it was let pass
+/// does not count any less for that, but for a call of gRPC, whose messages are its answer.
+pub(in crate::proxy) async fn over(worker: &Rc<Worker>, grant: &Grant, messages: bool) -> Reason {
+    let Some(leash) = Leash::of(worker, grant) else { return std::future::pending().await };
+    let why = leash.ended().await;
+    if why == Reason::Expired && !messages { std::future::pending().await } else { why }
 }
 
 /// Whether octets that follow an answer are there as soon as its head is, on a connection that has served others:
@@ -218,7 +242,7 @@ pub(in crate::proxy) async fn give_back(
     // What came behind a handshake before its answer is no request: the client thought it had a tunnel.
     let early = connection.handshake.is_some() && !connection.input.is_empty();
     let last = connection.is_last() || early;
-    let messages = connection.head.grpc && connection.downstream.version == Version::Http2;
+    let messages = connection.has_messages();
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, stay, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
@@ -266,7 +290,7 @@ pub(in crate::proxy) fn ending<'w>(
     let is_long = head.event_stream && framing == Framing::Chunked;
     *stay = is_long.then(|| Stay::on(worker));
     let manner = match (is_long, messages && framing == Framing::Chunked) {
-        (true, _) => relay::Manner::Events,
+        (true, _) => relay::Manner::Events { encoded: head.encoded },
         (false, true) => relay::Manner::Messages,
         (false, false) => relay::Manner::Octets,
     };

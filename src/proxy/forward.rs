@@ -18,6 +18,7 @@ use crate::gate::grant::Grant;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, octets};
 use crate::http1::{websocket, write};
+use crate::metrics::stream::StreamEnd;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::downstream::Version;
@@ -27,7 +28,7 @@ use crate::proxy::judge::balance_key;
 use crate::proxy::reach::{Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
-use crate::proxy::worker::UpstreamView;
+use crate::proxy::worker::{UpstreamView, Worker};
 
 /// How long a decision may take for the runtime's last look at its sockets to be trusted. That look is the older for
 /// what other connections were served since, some milliseconds on a busy worker. What an upstream says before it is
@@ -122,7 +123,8 @@ pub(in crate::proxy) async fn forward(
             | Failure::Ended
             | Failure::Twofold
             | Failure::Client(_)
-            | Failure::Denied(_)) => return failed(failure, fail),
+            | Failure::Denied(_)
+            | Failure::Over(_)) => return failed(&connection.worker, failure, fail),
         }
     }
 }
@@ -145,7 +147,11 @@ fn give_up_input(connection: &mut Connection, whole: bool) {
 }
 
 /// A failure as what the client is told, by way of `fail`.
-pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) -> Forwarded {
+pub(in crate::proxy) fn failed(
+    worker: &Worker,
+    failure: Failure,
+    fail: fn(Denial) -> Forwarded,
+) -> Forwarded {
     let denial = match failure {
         Failure::Unsent | Failure::Ended => {
             Denial::new(Reason::UpstreamFailed, "the upstream closed without an answer")
@@ -157,6 +163,10 @@ pub(in crate::proxy) fn failed(failure: Failure, fail: fn(Denial) -> Forwarded) 
         Failure::Client(Fault::Framing(what)) => Denial::new(Reason::MalformedRequest, what),
         Failure::Client(Fault::Gone) => return Forwarded::Answered(0, Next::Abort),
         Failure::Denied(denial) => denial,
+        Failure::Over(why) => {
+            worker.streams.closed(StreamEnd::of(why));
+            Denial::new(why, "the token was over before there was an answer")
+        }
     };
     fail(denial)
 }

@@ -252,7 +252,7 @@ impl Stream {
             return false;
         }
         // A fault of ours ends this stream and no other.
-        let holds = guarded(|| self.lasting.borrow().holds(snapshot, now));
+        let holds = guarded(|| self.lasting.borrow_mut().holds(snapshot, now));
         if let Err(denial) = holds.and_then(|holds| holds) {
             self.tell(Over { why: denial.reason, since: Instant::now(), cut: false });
             return true;

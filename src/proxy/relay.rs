@@ -1,8 +1,11 @@
 //! Bodies on their way, both directions: read a piece, write it, hold nothing else.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -177,8 +180,11 @@ pub(in crate::proxy) async fn gone(from: &mut (impl AsyncRead + Unpin), input: &
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) enum Manner {
     /// An event stream in chunks. Its client asks for it again, from where it was (HTML standard, "Server-sent events"):
-    /// it ends well between two of its pieces.
-    Events,
+    /// it ends well between two of its pieces when the gateway goes away, and between two events with its token.
+    Events {
+        /// Where one event ends cannot be seen.
+        encoded: bool,
+    },
     /// gRPC's messages: it ends with a status.
     Messages,
     /// Anything else, whose end cannot come early without a lie: it is cut off.
@@ -219,10 +225,20 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
     mut ending: Ending<'_>,
 ) -> Result<Relayed, Lost> {
     loop {
-        let whole = match &ending.leash {
-            // Most answers are there whole, and are never held to anything.
-            None => sink.pass(answer, body, deadline).await?,
-            Some(leash) => in_time(leash, sink.pass(answer, body, deadline)).await?,
+        let whole = {
+            let mut passing = pin!(sink.pass(answer, body, deadline));
+            // Most answers are there whole and leave at once, and are never held to anything.
+            match poll_fn(|context| Poll::Ready(passing.as_mut().poll(context))).await {
+                Poll::Ready(passed) => passed?,
+                Poll::Pending => {
+                    ending.hold();
+                    match &ending.leash {
+                        None => passing.await?,
+                        // Boxed, as all that is rare: every connection would else carry the room for it.
+                        Some(leash) => Box::pin(in_time(leash, passing)).await?,
+                    }
+                }
+            }
         };
         if whole {
             return Ok(Relayed::Whole);
@@ -241,7 +257,7 @@ pub(in crate::proxy) async fn relay<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>
                 let parting = sink.part(why, ending.manner, deadline);
                 return match &ending.leash {
                     None => parting.await,
-                    Some(leash) => in_time(leash, parting).await,
+                    Some(leash) => Box::pin(in_time(leash, parting)).await,
                 };
             }
             Ok(Ok(0)) if ending.framing == Framing::UntilClose => {
@@ -262,15 +278,16 @@ impl Ending<'_> {
         }
     }
 
-    /// What `future` gives, or why the body has to end where that comes first.
+    /// What `future` gives, or why the body has to end where that comes first. What tells is boxed: every connection
+    /// would else carry the room for it.
     async fn unless_told<F: Future>(&self, future: F) -> Result<F::Output, Farewell> {
         match (self.manner, &self.leash) {
-            (Manner::Events, leash) => {
+            (Manner::Events { .. }, leash) => {
                 let farewells = Farewells { parting: &self.worker.parting, leash: leash.as_ref() };
-                unless(farewells.heard(), future).await
+                unless(Box::pin(farewells.heard()), future).await
             }
             (Manner::Messages | Manner::Octets, Some(leash)) => {
-                unless(leash.ended(), future).await.map_err(Farewell::Over)
+                unless(Box::pin(leash.ended()), future).await.map_err(Farewell::Over)
             }
             (Manner::Messages | Manner::Octets, None) => Ok(future.await),
         }
@@ -331,12 +348,13 @@ impl<'s, W: AsyncWrite + Unpin> Sink<'s, W> {
     ) -> Result<Relayed, Lost> {
         match (why, manner) {
             (Farewell::Leaving, _) => self.end(&[], deadline).await?,
-            (Farewell::Over(why), Manner::Events) => {
-                // Within an event there is nothing to add: it would be taken for one that is whole.
-                if is_between_events(self.tail) {
-                    let event = format!("event: error\ndata: {{\"reason\":\"{}\"}}\n\n", why.code());
-                    self.content(event.as_bytes(), deadline).await?;
+            (Farewell::Over(why), Manner::Events { encoded }) => {
+                // Within an event nothing can be added, and a good end would pass off half of it for all there was.
+                if encoded || !is_between_events(self.tail) {
+                    return Err(Lost::Over(why));
                 }
+                let event = format!("event: error\ndata: {{\"reason\":\"{}\"}}\n\n", why.code());
+                self.content(event.as_bytes(), deadline).await?;
                 self.end(&[], deadline).await?;
             }
             (Farewell::Over(why), Manner::Messages) => {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate;
-use crate::http1::head::RequestHead;
+use crate::http1::head::{RequestHead, octets as field, text};
 use crate::http1::websocket::messages::Violation;
 use crate::http1::websocket::sieve::{Sieve, Sifted};
 use crate::policy::route::CompiledRoute;
@@ -86,14 +86,20 @@ impl Renewal<'_> {
         let Opened { head, octets, .. } = &self.opened;
         let presented = Some(token.as_bytes());
         let asked = Asked { head, octets, downstream: self.downstream, presented };
-        let mut record =
-            Record::begin(self.worker.ids.next(), Instant::now(), self.downstream.address, false);
+        let (id, logged) = (self.worker.ids.next(), self.worker.shared.parts.access_log);
+        let mut record = Record::begin(id, Instant::now(), self.downstream.address, logged);
+        record.request(text(octets, &head.method), field(octets, &head.path));
         let mut heard = pin!(farewells.heard());
         let gone = |context: &mut std::task::Context<'_>| heard.as_mut().poll(context).map(drop);
         let judged = judge_unless(self.worker, asked, gone, &mut Vec::new(), &mut record).await;
         let refused = match judged {
             // It ends already.
             Judged::Gone => return,
+            // Nothing is refused here, and it speaks for nobody: the stream goes on as what it was.
+            Judged::Forward(grant) if grant.shadow().is_some() => {
+                record.granted(&grant);
+                None
+            }
             Judged::Forward(grant) if self.continues(&grant) => {
                 record.granted(&grant);
                 if let Some(leash) = farewells.leash {
@@ -115,7 +121,7 @@ impl Renewal<'_> {
             // A handshake is none.
             Judged::Preflight(_) => Some(Reason::Internal),
         };
-        record.count_decision();
+        record.end_within();
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {
             leash.end(why);
         }

@@ -5,7 +5,7 @@ use portcullis::gate::denial::Reason::{Misdirected, NoRoute};
 
 use crate::harness::api::{Api, assert_allowed, assert_refused};
 use crate::harness::canary;
-use crate::harness::client::{Request, Response};
+use crate::harness::client::{Connection, Request, Response};
 use crate::harness::issuer::{Fault, Issuer};
 use crate::harness::keys::random_name;
 use crate::harness::upstream::Upstream;
@@ -180,7 +180,7 @@ fn a_hostile_client_of_the_admin_listener_harms_nobody() {
     for octets in
         [&b"\0\0\0\r\n\r\n"[..], b"GET /metrics HTTP/9\r\n\r\n", &[b'A'; 100_000], b"GET / HTTP/1.1\r\n\r\n"]
     {
-        let mut connection = crate::harness::client::Connection::open(api.gateway.ports.admin).unaudited();
+        let mut connection = Connection::open(api.gateway.ports.admin).unaudited();
         connection.write(octets);
         connection.finish_writing();
         connection.read_to_end();
@@ -191,4 +191,32 @@ fn a_hostile_client_of_the_admin_listener_harms_nobody() {
         .body(vec![b'a'; 4 << 20]);
     let response = api.gateway.send_admin(&huge);
     assert!(matches!(response.status, 200 | 400 | 413), "{response:?}");
+}
+
+/// Threat O3: connections that ask for nothing make way for who does.
+#[test]
+fn o3_strangers_who_hold_connections_keep_nobody_out() {
+    let api = Api::start();
+    let admin = api.gateway.ports.admin;
+    let stranger = std::net::IpAddr::from([127, 0, 0, 7]);
+    let probe = Request::get("/livez").host(&admin.to_string());
+    let held: Vec<Connection> = (0..100)
+        .map(|number| {
+            let mut connection = Connection::from_source(stranger, admin).expect("connects").unaudited();
+            if number % 2 == 0 {
+                assert_eq!(connection.send(&probe).status, 200, "{number}");
+            } else {
+                // Half a head, for which there is half a minute.
+                connection.write(b"GET /livez HTTP/1.1\r\nHost:");
+            }
+            connection
+        })
+        .collect();
+    let mut operator = Connection::open(admin).unaudited();
+    for _ in 0..20 {
+        assert_eq!(operator.send(&Request::get("/v1/status").host(&admin.to_string())).status, 200);
+        let mut another = Connection::from_source(stranger, admin).expect("connects").unaudited();
+        another.write(b"GET /livez HTTP/1.1\r\nHost:");
+    }
+    drop(held);
 }

@@ -3,7 +3,9 @@
 
 mod downloads;
 mod sockets;
+mod waiting;
 
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -17,7 +19,8 @@ use crate::harness::upstream::Then;
 use crate::harness::wait::PATIENCE;
 use crate::harness::websocket::echo;
 
-const STORE: &str = "store: {sqlite: portcullis.db}\n";
+/// Nothing but the news of a change ends a stream in time: the second look is an hour away.
+const STORE: &str = "store: {sqlite: portcullis.db}\nrevocation: {recheck_streams: 1h}\n";
 const ROUTE: &str = "orders:read";
 
 /// How late a stream may be to end on a machine that stands still now and then. The promise is a second.
@@ -57,10 +60,14 @@ fn token(api: &Api, jti: &str, seconds: i64) -> String {
 /// Revokes; what the answer says is in force.
 #[track_caller]
 fn revoke(api: &Api, jti: &str) {
-    let entry = json!({"kind": "jti", "issuer": api.issuer.iss, "value": jti});
-    let request =
-        Request::post("/v1/revocations", entry.to_string()).host(&api.gateway.ports.admin.to_string());
-    let response = api.gateway.send_admin(&request);
+    revoke_at(api.gateway.ports.admin, &api.issuer.iss, jti);
+}
+
+#[track_caller]
+fn revoke_at(admin: SocketAddr, iss: &str, jti: &str) {
+    let entry = json!({"kind": "jti", "issuer": iss, "value": jti});
+    let request = Request::post("/v1/revocations", entry.to_string()).host(&admin.to_string());
+    let response = Connection::open(admin).unaudited().send(&request);
     assert_eq!(response.status, 201, "{response:?}");
 }
 

@@ -23,17 +23,17 @@ fn lasting(scene: &mut Scene, target: &str, over: serde_json::Value) -> Option<L
     }
 }
 
-fn ended(scene: &Scene, lasting: &Lasting, at: i64) -> Option<Reason> {
+fn ended(scene: &Scene, lasting: &mut Lasting, at: i64) -> Option<Reason> {
     lasting.holds(&scene.reader.load(), NumericDate(at)).err().map(|denial| denial.reason)
 }
 
 #[test]
 fn a_stream_ends_in_the_second_in_which_its_token_is_refused() {
     let mut scene = Scene::new();
-    let stream = lasting(&mut scene, "/me", json!({"exp": NOW + 100})).expect("a token");
+    let mut stream = lasting(&mut scene, "/me", json!({"exp": NOW + 100})).expect("a token");
     assert_eq!(stream.until(), NumericDate(NOW + 130), "exp and the leeway");
-    assert_eq!(ended(&scene, &stream, NOW + 129), None);
-    assert_eq!(ended(&scene, &stream, NOW + 130), Some(Reason::Expired));
+    assert_eq!(ended(&scene, &mut stream, NOW + 129), None);
+    assert_eq!(ended(&scene, &mut stream, NOW + 130), Some(Reason::Expired));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn what_hangs_by_no_token_is_not_asked() {
 #[test]
 fn a_revocation_ends_it_and_another_does_not() {
     let mut scene = Scene::new();
-    let stream = lasting(&mut scene, "/me", json!({"sub": "alice"})).expect("a token");
+    let mut stream = lasting(&mut scene, "/me", json!({"sub": "alice"})).expect("a token");
     let entry = |value: &str| Entry {
         kind: Kind::Subject,
         issuer: ISS.into(),
@@ -58,30 +58,30 @@ fn a_revocation_ends_it_and_another_does_not() {
         reason: None,
     };
     scene.revoke(&[entry("bob")]);
-    assert_eq!(ended(&scene, &stream, NOW), None);
+    assert_eq!(ended(&scene, &mut stream, NOW), None);
     scene.revoke(&[entry("bob"), entry("alice")]);
-    assert_eq!(ended(&scene, &stream, NOW), Some(Reason::Revoked));
+    assert_eq!(ended(&scene, &mut stream, NOW), Some(Reason::Revoked));
 }
 
 #[test]
 fn the_removal_of_its_key_ends_it_and_no_other_change_of_keys_does() {
     let mut scene = Scene::new();
-    let stream = lasting(&mut scene, "/me", json!({})).expect("a token");
+    let mut stream = lasting(&mut scene, "/me", json!({})).expect("a token");
     let other = SigningKey::generate(Algorithm::ES256).expect("a key");
     // An outage takes no key away; nor does another key that comes.
     scene.publish_keys(Keys::Unavailable);
-    assert_eq!(ended(&scene, &stream, NOW), None);
+    assert_eq!(ended(&scene, &mut stream, NOW), None);
     let again = keys(&scene.corp, true);
     scene.publish_keys(again);
-    assert_eq!(ended(&scene, &stream, NOW), None, "the same key, loaded again");
+    assert_eq!(ended(&scene, &mut stream, NOW), None, "the same key, loaded again");
     scene.publish_keys(keys(&other, true));
-    assert_eq!(ended(&scene, &stream, NOW), Some(Reason::UnknownKey));
+    assert_eq!(ended(&scene, &mut stream, NOW), Some(Reason::UnknownKey));
 }
 
 #[test]
 fn the_removal_of_its_issuer_ends_it() {
     let mut scene = Scene::new();
-    let stream = lasting(&mut scene, "/me", json!({})).expect("a token");
+    let mut stream = lasting(&mut scene, "/me", json!({})).expect("a token");
     let other = (Arc::clone(&scene.config.issuers[1]), keys(&scene.other, false));
     scene.publisher.publish(Change::Config {
         routes: Arc::clone(&scene.routes),
@@ -90,5 +90,5 @@ fn the_removal_of_its_issuer_ends_it() {
         listeners: Vec::new(),
         token_limit: scene.config.limits.token,
     });
-    assert_eq!(ended(&scene, &stream, NOW), Some(Reason::UntrustedIssuer));
+    assert_eq!(ended(&scene, &mut stream, NOW), Some(Reason::UntrustedIssuer));
 }

@@ -168,11 +168,15 @@ fn one(entry: &RawValue, words: &Vocabulary<'_>) -> Result<Entry, Vec<Why>> {
     Err(faults.into_iter().map(|Fault { what, hint, .. }| Why { what, hint }).collect())
 }
 
-/// The parser's words, where they name a member, and no more: of a value it would repeat the octets.
+/// The parser's words, where they name a member, and no more: of a value it would repeat the octets. A name that is too
+/// long for one is most likely a value in the wrong place.
 fn what(said: &str) -> String {
     let what = said.split_once(" at line ").map_or(said, |(what, _)| what);
     if what.starts_with("unknown field") || what.starts_with("duplicate field") {
-        what.to_owned()
+        match what.split('`').nth(1) {
+            Some(name) if name.len() > NAME => "unknown field of a name longer than any".to_owned(),
+            Some(_) | None => what.to_owned(),
+        }
     } else {
         "a member has another type than it needs: texts are strings, times are whole numbers".to_owned()
     }
@@ -180,6 +184,9 @@ fn what(said: &str) -> String {
 
 /// Beyond this not every whole number is one of 64 bits with a point.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Octets of a member's name that is repeated: the longest that there is has ten.
+const NAME: usize = 32;
 
 /// Octets of a line: the longest issuer and reason there may be, and ten thousand more.
 pub const LINE: usize = 16 * 1024;

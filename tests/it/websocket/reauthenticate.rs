@@ -338,3 +338,22 @@ fn a_shadowed_route_refuses_no_token() {
     socket.send(&Frame::new(TEXT, json!({"token": api.reader()}).to_string()));
     socket.echoes("still here");
 }
+
+/// What a route lets pass while it only shadows speaks for nobody, and opens the stream to nobody else.
+#[test]
+fn r8_a_while_in_shadow_lets_no_other_subject_in() {
+    let api = api();
+    let mut socket = open(&api, &api.reader());
+    socket.echoes("still here");
+    let (deny, shadow) = ("orders:read, streams: {close", "orders:read, enforce: shadow, streams: {close");
+    let reloaded = |from: &str, to: &str| {
+        api.gateway.rewrite(|text| text.replace(from, to));
+        assert_eq!(api.gateway.reload().status, 200);
+    };
+    reloaded(deny, shadow);
+    socket.send(&bring("no.good.token"));
+    socket.echoes("nothing is refused");
+    reloaded(shadow, deny);
+    socket.send(&bring(&token(&api).set("sub", json!("mallory")).sign()));
+    closes(&mut socket, Reason::ConditionFailed);
+}
