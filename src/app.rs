@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
-use crate::control::{Control, ControlHandle};
+use crate::control::{Control, ControlHandle, Unasked};
 use crate::metrics::Metrics;
 use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
@@ -123,10 +123,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     show_warnings(&origin, &loaded);
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
-    let for_files = audit.clone();
-    control.tell(Box::new(move |done| {
-        drop(holding::write(for_files.as_ref(), "file", AuditEvent::Reload, done))
-    }));
+    control.tell(by_file(audit.clone()));
     let recall = Arc::new(Recall::default());
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
     let mut bound = proxy
@@ -143,7 +140,6 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let held = (store, audit.clone());
     let succession = Succession::new(&config, &bound, admin_listener.as_ref(), held, predecessor, told)?;
 
-    let for_signals = audit.clone();
     let switches = Switches::new();
     let mut server = server();
     if let (Some(admin), Some(listener)) = (&config.admin, admin_listener) {
@@ -152,7 +148,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
             metrics,
             readiness: Arc::clone(&readiness),
             controls: controls(&handle, audit.clone(), recall),
-            audit,
+            audit: audit.clone(),
         };
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
@@ -174,7 +170,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         succession,
         prospects: prospects(&handle, accepted, workers),
         on_ready: until.on_ready,
-        reload: Box::new(move || spawn_reload(handle.clone(), for_signals.clone())),
+        reload: by_signal(handle, audit),
         readiness,
         switches,
         proxy_ended,
@@ -324,11 +320,18 @@ fn refused(error: &ReloadError) -> admin::ReloadRefused {
 }
 
 /// A reload takes its time and signals are to be taken meanwhile; control logs what comes of it.
-fn spawn_reload(handle: ControlHandle, audit: Option<Arc<Audit>>) {
-    tokio::spawn(async move {
-        let reloaded = handle.reload().await;
-        holding::write(audit.as_ref(), "signal", AuditEvent::Reload, reloaded.is_ok()).await;
-    });
+fn by_signal(handle: ControlHandle, audit: Option<Arc<Audit>>) -> Box<dyn Fn() + Send> {
+    Box::new(move || {
+        let (handle, audit) = (handle.clone(), audit.clone());
+        tokio::spawn(async move {
+            let reloaded = handle.reload().await;
+            holding::write(audit.as_ref(), "signal", AuditEvent::Reload, reloaded.is_ok()).await;
+        });
+    })
+}
+
+fn by_file(audit: Option<Arc<Audit>>) -> Unasked {
+    Box::new(move |done| drop(holding::write(audit.as_ref(), "file", AuditEvent::Reload, done)))
 }
 
 /// How long the parts may take to end once they were told to stop at once.
