@@ -99,14 +99,14 @@
 //!         edges          every problem at once   cannot fail          one queue      &mut Publisher   one load a request
 //! ```
 //!
-//! A stream that lasts is asked about again whenever something was published and when its token ends
-//! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them. A WebSocket's client may send
-//! a new token within it: then the handshake is decided again, and the stream held to the new grant.
-//!
 //! One cell holds the [`snapshot`], one writer replaces it whole; generations share the parts that stayed.
 //! All that can fail is in *parse*. A reload with a problem changes nothing: the last good snapshot stays, a
 //! gauge says so. Keys outlive an outage of their issuer, up to `max_stale`; past it decisions are
 //! `keys_unavailable`. The generation stands in the access log: every decision can be traced to what it read.
+//!
+//! A stream that lasts is asked about again whenever something was published and when its token ends
+//! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them. A WebSocket's client may send
+//! a new token within it: then the handshake is decided again, and the stream held to the new grant.
 //!
 //! # Invariants
 //!

@@ -111,25 +111,6 @@ struct Message {
     text: Utf8,
 }
 
-impl Violation {
-    /// The close code that says so (RFC 6455 section 7.4.1).
-    pub fn code(self) -> u16 {
-        match self {
-            Self::Text => 1007,
-            Self::Reserved
-            | Self::Opcode
-            | Self::Unmasked
-            | Self::Masked
-            | Self::Length
-            | Self::Control
-            | Self::Continuation
-            | Self::Within
-            | Self::Code
-            | Self::AfterClose => 1002,
-        }
-    }
-}
-
 impl Messages {
     /// Keeps messages of up to `most` octets.
     pub fn new(sender: Sender, most: usize) -> Self {

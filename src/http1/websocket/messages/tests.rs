@@ -155,7 +155,6 @@ fn what_the_rfc_forbids_is_refused() {
         let halves = [masked(TEXT, &wrong[..1]), masked(FINAL | CONTINUATION, &wrong[1..])];
         one(&halves.concat(), Violation::Text);
     }
-    assert_eq!((Violation::Text.code(), Violation::Length.code()), (1007, 1002));
 }
 
 /// Text that is too long to be kept is text all the same, and what follows it is read.
