@@ -4,10 +4,14 @@
 //! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
 
 pub mod address;
+pub mod credential;
 pub mod defaults;
+pub mod endpoint;
 pub mod expression;
 pub mod limits;
 pub mod log;
+pub mod material;
+pub mod minted;
 pub mod net;
 pub mod network;
 pub mod pattern;
@@ -18,6 +22,7 @@ pub mod schema;
 pub mod shape;
 pub mod shown;
 pub mod streams;
+pub mod template;
 pub mod units;
 pub mod websocket;
 
@@ -32,9 +37,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::address::Address;
+use crate::config::credential::Credential;
+use crate::config::endpoint::{Endpoint, Errors};
 use crate::config::expression::Expression;
 use crate::config::limits::Limits;
 use crate::config::log::Log;
+use crate::config::minted::{Minted, SigningKeys};
 use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::peer::Peer;
@@ -68,8 +76,10 @@ pub struct Config {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Issuers, in file order; routes name them by index.
     pub issuers: Vec<Arc<Issuer>>,
-    /// Routes, in file order. Not empty.
+    /// Routes, in file order, and behind them those that lead to endpoints. Not empty.
     pub routes: Vec<Arc<Route>>,
+    /// What is minted and answered here.
+    pub authority: Authority,
     /// `revocation`.
     pub revocation: Option<Revocation>,
     /// `store: {sqlite: PATH}`: what must survive a restart.
@@ -93,6 +103,19 @@ impl Config {
     pub fn recheck_streams(&self) -> Duration {
         self.revocation.as_ref().map_or(defaults::RECHECK_STREAMS, |revocation| revocation.recheck_streams)
     }
+}
+
+/// `credentials`, `tokens`, `endpoints`, and what they have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Authority {
+    /// `credentials`, in file order.
+    pub credentials: Vec<Arc<Credential>>,
+    /// `tokens`, in file order.
+    pub tokens: Vec<Arc<Minted>>,
+    /// `endpoints` and those of `oauth`, in file order.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// `signing_keys`.
+    pub signing_keys: Option<SigningKeys>,
 }
 
 /// One address clients connect to.
@@ -279,6 +302,44 @@ pub enum KeySource {
         /// Shorter than the hash is accepted (`dangerous_short_secret`).
         dangerous_short: bool,
     },
+    /// The gateway's own: what it signs with, as it keeps and replaces it.
+    Managed,
+    /// The public half of a private key in PEM, with which the gateway signs.
+    SigningPem(Secret),
+    /// None: the token is looked up.
+    Records(Records),
+}
+
+/// Where a token is looked up that is nothing but a name for what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Records {
+    /// Among those that were minted here, beginning with this.
+    Opaque {
+        /// May be empty.
+        prefix: Box<str>,
+    },
+    /// Among the API keys of the credential of the issuer's name, beginning with one of these; with anything, if there are none.
+    ApiKeys {
+        /// May be empty.
+        prefixes: Vec<Box<str>>,
+    },
+    /// At whoever issued it (RFC 7662).
+    Introspection(Introspection),
+}
+
+/// `introspection` of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introspection {
+    /// The endpoint (`https`, or `http` to loopback or with `dangerous_http`).
+    pub url: String,
+    /// The client's id there.
+    pub client: Box<str>,
+    /// Its secret.
+    pub secret: Secret,
+    /// How long an answer counts, at the most, and never beyond `exp`.
+    pub cache: Duration,
+    /// How long it is waited for.
+    pub timeout: Duration,
 }
 
 /// What kind of token an issuer's are.
@@ -339,8 +400,12 @@ pub struct Route {
     pub websocket: WebSocket,
     /// What becomes of its long streams when their token dies.
     pub streams: Streams,
-    /// Index into [`Config::upstreams`].
+    /// Index into [`Config::upstreams`]; of no meaning where `endpoint` is.
     pub upstream: usize,
+    /// The gateway answers by itself.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// What refusals are answered with (`errors`, of the route or of the whole file).
+    pub errors: Option<Arc<Errors>>,
     /// Whether a refusal counts.
     pub enforce: Enforce,
     /// Paths in [`crate::path::Path::Dangerous`] spelling may match (`dangerous_path`).

@@ -17,6 +17,7 @@
 //! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
+pub mod call;
 pub mod checks;
 pub mod credential;
 pub mod denial;
@@ -428,7 +429,7 @@ fn key(
     let (set, fetched) = match &state.keys {
         Keys::Ready { set, fetched } => (set, *fetched),
         Keys::Unavailable if answer.is_none() => return Err(miss("")),
-        Keys::Unavailable => return Err(unavailable().into()),
+        Keys::Unavailable | Keys::Records(_) => return Err(unavailable().into()),
     };
     let selected =
         set.select(unverified.key_id(), unverified.algorithm(), state.config.algorithms.as_deref());

@@ -62,6 +62,8 @@ pub enum Keys {
     },
     /// None yet, or none any more (past `max_stale`): decisions are `keys_unavailable`.
     Unavailable,
+    /// Its tokens are looked up. The number changes whenever what was found may not be what would be found now.
+    Records(u64),
 }
 
 /// What can be published: one part, whole.
@@ -220,7 +222,7 @@ impl Keys {
     pub fn len(&self) -> usize {
         match self {
             Self::Ready { set, .. } => set.len(),
-            Self::Unavailable => 0,
+            Self::Unavailable | Self::Records(_) => 0,
         }
     }
 
@@ -235,7 +237,8 @@ impl Keys {
                 fetched == also && (Arc::ptr_eq(set, other) || set.same_keys(other))
             }
             (Self::Unavailable, Self::Unavailable) => true,
-            (Self::Ready { .. }, Self::Unavailable) | (Self::Unavailable, Self::Ready { .. }) => false,
+            (Self::Records(version), Self::Records(other)) => version == other,
+            (Self::Ready { .. } | Self::Records(_) | Self::Unavailable, _) => false,
         }
     }
 }

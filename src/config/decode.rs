@@ -28,7 +28,7 @@ use crate::config::decode::report::Report;
 use crate::config::decode::value::Value;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shape::table;
-use crate::config::{Config, Context, raw};
+use crate::config::{Authority, Config, Context, raw};
 
 /// What [`crate::config::parse`] does.
 pub(crate) fn decode(text: &str, context: &Context<'_>) -> Result<(Config, Vec<Problem>), Problems> {
@@ -73,6 +73,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
         upstreams: upstreams.into_values(),
         issuers: issuers.into_values(),
         routes,
+        authority: Authority::default(),
         revocation,
         store: process::store(&fields),
         audit: process::audit(&fields),

@@ -195,6 +195,8 @@ fn keys(keys: &KeySource) -> String {
         KeySource::Secret { secret: place, dangerous_short } => {
             format!("{{secret: {}}}", secret(place, *dangerous_short))
         }
+        // Not written under `issuers`: their tokens and credentials bring them about.
+        KeySource::Managed | KeySource::SigningPem(_) | KeySource::Records(_) => String::new(),
     }
 }
 

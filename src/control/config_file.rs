@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{self, Config, Context, Issuer, KeySource, Secret, SecretSource};
+use crate::config::{self, Config, Context, Issuer, KeySource, Records, Secret, SecretSource};
 use crate::control::files::Files;
 use crate::control::key_fetch::mirror::Mirror;
 use crate::control::key_fetch::{AtHand, is_fetched, same_source};
@@ -129,8 +129,11 @@ fn named(file: &str, at: Position, problem: Problem) -> Problem {
 fn has_inline_secret(config: &Config) -> bool {
     let admin = config.admin.iter().filter_map(|admin| admin.token.as_ref());
     let issuers = config.issuers.iter().filter_map(|issuer| match &issuer.keys.value {
-        KeySource::Secret { secret, .. } => Some(secret),
-        KeySource::Discovery
+        KeySource::Secret { secret, .. } | KeySource::SigningPem(secret) => Some(secret),
+        KeySource::Records(Records::Introspection(introspection)) => Some(&introspection.secret),
+        KeySource::Managed
+        | KeySource::Records(Records::Opaque { .. } | Records::ApiKeys { .. })
+        | KeySource::Discovery
         | KeySource::JwksUrl(_)
         | KeySource::JwksFile(_)
         | KeySource::JwksInline(_)
@@ -231,7 +234,11 @@ impl Loader<'_> {
         let at = issuer.keys.at;
         let allowed = issuer.algorithms.as_deref();
         let set = match &issuer.keys.value {
-            KeySource::Discovery | KeySource::JwksUrl(_) => return None,
+            KeySource::Discovery
+            | KeySource::JwksUrl(_)
+            | KeySource::Managed
+            | KeySource::SigningPem(_)
+            | KeySource::Records(_) => return None,
             KeySource::JwksFile(path) => {
                 let text = self.file(path, at, Sort::PublicKeys)?;
                 jwk::parse_jwks(&text, allowed).map(|(set, skipped)| self.skipped(issuer, set, &skipped))

@@ -144,7 +144,10 @@ pub fn is_fetched(source: &KeySource) -> bool {
         | KeySource::PemFile(_)
         | KeySource::PemEnv(_)
         | KeySource::PemInline(_)
-        | KeySource::Secret { .. } => false,
+        | KeySource::Secret { .. }
+        | KeySource::Managed
+        | KeySource::SigningPem(_)
+        | KeySource::Records(_) => false,
     }
 }
 
@@ -398,7 +401,10 @@ async fn attempt(
         | KeySource::PemFile(_)
         | KeySource::PemEnv(_)
         | KeySource::PemInline(_)
-        | KeySource::Secret { .. } => match remembered.discovered {
+        | KeySource::Secret { .. }
+        | KeySource::Managed
+        | KeySource::SigningPem(_)
+        | KeySource::Records(_) => match remembered.discovered {
             Some((place, at)) if now.duration_since(at) < DISCOVERY_LIFE => {
                 (place.clone(), Some((place, at)))
             }

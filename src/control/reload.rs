@@ -143,6 +143,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         upstreams: _,
         issuers: _,
         routes: _,
+        authority: _,
         revocation: _,
         store,
         audit,

@@ -95,7 +95,7 @@ impl Status {
 fn issuer(state: &IssuerState, health: &impl Fn(&str) -> Option<Health>) -> IssuerStatus {
     let key_ids = match &state.keys {
         Keys::Ready { set, .. } => set.key_ids().map(Into::into).collect(),
-        Keys::Unavailable => Vec::new(),
+        Keys::Unavailable | Keys::Records(_) => Vec::new(),
     };
     IssuerStatus {
         name: state.config.name.clone(),

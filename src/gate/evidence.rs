@@ -21,6 +21,61 @@ pub enum Need {
     Keys(KeyMiss),
     /// A signature is to be verified.
     Signature(Box<SignatureWork>),
+    /// A token is to be looked up.
+    Record(Box<RecordAsked>),
+}
+
+/// A token that is nothing but a name for what it says, and who may know it.
+#[derive(Debug)]
+pub struct RecordAsked {
+    /// Issuers that it may be of, in the order in which they are asked: their places in the snapshot, epochs and names.
+    pub candidates: Vec<(usize, u64, Arc<Issuer>)>,
+    /// The token, for whoever looks it up.
+    pub token: Presented,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// A token's octets: not to be seen in any log.
+pub struct Presented(pub zeroize::Zeroizing<Box<str>>);
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presented(***)")
+    }
+}
+
+/// What looking a token up came to.
+#[derive(Debug)]
+pub enum RecordAnswer {
+    /// The candidate of this place knows it.
+    Known {
+        /// Its place among the candidates.
+        candidate: usize,
+        /// What it says.
+        verified: Box<Verified>,
+        /// It says so until revoked, expired, or its issuer's epoch has changed: it may be remembered. Otherwise it is asked
+        /// about each time.
+        lasting: bool,
+    },
+    /// None of them does, and none ever will.
+    Unknown,
+    /// None of them does for now.
+    NotNow,
+    /// Whoever would know cannot be asked: `keys_unavailable`.
+    Unavailable,
+}
+
+/// Looks a token up. `authority` and `control` answer; `app` wires.
+pub type AskRecord =
+    Arc<dyn Fn(Box<RecordAsked>) -> Pin<Box<dyn Future<Output = RecordFound> + Send>> + Send + Sync>;
+
+/// What was asked for, and what it came to.
+#[derive(Debug)]
+pub struct RecordFound {
+    /// What was asked for.
+    pub asked: Box<RecordAsked>,
+    /// What it came to.
+    pub answer: RecordAnswer,
 }
 
 /// A token named a key that its issuer's fetched set does not have.
@@ -108,4 +163,6 @@ pub struct Evidence {
     pub keys: Option<KeysAnswer>,
     /// What verifying the signature came to.
     pub signature: Option<SignatureVerdict>,
+    /// What looking the token up came to.
+    pub record: Option<RecordFound>,
 }

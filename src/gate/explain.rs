@@ -1,7 +1,7 @@
 //! The same decision, told step by step: what `portcullis explain` and `portcullis test` run.
 
 use crate::gate::denial::Refusal;
-use crate::gate::evidence::{Evidence, KeysAnswer, Need};
+use crate::gate::evidence::{Evidence, KeysAnswer, Need, RecordAnswer, RecordFound};
 use crate::gate::memo::Memo;
 use crate::gate::{Decision, Request, decide_traced};
 use crate::snapshot::Snapshot;
@@ -70,6 +70,9 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> 
         let mut steps = Vec::new();
         match decide_traced(snapshot, &mut memo, request, &mut evidence, now, &mut steps) {
             Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
+            Decision::Need(Need::Record(asked)) => {
+                evidence.record = Some(RecordFound { asked, answer: RecordAnswer::Unavailable });
+            }
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Refuse(refusal) => return Explanation { steps, outcome: Outcome::Refused(refusal) },
             Decision::Preflight(preflight) => {

@@ -87,7 +87,7 @@ impl Lasting {
             Keys::Ready { set, .. } if !set.has_key_of(&self.facts.verified) => {
                 return Err(Denial::new(Reason::UnknownKey, "the key is no longer the issuer's"));
             }
-            Keys::Ready { .. } | Keys::Unavailable => {}
+            Keys::Ready { .. } | Keys::Unavailable | Keys::Records(_) => {}
         }
         if state.epoch != self.seen.1 {
             self.revocable = Some(revocable::keys(&state.config, &self.facts.verified));

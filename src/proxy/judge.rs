@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need};
+use crate::gate::evidence::{Evidence, Need, RecordAnswer, RecordFound};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
@@ -87,6 +87,10 @@ pub(in crate::proxy) async fn judge_unless(
                     return Judged::Gone;
                 };
                 evidence.keys = Some(answer);
+            }
+            Decision::Need(Need::Record(asked)) => {
+                let found = RecordFound { asked, answer: RecordAnswer::Unavailable };
+                evidence.record = Some(found);
             }
             Decision::Need(Need::Signature(work)) => {
                 let wait = worker.signatures.wait(work, record.client, alone);

@@ -90,6 +90,8 @@ fn route(
         websocket: WebSocket::default(),
         streams: Streams::default(),
         upstream,
+        endpoint: None,
+        errors: None,
         enforce: Enforce::default(),
         dangerous_path: false,
     };

@@ -87,7 +87,10 @@ impl Mirror {
             | KeySource::PemFile(_)
             | KeySource::PemEnv(_)
             | KeySource::PemInline(_)
-            | KeySource::Secret { .. } => None,
+            | KeySource::Secret { .. }
+            | KeySource::Managed
+            | KeySource::SigningPem(_)
+            | KeySource::Records(_) => None,
         };
         Self {
             directory: directory.to_owned(),

@@ -56,7 +56,7 @@ impl Engine {
                         assert!(fetched);
                         set.key_ids().map(ToOwned::to_owned).collect()
                     }
-                    Keys::Unavailable => Vec::new(),
+                    Keys::Unavailable | Keys::Records(_) => Vec::new(),
                 };
                 log.send_modify(|log| log.push(ids));
                 let _ = arrival.published.send(());

@@ -13,7 +13,7 @@ use crate::config::limits::Limits;
 use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
 use crate::config::{
-    ClaimMap, Config, Issuer, KeySource, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
+    Authority, ClaimMap, Config, Issuer, KeySource, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
 };
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;
@@ -64,6 +64,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         upstreams: Vec::new(),
         issuers: issuers.into_iter().map(Arc::new).collect(),
         routes: Vec::new(),
+        authority: Authority::default(),
         revocation: None,
         store: None,
         audit: None,

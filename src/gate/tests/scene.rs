@@ -107,6 +107,7 @@ impl Scene {
             match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
                 Decision::Need(Need::Keys(_)) => evidence.keys = Some(answer),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+                Decision::Need(Need::Record(asked)) => panic!("nothing here is looked up: {asked:?}"),
                 done @ (Decision::Allow(_) | Decision::Refuse(_) | Decision::Preflight(_)) => return done,
             }
         }
