@@ -14,6 +14,11 @@ pub mod holder;
 pub mod means;
 pub mod people;
 
+mod asked;
+mod listed;
+mod registry;
+mod stopping;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -54,7 +59,7 @@ impl Authority {
     pub fn new(config: Arc<Config>, material: Material, means: Means) -> Self {
         let authority = Self {
             api_keys: ApiKeys::new(means.clone()),
-            people: People::new(means.clone()),
+            people: People::new(means.clone(), cores()),
             attempts: Attempts::default(),
             configured: ArcSwap::from_pointee(Configured {
                 config: Arc::clone(&config),
@@ -79,4 +84,19 @@ impl Authority {
         self.api_keys.load()?;
         self.people.load()
     }
+
+    /// Does what nobody waits for, until it is dropped: writes down when credentials were last used.
+    pub async fn upkeep(&self) {
+        registry::write_uses_of([self.api_keys.uses(), self.people.uses()]).await;
+    }
+
+    /// Writes down at the end what [`Self::upkeep`] would have.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.api_keys.uses().write_uses().await?;
+        self.people.uses().write_uses().await
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -2,3 +2,4 @@
 //! arguments.
 
 pub mod api_key;
+pub mod managed;
