@@ -22,6 +22,7 @@
 //!   snapshot.rs    Snapshot, Change, Publisher (exactly one), Reader (many)
 //!   policy.rs      routes, requirements and conditions, compiled
 //!   revocation.rs  what no longer counts
+//!   mint.rs        claims and answers from templates; what is random or signed in them
 //!   keys.rs        key sets; the only maker of Verified
 //!   tls.rs         certificates and keys, compiled; what a handshake says of a client
 //!   config.rs      the typed configuration, valid by construction
@@ -33,7 +34,7 @@
 //!
 //! ```text
 //! main → cli → app → { proxy | admin | control } → store → { metrics | audit } → http1 → gate
-//!      → snapshot → { policy | revocation } → { keys | tls } → config → { path | token }
+//!      → snapshot → { policy | revocation | mint } → { keys | tls } → config → { path | token }
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
@@ -144,7 +145,6 @@
 //! | the same decision for other proxies: forward-auth, ext_authz | `decision`, beside [`proxy`] |
 //! | what several gateways share: PostgreSQL | another engine behind [`store`] |
 //! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
-//! | claims templates to tokens: JWT, opaque, API keys | `mint`, beside [`policy`] |
 //! | another way to say no | a variant of [`gate::denial::Reason`]: the compiler then lists what it needs |
 
 pub mod app;
@@ -166,6 +166,7 @@ pub mod gate;
 
 pub mod snapshot;
 
+pub mod mint;
 pub mod policy;
 pub mod revocation;
 

@@ -17,7 +17,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["http1"],
     &["gate"],
     &["snapshot"],
-    &["policy", "revocation"],
+    &["policy", "revocation", "mint"],
     &["keys", "tls"],
     &["config"],
     &["path", "token"],
@@ -25,7 +25,7 @@ pub const LAYERS: &[&[&str]] = &[
 
 /// The rooms that do no I/O and read no clock and no randomness.
 const CORE: &[&str] =
-    &["http1", "gate", "snapshot", "policy", "revocation", "keys", "tls", "config", "path", "token"];
+    &["http1", "gate", "snapshot", "policy", "revocation", "mint", "keys", "tls", "config", "path", "token"];
 
 /// Paths that only some rooms (or files) may name. A path that begins with `::` is meant wherever it stands in
 /// a longer one.
