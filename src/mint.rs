@@ -2,6 +2,7 @@
 //!
 //! Pure: the time and every random octet are arguments.
 
+pub mod api_key;
 pub mod jwt;
 pub mod opaque;
 pub mod template;
