@@ -9,8 +9,10 @@
 //! data plane asks for a key through a function, and both functions are control's. No edge imports another.
 
 mod activation;
+mod authority;
 mod descriptors;
 mod handover;
+mod holders;
 mod holding;
 mod logging;
 mod notify;
@@ -36,8 +38,10 @@ use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
 use crate::audit::{Audit, Event as AuditEvent};
+use crate::authority::Authority;
 use crate::config::Config;
 use crate::config::address::Address;
+use crate::config::material::Material;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle, Unasked};
@@ -126,6 +130,11 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     control.tell(by_file(audit.clone()));
+    let means = authority::means(&handle, store.clone());
+    let authority = Arc::new(Authority::new(Arc::new(config.clone()), Material::default(), means));
+    authority
+        .load()
+        .map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))?;
     let recall = Arc::new(Recall::default());
     let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
     let mut bound = proxy
@@ -149,13 +158,14 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle, audit.clone(), recall),
+            controls: controls(&handle, &authority, audit.clone(), recall),
             audit: audit.clone(),
         };
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
     }
-    let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
+    let control = beside(control.run(switches.control.subscribe()), Arc::clone(&authority));
+    let (control, control_ended) = Part::new("control", control);
     server.add_service(control);
     let (files, workers) = (bound.take_files(), bound.workers());
     let (accepting, accepted) = watch::channel(0);
@@ -170,7 +180,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         ready,
         files,
         succession,
-        prospects: prospects(&handle, accepted, workers),
+        prospects: prospects(&handle, authority, accepted, workers),
         on_ready: until.on_ready,
         reload: by_signal(handle, audit),
         readiness,
@@ -196,6 +206,16 @@ async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     if go.wait_for(|go| *go).await.is_ok() {
         work.await;
     }
+}
+
+/// Runs control, and beside it what the authority does that nobody waits for.
+async fn beside(control: impl Future<Output = ()>, authority: Arc<Authority>) {
+    tokio::select! {
+        () = control => {}
+        () = authority.upkeep() => {}
+    }
+    // A process that was taken over from writes no more: what it has not written is of use to people only.
+    let _written_or_not = authority.settle().await;
 }
 
 fn data_plane(
@@ -286,7 +306,12 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> admin::Controls {
+fn controls(
+    handle: &ControlHandle,
+    authority: &Arc<Authority>,
+    audit: Option<Arc<Audit>>,
+    recall: Arc<Recall>,
+) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     let claims = handle.clone();
     admin::Controls {
@@ -308,18 +333,31 @@ fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recal
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
+        managing: holders::ways(authority, audit.clone()),
         revocations: revocations::ways(handle, audit, recall),
     }
 }
 
-fn prospects(handle: &ControlHandle, accepting: watch::Receiver<usize>, workers: usize) -> Prospects {
+fn prospects(
+    handle: &ControlHandle,
+    authority: Arc<Authority>,
+    accepting: watch::Receiver<usize>,
+    workers: usize,
+) -> Prospects {
     let (waiting, following) = (handle.clone(), handle.clone());
     let waiting = Box::new(move || waiting_issuers(&waiting));
     let catch_up: CatchUp = Box::new(move || {
         let handle = following.clone();
         Box::pin(async move { handle.catch_up().await.map_err(|error| error.to_string()) })
     });
-    Prospects { waiting, catch_up, accepting, workers }
+    let load: CatchUp = Box::new(move || {
+        let authority = Arc::clone(&authority);
+        Box::pin(async move {
+            let loaded = tokio::task::spawn_blocking(move || authority.load()).await;
+            loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
+    });
+    Prospects { waiting, catch_up, load, accepting, workers }
 }
 
 /// The issuers that have no keys.

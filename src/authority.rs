@@ -22,6 +22,8 @@ mod asked;
 mod listed;
 mod registry;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
