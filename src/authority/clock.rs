@@ -24,3 +24,6 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
     rand::fill(&mut octets).map_err(|_| StoreError::Io("no randomness".to_owned()))?;
     Ok(octets)
 }
+
+/// Between two times that uses are written down.
+pub(in crate::authority) const USES: std::time::Duration = std::time::Duration::from_secs(60);
