@@ -2,4 +2,5 @@
 //!
 //! Pure: the time and every random octet are arguments.
 
+pub mod api_key;
 pub mod template;

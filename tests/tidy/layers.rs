@@ -11,7 +11,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["proxy", "admin", "control"],
+    &["proxy", "authority", "admin", "control"],
     &["store"],
     &["metrics", "audit"],
     &["http1"],
@@ -101,7 +101,7 @@ const BANS: &[Ban] = &[
     Ban { paths: &["rusqlite"], only: Only::In(&["store"]), why: "callers know the store, not its engine" },
     Ban {
         paths: &["crate::store"],
-        only: Only::In(&["store", "control", "admin", "app", "cli"]),
+        only: Only::In(&["store", "authority", "control", "admin", "app", "cli"]),
         why: "the request path never waits for the store",
     },
     Ban { paths: &["anyhow"], only: Only::In(&["main", "cli", "app"]), why: "below `app` errors are typed" },
