@@ -7,12 +7,19 @@
 //! It knows neither the data plane nor control nor the admin listener, nor they it: `app` wires functions
 //! ([`means::Means`], [`crate::gate::call::AskAuthority`], [`crate::gate::evidence::AskRecord`]).
 
+pub mod answer;
 pub mod api_keys;
 pub mod attempts;
 pub mod clock;
+pub mod credential;
+pub mod filling;
+pub mod grant;
 pub mod holder;
+pub mod issue;
 pub mod means;
 pub mod people;
+pub mod request;
+pub mod scopes;
 
 use std::sync::Arc;
 

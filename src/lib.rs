@@ -23,11 +23,7 @@
 //!   snapshot.rs    Snapshot, Change, Publisher (exactly one), Reader (many)
 //!   policy.rs      routes, requirements and conditions, compiled
 //!   revocation.rs  what no longer counts
-<<<<<<< HEAD
-//!   mint.rs        claims and answers from templates; what is random or signed in them
-=======
 //!   mint.rs        what is made here: claims and tokens, keys and their texts
->>>>>>> main
 //!   keys.rs        key sets; the only maker of Verified
 //!   tls.rs         certificates and keys, compiled; what a handshake says of a client
 //!   config.rs      the typed configuration, valid by construction
@@ -38,11 +34,7 @@
 //! # Who may know whom
 //!
 //! ```text
-<<<<<<< HEAD
-//! main → cli → app → { proxy | admin | control } → store → { metrics | audit } → http1 → gate
-=======
 //! main → cli → app → { proxy | authority | admin | control } → store → { metrics | audit } → http1 → gate
->>>>>>> main
 //!      → snapshot → { policy | revocation | mint } → { keys | tls } → config → { path | token }
 //! ```
 //!

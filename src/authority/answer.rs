@@ -1,8 +1,5 @@
 //! What an endpoint answers: by the configuration's templates, and without any as the standards have it.
 
-#[cfg(test)]
-mod tests;
-
 use serde_json::{Value, json};
 
 use crate::authority::filling::{Filling, Why};

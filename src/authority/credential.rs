@@ -3,9 +3,6 @@
 //! The order is fixed, and clients rely on it: first that a credential is there at all, then what the request has to have
 //! besides, then whether the credential is right. Between the last two stands what keeps it from being guessed.
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 use std::time::Instant;
 

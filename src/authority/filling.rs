@@ -1,7 +1,5 @@
 //! What the holes of a template are filled with, of one request to an endpoint.
 
-use std::cell::OnceCell;
-
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -20,9 +18,12 @@ pub struct Made {
     pub text: Zeroizing<String>,
     /// Seconds since 1970.
     pub expires: i64,
+    /// It is good for nothing but the next pair.
+    pub refresh: bool,
 }
 
 /// What is known so far.
+#[derive(Clone, Copy)]
 pub struct Filling<'f> {
     /// The request.
     pub asked: Option<Asked<'f>>,
@@ -40,8 +41,6 @@ pub struct Filling<'f> {
     pub made: &'f [Made],
     /// Why nothing was.
     pub refusal: Option<Why<'f>>,
-    /// One `{uuid}` is one value throughout.
-    pub uuid: OnceCell<String>,
 }
 
 /// Why an endpoint refuses, as templates name it.
@@ -67,7 +66,6 @@ impl<'f> Filling<'f> {
             now,
             made: &[],
             refusal: None,
-            uuid: OnceCell::new(),
         }
     }
 
@@ -87,7 +85,7 @@ impl<'f> Filling<'f> {
             },
             Source::Session => self.session.map(Value::from),
             Source::Now => Some(self.now.into()),
-            Source::Uuid => self.uuid().map(Value::from),
+            Source::Uuid => opaque::uuid(&mut clock::entropy).ok().map(Value::from),
             Source::Random(characters) => opaque::alphanumeric(*characters, &mut clock::entropy).ok().map(|text| Value::from(text.as_str())),
             Source::Token(name) => self.made(name).map(|made| Value::from(made.text.as_str())),
             Source::Expires(name) => self.made(name).map(|made| made.expires.into()),
@@ -104,14 +102,6 @@ impl<'f> Filling<'f> {
 
     fn made(&self, name: &str) -> Option<&Made> {
         self.made.iter().find(|made| *made.name == *name)
-    }
-
-    fn uuid(&self) -> Option<String> {
-        if let Some(known) = self.uuid.get() {
-            return Some(known.clone());
-        }
-        let fresh = opaque::uuid(&mut clock::entropy).ok()?;
-        Some(self.uuid.get_or_init(|| fresh).clone())
     }
 }
 
