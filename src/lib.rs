@@ -23,7 +23,7 @@
 //!   snapshot.rs    Snapshot, Change, Publisher (exactly one), Reader (many)
 //!   policy.rs      routes, requirements and conditions, compiled
 //!   revocation.rs  what no longer counts
-//!   mint.rs        what is made here: claims and tokens, keys and their texts
+//!   mint.rs        claims and answers from templates; what is random or signed in them
 //!   keys.rs        key sets; the only maker of Verified
 //!   tls.rs         certificates and keys, compiled; what a handshake says of a client
 //!   config.rs      the typed configuration, valid by construction
