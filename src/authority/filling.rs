@@ -127,6 +127,11 @@ pub fn is_volatile(source: &Source) -> bool {
     }
 }
 
+/// The name of the family: another for every one that begins.
+pub fn is_session(source: &Source) -> bool {
+    matches!(source, Source::Session)
+}
+
 /// A member of an object by its name, or by an RFC 6901 pointer.
 pub fn member(members: &Map<String, Value>, name: &str) -> Option<Value> {
     let found =

@@ -86,7 +86,7 @@ impl Said {
 }
 
 /// Whether a template has a hole of this kind.
-fn names(template: &Template, which: impl Fn(&Source) -> bool + Copy) -> bool {
+pub fn names(template: &Template, which: impl Fn(&Source) -> bool + Copy) -> bool {
     match template {
         Template::Plain(_) => false,
         Template::Text(Text(pieces)) => pieces.iter().any(|piece| match piece {

@@ -8,8 +8,11 @@ use crate::authority::Authority;
 use crate::authority::answer::{self, Done, Refusal};
 use crate::authority::clock;
 use crate::authority::credential::{self, Principal};
+use crate::authority::endpoints::Endpoints;
 use crate::authority::filling::{Filling, Made};
+use crate::authority::given::Given;
 use crate::authority::grant::{self, Grant};
+use crate::authority::making;
 use crate::authority::request::Asked;
 use crate::authority::scopes;
 use crate::config::endpoint::{Issue, Reuse, Scopes};
@@ -20,32 +23,33 @@ use crate::token::scope::ScopeMatch;
 
 /// Issues. The order is fixed: the credential is there, the request has what it has to have, the credential is right, the
 /// scopes are its own.
-pub async fn issue(authority: &Authority, asked: Asked<'_>, issue: &Issue) -> Result<Answered, Refusal> {
+pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<Answered, Refusal> {
+    let authority = &here.authority;
     let shown = credential::shown(asked, &issue.credential)?;
     credential::required(asked, &issue.require)?;
     let caller = credential::checked(authority, asked, shown).await?;
     let now = clock::now().0;
     let principal = acting(authority, asked, issue, caller, now)?;
-    let scopes = granted(authority, asked, &issue.scopes, &principal, &issue.tokens)?;
+    let scopes = granted(here, asked, &issue.scopes, &principal, &issue.tokens)?;
     let session = opaque::uuid(&mut clock::entropy).map_err(|_| Refusal::internal())?;
     let mut filling = Filling::new(Some(asked), now);
     filling.principal = Some(&principal);
     filling.scopes = Some(&scopes);
     filling.session = Some(&session);
-    let grant = grant_of(authority, &issue.tokens, &filling, &principal)?;
-    let wanted = issue.reuse.as_ref().filter(|reuse| may_reuse(asked, reuse));
-    let remembered = issue.reuse.is_some().then(|| authority.given.name(asked.call, &issue.tokens, &grant));
-    if let (Some(reuse), Some(name)) = (wanted, &remembered)
-        && let Some(made) = authority.given_again(name, &issue.tokens, reuse.min_remaining, now)
+    let grant = grant_of(here, &issue.tokens, &filling, &principal)?;
+    let name = issue.reuse.as_ref().map(|_| Given::name(asked.call, &issue.tokens, &grant));
+    if let (Some(reuse), Some(name)) = (&issue.reuse, name)
+        && may_reuse(asked, reuse)
+        && let Some(made) = here.given.find(name, making::seconds(reuse.min_remaining), now)
+        && here.still_count(&issue.tokens, &made)
     {
         return answered(asked, &made, &filling);
     }
-    let made: Arc<[Made]> = authority.make(&issue.tokens, grant).await?.into();
-    if let Some(name) = remembered {
-        authority.given.keep(name, &made, now);
+    let made: Arc<[Made]> = here.make(&issue.tokens, &grant).await?.into();
+    if let Some(name) = name {
+        here.given.keep(name, &made, now);
     }
-    let now = clock::now().0;
-    filling.now = now;
+    filling.now = clock::now().0;
     answered(asked, &made, &filling)
 }
 
@@ -67,7 +71,7 @@ fn acting(
 
 /// Which scopes are granted.
 fn granted(
-    authority: &Authority,
+    here: &Endpoints,
     asked: Asked<'_>,
     rules: &Scopes,
     principal: &Principal,
@@ -80,7 +84,7 @@ fn granted(
     filling.principal = Some(principal);
     let ceiling = template::render(&rules.ceiling, &|source| filling.get(source));
     let ceiling = scopes::listed(ceiling.as_ref()).ok().flatten().unwrap_or_default();
-    let read = authority.read_as(tokens);
+    let read = here.read_as(tokens);
     scopes::granted(wanted, &ceiling, rules.mode, rules.matching, &read).map_err(denied)
 }
 
@@ -93,7 +97,7 @@ pub fn denied(scopes::Refused(scope): scopes::Refused) -> Refusal {
 
 /// What the tokens of one grant will say.
 pub fn grant_of(
-    authority: &Authority,
+    here: &Endpoints,
     tokens: &[Arc<Minted>],
     filling: &Filling<'_>,
     principal: &Principal,
@@ -116,14 +120,13 @@ pub fn grant_of(
         let lifetime = lifetime(filling.asked, minted)?;
         grant.tokens.insert(minted.name.clone(), grant::said(minted, &filling, lifetime)?);
     }
-    authority.within_bounds(&grant)?;
+    here.within_bounds(&grant)?;
     Ok(grant)
 }
 
 /// How long a token is to live: as asked for, cut to what may be.
 pub fn lifetime(asked: Option<Asked<'_>>, minted: &Minted) -> Result<i64, Refusal> {
-    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    let (default, max) = (seconds(minted.lifetime.default), seconds(minted.lifetime.max));
+    let (default, max) = (making::seconds(minted.lifetime.default), making::seconds(minted.lifetime.max));
     let (Some(asked), Some(reader)) = (asked, &minted.lifetime.asked) else { return Ok(default) };
     let wanted = match asked.value(reader).map_err(|_| Refusal::bad_request())? {
         None => return Ok(default),
@@ -165,17 +168,23 @@ pub fn standard(filling: &Filling<'_>) -> Map<String, Value> {
     members
 }
 
-impl Authority {
+impl Endpoints {
     /// How routes read the scopes of these tokens.
     pub fn read_as(&self, tokens: &[Arc<Minted>]) -> Vec<ScopeMatch> {
-        let configured = self.configured.load();
-        let issuers = tokens.iter().filter_map(|minted| configured.config.issuers.get(minted.issuer?));
-        issuers.map(|issuer| issuer.scope_match).collect()
+        tokens.iter().filter_map(|minted| self.issuer_of(minted)).map(|issuer| issuer.scope_match).collect()
+    }
+
+    /// Whether none of these has been revoked.
+    fn still_count(&self, tokens: &[Arc<Minted>], made: &[Made]) -> bool {
+        made.iter().all(|made| match made.refresh {
+            true => self.family_of(tokens, &made.text).is_some(),
+            false => self.believed(tokens, &made.text).is_some(),
+        })
     }
 
     /// What a grant says has to fit into a token that the gateway itself would take.
     fn within_bounds(&self, grant: &Grant) -> Result<(), Refusal> {
-        let longest = self.configured.load().config.limits.token;
+        let longest = self.config().limits.token;
         let written = |said: &grant::Said| serde_json::to_vec(&said.claims).map_or(usize::MAX, |text| text.len());
         // Base64 makes four octets of three; the head and the signature take some, too.
         let fits = grant.tokens.values().all(|said| written(said) < longest / 2);
