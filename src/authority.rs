@@ -12,14 +12,18 @@ pub mod api_keys;
 pub mod attempts;
 pub mod clock;
 pub mod credential;
+pub mod families;
 pub mod filling;
 pub mod grant;
 pub mod holder;
 pub mod issue;
 pub mod means;
+pub mod opaque;
 pub mod people;
 pub mod request;
 pub mod scopes;
+pub mod signing;
+pub mod trouble;
 
 use std::sync::Arc;
 
@@ -27,8 +31,11 @@ use arc_swap::ArcSwap;
 
 use crate::authority::api_keys::ApiKeys;
 use crate::authority::attempts::Attempts;
+use crate::authority::families::Families;
 use crate::authority::means::Means;
+use crate::authority::opaque::Opaque;
 use crate::authority::people::People;
+use crate::authority::signing::Signing;
 use crate::config::Config;
 use crate::config::material::Material;
 use crate::store::error::StoreError;
@@ -39,6 +46,12 @@ pub struct Authority {
     pub api_keys: ApiKeys,
     /// People.
     pub people: People,
+    /// Opaque tokens.
+    pub opaque: Opaque,
+    /// Families of refresh tokens.
+    pub families: Families,
+    /// Keys that sign.
+    pub signing: Signing,
     /// Failed attempts.
     pub attempts: Attempts,
     /// What was configured last.
@@ -62,6 +75,9 @@ impl Authority {
         let authority = Self {
             api_keys: ApiKeys::new(means.clone()),
             people: People::new(means.clone()),
+            opaque: Opaque::new(means.clone()),
+            families: Families::new(means.clone()),
+            signing: Signing::new(means.clone()),
             attempts: Attempts::default(),
             configured: ArcSwap::from_pointee(Configured {
                 config: Arc::clone(&config),
@@ -77,6 +93,7 @@ impl Authority {
     pub fn configure(&self, config: Arc<Config>, material: Material) {
         self.api_keys.configure(&config, &material);
         self.people.configure(&config, &material);
+        self.signing.configure(&config, &material);
         self.configured.store(Arc::new(Configured { config, material }));
     }
 
@@ -84,6 +101,9 @@ impl Authority {
     /// Blocks.
     pub fn load(&self) -> Result<(), StoreError> {
         self.api_keys.load()?;
-        self.people.load()
+        self.people.load()?;
+        self.opaque.load()?;
+        self.families.load()?;
+        self.signing.load()
     }
 }
