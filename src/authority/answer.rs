@@ -77,7 +77,7 @@ pub fn done(call: &Call, filling: &Filling<'_>, done: Done) -> Result<Answered, 
         }
         return Ok(Answered { status: 200, headers, body: body.unwrap_or_default(), result: SUCCESS });
     };
-    let mut answered = templated(answer, filling, SUCCESS).ok_or_else(Refusal::internal)?;
+    let mut answered = templated(answer, filling, 200, SUCCESS).ok_or_else(Refusal::internal)?;
     answered.headers.extend(headers.into_iter().filter(|(name, _)| **name != *CONTENT_TYPE));
     Ok(answered)
 }
@@ -88,15 +88,19 @@ pub fn refused(call: &Call, body: Option<&Body>, refusal: &Refusal, now: i64) ->
     let code = refusal.code.unwrap_or(code);
     let empty = Body::Empty;
     let mut filling = Filling::new(Some(Asked::new(call, body.unwrap_or(&empty))), now);
-    filling.refusal =
-        Some(Why { reason: &refusal.reason, message, scope: Some(refusal.scope.as_deref().unwrap_or_default()) });
+    filling.refusal = Some(Why {
+        reason: &refusal.reason,
+        message,
+        scope: Some(refusal.scope.as_deref().unwrap_or_default()),
+    });
     // A template that cannot be filled is no reason to say nothing.
     let template = call.endpoint.errors.find(&refusal.reason);
-    let mut answered = template.and_then(|answer| templated(answer, &filling, result)).unwrap_or_else(|| {
-        let members = json!({"error": code, "error_description": message});
-        let headers = vec![(CONTENT_TYPE.into(), JSON.into())];
-        Answered { status, headers, body: members.to_string().into_bytes(), result }
-    });
+    let mut answered =
+        template.and_then(|answer| templated(answer, &filling, status, result)).unwrap_or_else(|| {
+            let members = json!({"error": code, "error_description": message});
+            let headers = vec![(CONTENT_TYPE.into(), JSON.into())];
+            Answered { status, headers, body: members.to_string().into_bytes(), result }
+        });
     let mut add = |name: &str, value: String| {
         if !answered.headers.iter().any(|(known, _)| **known == *name) {
             answered.headers.push((name.into(), value.into()));
@@ -118,7 +122,7 @@ pub fn by_gate(call: &Call, reason: Reason) -> Refusal {
     let named = call.endpoint.errors.0.iter().any(|(known, _)| **known == *reason.code());
     let ours = match reason {
         Reason::NoCredentials => "missing_credential",
-        Reason::MalformedRequest | Reason::ManyCredentials => "bad_request",
+        Reason::MalformedRequest | Reason::ManyCredentials | Reason::BodyTooLarge => "bad_request",
         Reason::Overloaded | Reason::KeysUnavailable => "overloaded",
         Reason::Internal => "internal",
         Reason::MalformedToken
@@ -170,7 +174,7 @@ fn known(reason: &str) -> (&'static str, u16, &'static str, &'static str) {
     (label, status.unwrap_or(usual), code, message)
 }
 
-fn templated(answer: &Answer, filling: &Filling<'_>, result: &'static str) -> Option<Answered> {
+fn templated(answer: &Answer, filling: &Filling<'_>, usual: u16, result: &'static str) -> Option<Answered> {
     let fill = |source: &_| filling.get(source);
     let mut headers: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(answer.headers.len() + 1);
     for (name, text) in &answer.headers {
@@ -188,7 +192,7 @@ fn templated(answer: &Answer, filling: &Filling<'_>, result: &'static str) -> Op
     if !body.is_empty() && !headers.iter().any(|(name, _)| **name == *CONTENT_TYPE) {
         headers.push((CONTENT_TYPE.into(), JSON.into()));
     }
-    Some(Answered { status: answer.status, headers, body, result })
+    Some(Answered { status: answer.status.unwrap_or(usual), headers, body, result })
 }
 
 /// What an answer that was no refusal is counted as.

@@ -15,6 +15,7 @@ use crate::authority::filling;
 use crate::authority::holder::{Holder, Presented};
 use crate::authority::people::NotSignedIn;
 use crate::authority::request::{self, Asked};
+use crate::authority::scopes;
 use crate::config::credential::{Credential, CredentialKind, CredentialPlace, Reader};
 use crate::config::endpoint::{MemberKind, RequiredMember, Selection};
 use crate::gate::memo::TokenFacts;
@@ -151,11 +152,7 @@ pub fn required(asked: Asked<'_>, members: &[RequiredMember]) -> Result<(), Refu
 }
 
 /// The third: it is right.
-pub async fn checked(
-    authority: &Authority,
-    asked: Asked<'_>,
-    shown: Shown,
-) -> Result<Principal, Refusal> {
+pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> Result<Principal, Refusal> {
     let Shown { credential, what, challenge } = shown;
     if let Some(reason) = asked.call.refused {
         return Err(answer::by_gate(asked.call, reason));
@@ -163,8 +160,7 @@ pub async fn checked(
     let id = match &what {
         What::Token => {
             let facts = asked.call.caller.as_ref().ok_or_else(Refusal::internal)?;
-            let scopes = authority.scopes_of(facts);
-            return Ok(Principal::token(&credential, facts, scopes));
+            return Ok(Principal::token(&credential, facts, scopes_of(authority, facts)));
         }
         // What is one text has no id before it is known: it is the address alone that may fail only so often.
         What::Whole(_) | What::Unfit => "",
@@ -208,6 +204,17 @@ pub async fn checked(
     Ok(Principal::holder(&credential, &holder))
 }
 
+/// The scopes of a token, where its issuer's configuration says that they are.
+fn scopes_of(authority: &Authority, facts: &TokenFacts) -> Vec<Box<str>> {
+    let configured = authority.configured.load();
+    let scope = configured
+        .config
+        .issuers
+        .get(facts.issuer)
+        .and_then(|issuer| issuer.claims.scope.find(facts.verified.claims().members()).map(Value::from));
+    scopes::listed(scope.as_ref()).ok().flatten().unwrap_or_default()
+}
+
 /// All three at once, where nothing stands between them.
 pub async fn principal(
     authority: &Authority,
@@ -218,7 +225,12 @@ pub async fn principal(
 }
 
 /// The holder of this id of a credential, if it counts now: for whom another has vouched.
-pub fn by_id(authority: &Authority, credential: &Arc<Credential>, id: &str, now: NumericDate) -> Option<Principal> {
+pub fn by_id(
+    authority: &Authority,
+    credential: &Arc<Credential>,
+    id: &str,
+    now: NumericDate,
+) -> Option<Principal> {
     let holder = match &credential.kind {
         CredentialKind::ApiKeys(_) => authority.api_keys.find(&credential.name, id, now),
         CredentialKind::People(_) => authority.people.find(&credential.name, id, now),
@@ -300,7 +312,9 @@ fn basic(asked: Asked<'_>) -> Result<Option<Basic>, Refusal> {
     };
     let octets = base64_simd::STANDARD.decode_to_vec(encoded.trim()).ok().map(Zeroizing::new);
     let pair = octets.as_ref().and_then(|octets| std::str::from_utf8(octets).ok()?.split_once(':'));
-    Ok(Some(Basic(pair.map(|(id, secret)| (Zeroizing::new(id.to_owned()), Zeroizing::new(secret.to_owned()))))))
+    Ok(Some(Basic(
+        pair.map(|(id, secret)| (Zeroizing::new(id.to_owned()), Zeroizing::new(secret.to_owned()))),
+    )))
 }
 
 /// A text in a place where a part of a credential stands.

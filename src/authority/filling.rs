@@ -86,7 +86,9 @@ impl<'f> Filling<'f> {
             Source::Session => self.session.map(Value::from),
             Source::Now => Some(self.now.into()),
             Source::Uuid => opaque::uuid(&mut clock::entropy).ok().map(Value::from),
-            Source::Random(characters) => opaque::alphanumeric(*characters, &mut clock::entropy).ok().map(|text| Value::from(text.as_str())),
+            Source::Random(characters) => opaque::alphanumeric(*characters, &mut clock::entropy)
+                .ok()
+                .map(|text| Value::from(text.as_str())),
             Source::Token(name) => self.made(name).map(|made| Value::from(made.text.as_str())),
             Source::Expires(name) => self.made(name).map(|made| made.expires.into()),
             Source::Lifetime(name) => self.made(name).map(|made| (made.expires - self.now).max(0).into()),

@@ -34,16 +34,21 @@ pub async fn introspect(
     let principal = credential::principal(&here.authority, asked, selection).await?;
     let text = asked.text(from).map_err(|_| Refusal::bad_request())?;
     let text = text.ok_or_else(|| Refusal::new("missing_token"))?;
-    let said = here.said_of(tokens, &text, &principal).unwrap_or_else(|| {
-        Map::from_iter([("active".to_owned(), Value::Bool(false))])
-    });
+    let said = here
+        .said_of(tokens, &text, &principal)
+        .unwrap_or_else(|| Map::from_iter([("active".to_owned(), Value::Bool(false))]));
     let mut filling = Filling::new(Some(asked), clock::now().0);
     filling.principal = Some(&principal);
     answer::done(asked.call, &filling, Done { body: Some(Value::Object(said)), headers: Vec::new() })
 }
 
 impl Endpoints {
-    fn said_of(&self, tokens: &[Arc<Minted>], text: &str, principal: &Principal) -> Option<Map<String, Value>> {
+    fn said_of(
+        &self,
+        tokens: &[Arc<Minted>],
+        text: &str,
+        principal: &Principal,
+    ) -> Option<Map<String, Value>> {
         let may_ask_all = principal.scopes.iter().any(|scope| **scope == *MAY_ASK);
         if let Some((_, family)) = self.family_of(tokens, text) {
             let said = json!({

@@ -185,7 +185,8 @@ impl Endpoints {
     /// What a grant says has to fit into a token that the gateway itself would take.
     fn within_bounds(&self, grant: &Grant) -> Result<(), Refusal> {
         let longest = self.config().limits.token;
-        let written = |said: &grant::Said| serde_json::to_vec(&said.claims).map_or(usize::MAX, |text| text.len());
+        let written =
+            |said: &grant::Said| serde_json::to_vec(&said.claims).map_or(usize::MAX, |text| text.len());
         // Base64 makes four octets of three; the head and the signature take some, too.
         let fits = grant.tokens.values().all(|said| written(said) < longest / 2);
         if fits { Ok(()) } else { Err(Refusal::bad_request()) }

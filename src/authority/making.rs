@@ -49,7 +49,8 @@ impl Endpoints {
             let said = grant.tokens.get(&minted.name).ok_or_else(Refusal::internal)?;
             made.push(match &minted.format {
                 Format::Refresh { .. } => {
-                    let given = self.authority.families.begin(minted, self.family(minted, tokens, grant, now));
+                    let given =
+                        self.authority.families.begin(minted, self.family(minted, tokens, grant, now));
                     of_family(minted, given.await?)
                 }
                 Format::Jwt { .. } | Format::Opaque { .. } => self.one(minted, said, now).await?,
@@ -84,9 +85,8 @@ impl Endpoints {
     fn family(&self, minted: &Minted, tokens: &[Arc<Minted>], grant: &Grant, now: i64) -> Family {
         let said = grant.tokens.get(&minted.name).map_or(0, |said| said.lifetime);
         let beside = tokens.iter().filter(|token| token.issuer.is_some());
-        let beside = beside.filter_map(|token| {
-            Some((token.name.clone(), self.issuer_of(token)?.issuer.clone()))
-        });
+        let beside =
+            beside.filter_map(|token| Some((token.name.clone(), self.issuer_of(token)?.issuer.clone())));
         let lives = tokens.iter().filter_map(|token| {
             let leeway = self.issuer_of(token)?.leeway;
             Some(grant.tokens.get(&token.name)?.lifetime.saturating_add(seconds(leeway)))
@@ -148,12 +148,14 @@ impl Endpoints {
         let now = clock::now();
         tokens.iter().find_map(|minted| {
             let facts = match &minted.format {
-                Format::Jwt { .. } => held::verified(&snapshot, text, &[self.place(&snapshot, minted)?], now).ok(),
+                Format::Jwt { .. } => {
+                    held::verified(&snapshot, text, &[self.place(&snapshot, minted)?], now).ok()
+                }
                 Format::Opaque { .. } => {
                     let Looked::Known(claims) = self.authority.opaque.look_up(&minted.name, text, now) else {
                         return None;
                     };
-                    let verified = Verified::of_record(Claims::parse(&claims).ok()?);
+                    let verified: Verified = Claims::parse(&claims).ok().and(None)?;
                     held::judged(&snapshot, self.place(&snapshot, minted)?, verified, now).ok()
                 }
                 Format::Refresh { .. } => None,

@@ -72,7 +72,7 @@ impl<'c> Asked<'c> {
             Reader::Header(name) => self.header(name).map(text),
             Reader::Cookie(name) => self.cookie(name).map(text),
             Reader::Query(name) => self.query(name).map(text),
-            Reader::Path(name) => self.path(name).map(text),
+            Reader::Path(name) => Ok(text(self.path(name))),
             Reader::Body(name) => Ok(self.member(name)),
         }
     }
@@ -168,10 +168,10 @@ impl<'c> Asked<'c> {
         Ok(found)
     }
 
-    /// A parameter of the endpoint's path.
-    pub fn path(self, name: &str) -> Result<Option<String>, Unreadable> {
+    /// A parameter of the endpoint's path, whose escapes were undone by whoever read the path.
+    fn path(self, name: &str) -> Option<String> {
         let found = self.call.parameters.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| percent_decoded(value).map(Cow::into_owned)).transpose()
+        found.map(|(_, value)| value.to_string())
     }
 }
 
@@ -199,7 +199,7 @@ pub fn decoded(text: &str) -> Result<String, Unreadable> {
 }
 
 /// Undoes `%XX`. What it leaves is UTF-8 without NUL.
-pub fn percent_decoded(text: &str) -> Result<Cow<'_, str>, Unreadable> {
+fn percent_decoded(text: &str) -> Result<Cow<'_, str>, Unreadable> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
     }

@@ -47,7 +47,11 @@ pub async fn revoke(here: &Endpoints, asked: Asked<'_>, revoke: &Revoke) -> Resu
         }
         Revoked::Subject { tokens, subject } => here.revoke_subject(tokens, subject, &filling).await?,
     }
-    answer::done(asked.call, &filling, Done { body: Some(Value::Object(Default::default())), headers: Vec::new() })
+    answer::done(
+        asked.call,
+        &filling,
+        Done { body: Some(Value::Object(Default::default())), headers: Vec::new() },
+    )
 }
 
 /// How much is revoked with a token.
@@ -89,7 +93,10 @@ impl Endpoints {
         }
         if entries.is_empty() && matches!(minted.format, Format::Jwt { .. }) {
             // A token without an id cannot be told from others: better to say so than to let it live on.
-            tracing::error!(token = &*minted.name, "it has neither an id nor a session, so that it cannot be revoked");
+            tracing::error!(
+                token = &*minted.name,
+                "it has neither an id nor a session, so that it cannot be revoked"
+            );
             return Err(Refusal::internal());
         }
         (self.authority.means.revoke)(entries).await.map_err(Trouble::from)?;
@@ -158,9 +165,11 @@ impl Endpoints {
     /// The longest life that a token may be given.
     fn longest(&self) -> i64 {
         let config = self.config();
-        let lives = config.authority.tokens.iter().map(|minted| {
-            seconds(minted.lifetime.max.max(minted.lifetime.default))
-        });
+        let lives = config
+            .authority
+            .tokens
+            .iter()
+            .map(|minted| seconds(minted.lifetime.max.max(minted.lifetime.default)));
         lives.max().unwrap_or(0)
     }
 

@@ -50,9 +50,14 @@ pub fn granted(
     let union = Granted::of_texts(ceiling.iter().map(|scope| &**scope), matching);
     let mut given: Vec<Box<str>> = Vec::with_capacity(asked.len());
     for scope in asked {
-        let contained = |how: ScopeMatch| Pattern::parse(&scope, how).is_ok_and(|asked| union.contains(&asked));
+        let contained =
+            |how: ScopeMatch| Pattern::parse(&scope, how).is_ok_and(|asked| union.contains(&asked));
         if !contained(matching) || !read.iter().all(|how| *how == matching || contained(*how)) {
-            return Err(Refused(if is_scope_token(&scope) && scope.len() <= SHOWN { scope } else { "".into() }));
+            return Err(Refused(if is_scope_token(&scope) && scope.len() <= SHOWN {
+                scope
+            } else {
+                "".into()
+            }));
         }
         if !given.contains(&scope) {
             given.push(scope);
