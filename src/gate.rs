@@ -38,6 +38,7 @@ use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use crate::gate::call::Called;
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
 use crate::gate::denial::{Advice, Denial, Reason, Refusal};
@@ -50,7 +51,7 @@ use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::keys::{NoKey, Unverified, Verified, VerifyingKey};
 use crate::path::Path;
-use crate::policy::route::{CompiledRoute, Match};
+use crate::policy::route::{CompiledRoute, Match, Target, Upward};
 use crate::snapshot::{IssuerState, Keys, Snapshot};
 use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
@@ -97,6 +98,8 @@ pub struct Request<'a> {
 pub enum Decision {
     /// Forward it.
     Allow(Grant),
+    /// One of the gateway's own endpoints answers it, also where its token is refused.
+    Answer(Called),
     /// Refuse it.
     Refuse(Refusal),
     /// Answer it here: a CORS preflight.
@@ -158,48 +161,67 @@ pub fn decide_traced<T: Trace>(
     }
     if route.requirement().is_none() {
         trace.step("public", || "the route asks for nothing".into());
-        return Decision::Allow(Grant {
-            route: Arc::clone(route),
-            identity: Identity::Anonymous,
-            headers: Vec::new(),
-            shadow: None,
-        });
+        return match &route.target {
+            Target::Upstream(upward) => Decision::Allow(anonymous(route, upward, None)),
+            Target::Endpoint(endpoint) => Decision::Answer(Called {
+                route: Arc::clone(route),
+                endpoint: Arc::clone(endpoint),
+                issuer: None,
+                facts: None,
+                refused: None,
+            }),
+        };
     }
     let mut issuer = None;
-    match authorized(Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer })
-    {
-        Ok(grant) => Decision::Allow(grant),
+    let judgement = Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer };
+    match authorized(judgement) {
+        Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
         Err(Stop::Deny(denial)) => refuse_or_shadow(route, issuer, denial),
     }
 }
 
-/// `enforce: shadow` lets a refusal of steps 4 to 13 pass, without an identity.
+/// The grant of a request that is nobody's in particular.
+fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<Denial>) -> Grant {
+    Grant {
+        route: Arc::clone(route),
+        upward: Arc::clone(upward),
+        identity: Identity::Anonymous,
+        headers: Vec::new(),
+        shadow,
+    }
+}
+
+/// `enforce: shadow` lets a refusal of steps 4 to 13 pass, without an identity. An endpoint is told of it, and says no in
+/// its own words.
 fn refuse_or_shadow(
     route: &Arc<CompiledRoute>,
     issuer: Option<Arc<IssuerState>>,
     denial: Denial,
 ) -> Decision {
-    let shadowed =
-        route.config.enforce == crate::config::Enforce::Shadow && is_relaxed_in_shadow(denial.reason);
-    if shadowed {
-        return Decision::Allow(Grant {
+    let issuer = issuer.map(|state| Arc::clone(&state.config));
+    match &route.target {
+        Target::Upstream(upward)
+            if route.config.enforce == crate::config::Enforce::Shadow && is_of_the_token(denial.reason) =>
+        {
+            Decision::Allow(anonymous(route, upward, Some(denial)))
+        }
+        Target::Endpoint(endpoint) if is_of_the_token(denial.reason) => Decision::Answer(Called {
             route: Arc::clone(route),
-            identity: Identity::Anonymous,
-            headers: Vec::new(),
-            shadow: Some(denial),
-        });
+            endpoint: Arc::clone(endpoint),
+            issuer,
+            facts: None,
+            refused: Some(denial),
+        }),
+        Target::Upstream(_) | Target::Endpoint(_) => {
+            Decision::Refuse(Refusal { denial, route: Some(Arc::clone(route)), issuer })
+        }
     }
-    Decision::Refuse(Refusal {
-        denial,
-        route: Some(Arc::clone(route)),
-        issuer: issuer.map(|state| Arc::clone(&state.config)),
-    })
 }
 
-/// Whether `enforce: shadow` lets such a refusal pass: those of tokens, revocation and permission do; hygiene,
-/// limits and faults of ours refuse all the same.
-fn is_relaxed_in_shadow(reason: Reason) -> bool {
+/// Whether such a refusal is about the token: one of tokens, revocation and permission. `enforce: shadow` lets those pass,
+/// and endpoints word them; hygiene, limits and faults of ours refuse all the same.
+fn is_of_the_token(reason: Reason) -> bool {
     match reason {
         Reason::NoCredentials
         | Reason::MalformedToken
@@ -223,6 +245,7 @@ fn is_relaxed_in_shadow(reason: Reason) -> bool {
         | Reason::ExpectationFailed
         | Reason::Misdirected
         | Reason::RequestTimeout
+        | Reason::BodyTooLarge
         | Reason::HeadersTooLarge
         | Reason::UpstreamFailed
         | Reason::UpstreamTimeout
@@ -267,7 +290,7 @@ struct Judgement<'j, 'r, T: Trace> {
 }
 
 /// Steps 4 to 15.
-fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> {
+fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Stop> {
     let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
@@ -301,13 +324,25 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Grant, Stop> 
     trace.step("revoked", || "no entry applies".into());
     checked.permitted(requirement, request, route, snapshot)?;
     trace.step("permission", || "scopes and conditions hold".into());
-    let headers = checked.identity_headers(&route.config.forward)?;
-    trace.step("grant", || format!("to upstream {}", route.upstream.name));
-    Ok(Grant {
-        route: Arc::clone(route),
-        identity: Identity::Token { facts: Arc::clone(&facts), issuer: Arc::clone(&state.config) },
-        headers,
-        shadow: None,
+    let (route, issuer) = (Arc::clone(route), Arc::clone(&state.config));
+    Ok(match &route.target {
+        Target::Upstream(upward) => {
+            let headers = checked.identity_headers(&route.config.forward)?;
+            trace.step("grant", || format!("to upstream {}", upward.upstream.name));
+            let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
+            Decision::Allow(Grant { route, upward, identity, headers, shadow: None })
+        }
+        Target::Endpoint(endpoint) => {
+            let endpoint = Arc::clone(endpoint);
+            trace.step("endpoint", || endpoint.name.to_string());
+            Decision::Answer(Called {
+                route,
+                endpoint,
+                issuer: Some(issuer),
+                facts: Some(facts),
+                refused: None,
+            })
+        }
     })
 }
 

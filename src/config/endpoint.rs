@@ -193,8 +193,8 @@ pub enum Revoked {
 /// An answer with holes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Its status.
-    pub status: u16,
+    /// Its status; without, 200, or of an error that of its reason.
+    pub status: Option<u16>,
     /// Lines of its head, beside those of its body.
     pub headers: Vec<(Box<str>, Text)>,
     /// Its body, as JSON; none is none.
@@ -228,4 +228,35 @@ pub const REASONS: &[(&str, u16, &str, &str)] = &[
     ("overloaded", 503, "temporarily_unavailable", "Too much is asked at once"),
     ("store_unavailable", 503, "temporarily_unavailable", "What has to be remembered cannot be written down"),
     ("internal", 500, "server_error", "An internal fault"),
+];
+
+/// Why a request is refused: the names that `errors` of a route may have, which are those of `crate::gate::denial::Reason`.
+pub const ROUTE_REASONS: &[&str] = &[
+    "malformed_request",
+    "many_credentials",
+    "no_credentials",
+    "malformed_token",
+    "untrusted_issuer",
+    "unknown_key",
+    "bad_signature",
+    "expired",
+    "not_yet_valid",
+    "lives_too_long",
+    "wrong_audience",
+    "wrong_type",
+    "missing_claim",
+    "revoked",
+    "insufficient_scope",
+    "condition_failed",
+    "no_route",
+    "method_not_allowed",
+    "expectation_failed",
+    "misdirected",
+    "request_timeout",
+    "headers_too_large",
+    "upstream_failed",
+    "upstream_timeout",
+    "keys_unavailable",
+    "overloaded",
+    "internal",
 ];
