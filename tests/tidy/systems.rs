@@ -23,6 +23,9 @@ const OURS: &[&str] = &[
 /// What is short enough to be anybody's: `/auth`, `/refresh`, `ok`.
 const ANYBODYS: usize = 12;
 
+/// What reads like a path of theirs, and is anybody's.
+const COMMON: &[&str] = &["/public/{*rest}", "/{identifier}"];
+
 /// What a configuration says that no source may say: its own name, the paths of its endpoints and routes, the prefixes of
 /// its tokens and keys, and its messages, all in lower case.
 pub fn words(stem: &str, text: &str) -> Vec<String> {
@@ -31,7 +34,7 @@ pub fn words(stem: &str, text: &str) -> Vec<String> {
         let key = line.strip_prefix("  ").filter(|rest| !rest.starts_with([' ', '#']));
         let path = key.and_then(|key| key.split_once(": ").or_else(|| key.strip_suffix(':').map(|key| (key, ""))));
         let path = path.and_then(|(key, _)| key.find('/').map(|at| &key[at..]));
-        words.extend(path.filter(|path| path.len() >= ANYBODYS).map(str::to_owned));
+        words.extend(path.filter(|path| path.len() >= ANYBODYS && !COMMON.contains(path)).map(str::to_owned));
         words.extend(prefixes(line));
         let said = line.split("message: \"").skip(1).filter_map(|rest| rest.split('"').next());
         words.extend(said.flat_map(|said| said.split(['{', '}'])).map(str::to_owned).filter(|said| said.len() >= ANYBODYS));

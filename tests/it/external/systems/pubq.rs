@@ -192,22 +192,22 @@ fn the_python_package_sends_what_the_gateway_takes() {
     let issued = || {
         let logs = gateway.logs();
         let access = logs.lines().filter(|line| line.contains("portcullis::access"));
-        access.filter(|line| line.contains("/v1/keys/tokens\"") && line.contains("\"status\":200")).count()
+        access.filter(|line| line.contains("\"route\":\"tokens\"") && line.contains("\"status\":200")).count()
     };
     client.value("begin", json!({"key": format!("{KEY_ID}:{}", pubq.key)}));
     assert_eq!(client.error("generate", json!({"client_id": "John"}))["name"], "TypeError");
     wait_until("a token was issued", || issued() == 1);
     client.value("begin", json!({"key": format!("{KEY_ID}:another")}));
     assert_eq!(client.error("generate", json!({}))["name"], "TypeError");
-    gateway.wait_for_log(&["portcullis::access", "/v1/keys/tokens\"", "\"status\":401"]);
+    gateway.wait_for_log(&["portcullis::access", "\"route\":\"tokens\"", "\"status\":401"]);
 
     // It refreshes and revokes what it is given, and says nothing of what came back.
     let held = pubq.issue(&gateway, &json!({"clientId": "John"}));
     assert_eq!(client.error("refresh", json!({"token": held}))["name"], "TypeError");
-    gateway.wait_for_log(&["portcullis::access", "/v1/keys/tokens/refresh\"", "\"status\":200"]);
+    gateway.wait_for_log(&["portcullis::access", "\"route\":\"tokens-refresh\"", "\"status\":200"]);
     assert_eq!(publish(&gateway, &held), 200);
     assert_eq!(client.error("revoke", json!({"token": held}))["name"], "TypeError");
-    gateway.wait_for_log(&["portcullis::access", "/v1/keys/tokens/revoke\"", "\"status\":200"]);
+    gateway.wait_for_log(&["portcullis::access", "\"route\":\"tokens-revoke\"", "\"status\":200"]);
     wait_until("the token is refused", || publish(&gateway, &held) == 401);
 
     // authUrl, with the application's own header.
@@ -215,6 +215,6 @@ fn the_python_package_sends_what_the_gateway_takes() {
     let auth = format!("{}/auth", address(&gateway));
     client.value("begin", json!({"authUrl": auth, "authBody": {}, "authHeaders": {"Authorization": session}}));
     assert_eq!(client.error("requestToken", json!({}))["name"], "TypeError");
-    gateway.wait_for_log(&["portcullis::access", "/auth\"", "\"status\":200"]);
+    gateway.wait_for_log(&["portcullis::access", "\"route\":\"auth\"", "\"status\":200"]);
     never_reached(&pubq.upstream, &[&held, &pubq.key]);
 }
