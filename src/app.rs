@@ -41,6 +41,8 @@ use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle, Unasked};
+use crate::gate::call::{Answered, AskAuthority};
+use crate::gate::evidence::{AskRecord, RecordAnswer, RecordFound};
 use crate::metrics::Metrics;
 use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
@@ -206,6 +208,8 @@ fn data_plane(
     Proxy::new(proxy::Parts {
         reader,
         ask_keys: handle.ask_keys(),
+        ask_record: unknown(),
+        ask_authority: unanswered(),
         metrics,
         listeners: config.listeners.clone(),
         limits: config.limits.clone(),
@@ -215,6 +219,19 @@ fn data_plane(
         shutdown_grace: config.shutdown_grace,
         recall,
         recheck_streams: config.recheck_streams(),
+    })
+}
+
+/// Nobody looks tokens up yet.
+fn unknown() -> AskRecord {
+    Arc::new(|asked| Box::pin(std::future::ready(RecordFound { asked, answer: RecordAnswer::Unavailable })))
+}
+
+/// Nobody answers for endpoints yet.
+fn unanswered() -> AskAuthority {
+    Arc::new(|_| {
+        let (headers, body) = (Vec::new(), Vec::new());
+        Box::pin(std::future::ready(Answered { status: 503, headers, body, result: "overloaded" }))
     })
 }
 

@@ -11,9 +11,10 @@
 //!   app.rs         builds each part from the configuration, wires, runs, drains, hands over to a new process
 //! ── edges: the only code with sockets, files, clocks, a runtime ──
 //!   proxy.rs       the data plane: connections, bodies, upstreams, refusals, the access log
+//!   authority.rs   API keys and people in, tokens out: the registries, and the endpoints answered here
 //!   admin.rs       /metrics /livez /readyz and /v1: what operators and their machines ask
 //!   control.rs     the one writer: reads files, fetches keys, publishes
-//!   store.rs       what must survive a restart: revocations, one writer, a feed
+//!   store.rs       what must survive a restart: revocations and a feed of them, records, one writer
 //!   metrics.rs     every family, its labels and buckets
 //!   audit.rs       who did what: a file that only grows
 //! ── core: pure; same inputs, same answer ──
@@ -22,6 +23,7 @@
 //!   snapshot.rs    Snapshot, Change, Publisher (exactly one), Reader (many)
 //!   policy.rs      routes, requirements and conditions, compiled
 //!   revocation.rs  what no longer counts
+//!   mint.rs        claims and answers from templates; what is random or signed in them
 //!   keys.rs        key sets; the only maker of Verified
 //!   tls.rs         certificates and keys, compiled; what a handshake says of a client
 //!   config.rs      the typed configuration, valid by construction
@@ -32,8 +34,8 @@
 //! # Who may know whom
 //!
 //! ```text
-//! main → cli → app → { proxy | admin | control } → store → { metrics | audit } → http1 → gate
-//!      → snapshot → { policy | revocation } → { keys | tls } → config → { path | token }
+//! main → cli → app → { proxy | authority | admin | control } → store → { metrics | audit } → http1 → gate
+//!      → snapshot → { policy | revocation | mint } → { keys | tls } → config → { path | token }
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
@@ -140,11 +142,9 @@
 //!
 //! | feature | room |
 //! |---|---|
-//! | endpoints the gateway answers itself: issue, refresh, introspect, discovery | `authority`, beside [`proxy`] |
 //! | the same decision for other proxies: forward-auth, ext_authz | `decision`, beside [`proxy`] |
 //! | what several gateways share: PostgreSQL | another engine behind [`store`] |
 //! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
-//! | claims templates to tokens: JWT, opaque, API keys | `mint`, beside [`policy`] |
 //! | another way to say no | a variant of [`gate::denial::Reason`]: the compiler then lists what it needs |
 
 pub mod app;
@@ -153,6 +153,7 @@ pub mod cli;
 pub mod proxy;
 
 pub mod admin;
+pub mod authority;
 pub mod control;
 
 pub mod store;
@@ -166,6 +167,7 @@ pub mod gate;
 
 pub mod snapshot;
 
+pub mod mint;
 pub mod policy;
 pub mod revocation;
 

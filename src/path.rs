@@ -69,6 +69,23 @@ pub fn canonical(raw: &str) -> Result<Path<'_>, PathError> {
     Ok(Path::Canonical(Cow::Borrowed(raw)))
 }
 
+/// The text that `part` of a canonical path stands for: its escapes decoded, `+` left alone. What is not UTF-8 stays as it is.
+pub fn decoded(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return Cow::Borrowed(part);
+    }
+    let mut octets = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = (*first == b'%').then(|| after.get(..2)).flatten();
+        let escaped =
+            digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        octets.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(octets).map_or(Cow::Borrowed(part), Cow::Owned)
+}
+
 /// What an octet is to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {

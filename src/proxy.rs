@@ -12,6 +12,7 @@ mod connection;
 mod deadline;
 mod downstream;
 mod duplex;
+mod endpoint;
 mod entrance;
 mod exchange;
 mod forward;
@@ -43,7 +44,8 @@ use tokio::sync::watch;
 
 use crate::config::Listener;
 use crate::config::limits::Limits;
-use crate::gate::evidence::AskKeys;
+use crate::gate::call::AskAuthority;
+use crate::gate::evidence::{AskKeys, AskRecord};
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
@@ -60,6 +62,10 @@ pub struct Parts {
     pub reader: Reader,
     /// Who is asked for missing keys.
     pub ask_keys: AskKeys,
+    /// Who knows tokens that are looked up.
+    pub ask_record: AskRecord,
+    /// Who answers for our own endpoints.
+    pub ask_authority: AskAuthority,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// Where clients connect.
@@ -125,6 +131,7 @@ impl Proxy {
             unshaken: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
             handshakes: Handshakes::default(),
+            bodies: Arc::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
             parts: self.parts,
         });

@@ -14,6 +14,9 @@
 //! behind it without touching them, and has to pass the suite in `store/tests/conformance.rs`. What waits for a commit
 //! is `async`; what reads blocks for as long as the disk does, and belongs on a thread that may.
 //!
+//! **Records** stand beside the log: what is kept whole and replaced whole ([`records`]). They share the thread that
+//! writes, its commits and its bounds with the revocations.
+//!
 //! No secret and no subject stands in it: what an entry is about is a hash that its caller made. Whose tokens it means,
 //! the issuer, stands beside it.
 //!
@@ -28,6 +31,7 @@
 pub mod error;
 mod lock;
 mod place;
+pub mod records;
 mod schema;
 mod sqlite;
 pub mod upkeep;
@@ -184,7 +188,7 @@ impl Store {
         self.engine.append(changes).await
     }
 
-    /// Forgets entries that expired long before `now`, and tombstones that nobody waits for any more, a batch a commit.
+    /// Forgets entries and records that expired long before `now`, and tombstones that nobody waits for any more, a batch a commit.
     /// Returns how many. While the clock is behind where it has been, nothing is forgotten.
     pub async fn purge(&self, now: i64) -> Result<u64, StoreError> {
         let mut purged = 0;

@@ -33,7 +33,7 @@ pub(crate) fn decided(
     let mut evidence = Evidence::default();
     loop {
         match decide(&reader.load(), memo, &request, &mut evidence, NumericDate(NOW)) {
-            Decision::Allow(_) | Decision::Preflight(_) => return None,
+            Decision::Allow(_) | Decision::Answer(_) | Decision::Preflight(_) => return None,
             Decision::Refuse(refusal) => return Some(refusal.denial.reason),
             Decision::Need(Need::Record(_)) => panic!("nothing here is looked up"),
             Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),

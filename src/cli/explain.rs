@@ -104,6 +104,13 @@ fn verdict(verdict: &Verdict) -> String {
             });
             text + &shadow.unwrap_or_default()
         }
+        Verdict::Answered { route, endpoint, issuer, subject } => {
+            let mut text = format!("answered by endpoint \"{endpoint}\" of route \"{route}\"");
+            for (what, value) in [("issuer", issuer), ("subject", subject)] {
+                text += &value.as_ref().map(|value| format!(", {what} {value}")).unwrap_or_default();
+            }
+            text + "\n   what it answers is not known here: its credential, its body and what is kept are not looked at"
+        }
         Verdict::Preflight(route) => format!("answered as a CORS preflight of route \"{route}\""),
         Verdict::Refused { reason, detail } => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
@@ -121,6 +128,13 @@ fn as_json(told: &Told) -> Value {
             "subject": allowed.subject,
             "headers": allowed.headers,
             "shadow": allowed.shadow.map(Reason::code),
+        }),
+        Verdict::Answered { route, endpoint, issuer, subject } => json!({
+            "allowed": true,
+            "route": route,
+            "endpoint": endpoint,
+            "issuer": issuer,
+            "subject": subject,
         }),
         Verdict::Preflight(route) => json!({"allowed": true, "route": route, "preflight": true}),
         Verdict::Refused { reason, detail } => json!({

@@ -32,6 +32,17 @@ pub struct Told {
 pub enum Verdict {
     /// It goes to the upstream.
     Allowed(Allowed),
+    /// One of the gateway's own endpoints answers it.
+    Answered {
+        /// The route's name.
+        route: String,
+        /// The endpoint's.
+        endpoint: String,
+        /// The name of the issuer of its token, if it needs one.
+        issuer: Option<String>,
+        /// That token's subject, if it has one.
+        subject: Option<String>,
+    },
     /// It is answered here, as a CORS preflight of this route.
     Preflight(String),
     /// It is refused.
@@ -63,7 +74,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::Refused { reason, .. } => Some(*reason),
-            Self::Allowed(_) | Self::Preflight(_) => None,
+            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) => None,
         }
     }
 }
@@ -75,6 +86,12 @@ impl From<Outcome> for Verdict {
                 let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
                 let shadow = shadow.map(|denial| denial.reason);
                 Self::Allowed(Allowed { route, issuer, subject, headers, shadow })
+            }
+            Outcome::Endpoint { refused: Some(denial), .. } => {
+                Self::Refused { reason: denial.reason, detail: denial.detail.into_owned() }
+            }
+            Outcome::Endpoint { route, endpoint, issuer, subject, refused: None } => {
+                Self::Answered { route, endpoint, issuer, subject }
             }
             Outcome::Preflight { route } => Self::Preflight(route),
             Outcome::Refused(refusal) => {

@@ -254,6 +254,17 @@ pub const VERIFIED_CACHE: u64 = 64 * MIB;
 /// `signatures_in_flight`: a worker verifies some 10,000 a second, so that 64 wait less than 10 ms, and less than 100
 /// where requests that need none keep it busy.
 pub const SIGNATURES_IN_FLIGHT: u64 = 64;
+/// `inspected_body`: the largest that an API written for people to call takes.
+pub const INSPECTED_BODY: u64 = MIB;
+/// `inspected_total`: some tens of the largest, and a thousand of what endpoints take.
+pub const INSPECTED_TOTAL: u64 = 64 * MIB;
+/// The largest body for an endpoint of our own, whatever `inspected_body` allows: a credential, a token, a list of scopes.
+pub const ENDPOINT_BODY: usize = 64 * 1024;
+/// Requests that our own endpoints answer at once, all workers together: a thousand that wait for a password to be hashed
+/// wait longer than anybody would.
+pub const ENDPOINT_CALLS: usize = 1024;
+/// How long an endpoint's answer is waited for, as long as an upstream's. Its work goes on.
+pub const ENDPOINT_TIME: Duration = RESPONSE_TIMEOUT;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;
 

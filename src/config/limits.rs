@@ -40,6 +40,10 @@ pub struct Limits {
     pub verified_cache: usize,
     /// Tokens whose signatures wait to be verified, a worker.
     pub signatures_in_flight: usize,
+    /// Octets of a request's body that is read whole.
+    pub inspected_body: usize,
+    /// Octets of all such bodies held at once.
+    pub inspected_total: usize,
     /// Octets of a fetched key set.
     pub key_set: usize,
 }

@@ -310,6 +310,8 @@ fn print_limits(out: &mut Out, limits: &Limits) {
     out.size("drain", limits.drain);
     out.size("verified_cache", limits.verified_cache);
     out.entry("signatures_in_flight", limits.signatures_in_flight);
+    out.size("inspected_body", limits.inspected_body);
+    out.size("inspected_total", limits.inspected_total);
     out.size("key_set", limits.key_set);
 }
 

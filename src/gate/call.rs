@@ -9,9 +9,49 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::Issuer;
 use crate::config::endpoint::Endpoint;
-use crate::gate::denial::Reason;
+use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::TokenFacts;
+use crate::policy::route::CompiledRoute;
+
+/// A request is for an endpoint. Made by the gate alone; it knows no upstream.
+#[derive(Debug)]
+pub struct Called {
+    pub(in crate::gate) route: Arc<CompiledRoute>,
+    pub(in crate::gate) endpoint: Arc<Endpoint>,
+    /// Whose token was let through, if it was one; it may have been refused.
+    pub(in crate::gate) issuer: Option<Arc<Issuer>>,
+    pub(in crate::gate) facts: Option<Arc<TokenFacts>>,
+    pub(in crate::gate) refused: Option<Denial>,
+}
+
+impl Called {
+    /// The route that leads to it.
+    pub fn route(&self) -> &Arc<CompiledRoute> {
+        &self.route
+    }
+
+    /// Which it is.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// The issuer of the request's token, as far as that was found out.
+    pub fn issuer(&self) -> Option<&Arc<Issuer>> {
+        self.issuer.as_ref()
+    }
+
+    /// What the endpoint's credential says, where it is a token and was let through.
+    pub fn facts(&self) -> Option<&Arc<TokenFacts>> {
+        self.facts.as_ref()
+    }
+
+    /// Why it was not: the endpoint words it.
+    pub fn refused(&self) -> Option<&Denial> {
+        self.refused.as_ref()
+    }
+}
 
 /// A request to an endpoint, whole.
 pub struct Call {
@@ -19,7 +59,7 @@ pub struct Call {
     pub endpoint: Arc<Endpoint>,
     /// As sent.
     pub method: Box<str>,
-    /// The host, lower-case.
+    /// Host and port as the client asked for them, as far as that can be believed, lower-case.
     pub host: Box<str>,
     /// `https` or `http`, as the client sees it.
     pub scheme: &'static str,

@@ -88,6 +88,7 @@ pub enum Reason {
     ExpectationFailed,
     Misdirected,
     RequestTimeout,
+    BodyTooLarge,
     HeadersTooLarge,
     UpstreamFailed,
     UpstreamTimeout,
@@ -98,7 +99,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of config.md.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedRequest,
         Self::ManyCredentials,
         Self::NoCredentials,
@@ -120,6 +121,7 @@ impl Reason {
         Self::ExpectationFailed,
         Self::Misdirected,
         Self::RequestTimeout,
+        Self::BodyTooLarge,
         Self::HeadersTooLarge,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
@@ -152,6 +154,7 @@ impl Reason {
             Self::ExpectationFailed => "expectation_failed",
             Self::Misdirected => "misdirected",
             Self::RequestTimeout => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
             Self::HeadersTooLarge => "headers_too_large",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -186,6 +189,7 @@ impl Reason {
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
+            Self::BodyTooLarge => 413,
             Self::ExpectationFailed => 417,
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,

@@ -52,6 +52,19 @@ pub enum Outcome {
         /// Although, were the route not `enforce: shadow`, it would be refused with this.
         shadow: Option<crate::gate::denial::Denial>,
     },
+    /// One of the gateway's own endpoints would answer it.
+    Endpoint {
+        /// As this route.
+        route: String,
+        /// Which endpoint.
+        endpoint: String,
+        /// By a token of this issuer, unless public.
+        issuer: Option<String>,
+        /// For this subject.
+        subject: Option<String>,
+        /// It would answer that the token is refused, with this.
+        refused: Option<crate::gate::denial::Denial>,
+    },
     /// It would be answered here, as a CORS preflight.
     Preflight {
         /// Of this route.
@@ -78,6 +91,16 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> 
             Decision::Preflight(preflight) => {
                 let route = preflight.route.config.name.to_string();
                 return Explanation { steps, outcome: Outcome::Preflight { route } };
+            }
+            Decision::Answer(called) => {
+                let outcome = Outcome::Endpoint {
+                    route: called.route().config.name.to_string(),
+                    endpoint: called.endpoint().name.to_string(),
+                    issuer: called.issuer().map(|issuer| issuer.name.to_string()),
+                    subject: called.facts().and_then(|facts| facts.subject()).map(str::to_owned),
+                    refused: called.refused().cloned(),
+                };
+                return Explanation { steps, outcome };
             }
             Decision::Allow(grant) => {
                 let outcome = Outcome::Allowed {

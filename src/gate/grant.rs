@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{Cors, Issuer, Upstream};
 use crate::gate::denial::Denial;
 use crate::gate::memo::TokenFacts;
-use crate::policy::route::CompiledRoute;
+use crate::policy::route::{CompiledRoute, Upward};
 use crate::tls::client::ClientTls;
 
 /// A request may go upstream, as this route, with this identity.
@@ -15,6 +15,7 @@ use crate::tls::client::ClientTls;
 #[derive(Debug)]
 pub struct Grant {
     pub(in crate::gate) route: Arc<CompiledRoute>,
+    pub(in crate::gate) upward: Arc<Upward>,
     pub(in crate::gate) identity: Identity,
     pub(in crate::gate) headers: Vec<(Box<str>, String)>,
     pub(in crate::gate) shadow: Option<Denial>,
@@ -42,12 +43,17 @@ impl Grant {
 
     /// Where it leads.
     pub fn upstream(&self) -> &Arc<Upstream> {
-        &self.route.upstream
+        &self.upward.upstream
+    }
+
+    /// Its index in the configuration.
+    pub fn upstream_index(&self) -> usize {
+        self.upward.index
     }
 
     /// What the upstream's `https` peers are met with. Without, those cannot be reached.
     pub fn upstream_tls(&self) -> Option<&Arc<ClientTls>> {
-        self.route.tls.as_ref()
+        self.upward.tls.as_ref()
     }
 
     /// Who is asking.

@@ -231,7 +231,9 @@ fn s1_a_grant_names_the_caller_by_claims_alone() {
         match scene.ask("GET", "/named", &[("Authorization", &authorization)], KeysAnswer::Unavailable) {
             Decision::Allow(grant) => Ok(grant.headers().to_vec()),
             Decision::Refuse(refusal) => Err(refusal.denial.reason),
-            Decision::Need(_) | Decision::Preflight(_) => panic!("neither allowed nor refused"),
+            Decision::Need(_) | Decision::Answer(_) | Decision::Preflight(_) => {
+                panic!("neither allowed nor refused")
+            }
         }
     };
     assert_eq!(headers(&mut scene, json!({"sub": "a\r\nX-Role: admin"})), Err(Reason::MissingClaim));

@@ -11,9 +11,10 @@ mod trees;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::config::endpoint::{Action, Endpoint};
 use crate::config::pattern::{HostPattern, Segment};
 use crate::config::streams::Reauthenticate;
-use crate::config::{Config, Require, Requirement, Route, TokenPlace, Upstream};
+use crate::config::{Config, Issuer, KeySource, Require, Requirement, Route, TokenPlace, Upstream};
 use crate::policy::identity::FieldNames;
 use crate::policy::route::segments::BySegment;
 use crate::policy::route::trees::{Leaf, Root, Trees};
@@ -51,14 +52,34 @@ pub struct CompiledRoute {
     pub index: usize,
     /// As configured.
     pub config: Arc<Route>,
-    /// Where a grant goes; its index in the configuration.
-    pub upstream_index: usize,
-    /// Where a grant goes: only a grant hands it to a request.
-    pub(crate) upstream: Arc<Upstream>,
-    /// What its upstream's `https` peers are met with. Without, those cannot be reached.
-    pub tls: Option<Arc<ClientTls>>,
+    /// Who answers its requests.
+    pub target: Target,
     /// Where a token for this route may stand, each place once.
     pub places: Vec<TokenPlace>,
+    /// Those of its issuers whose tokens are looked up, by their index in the configuration.
+    pub looked_up: Vec<usize>,
+    /// The path at which the protected resource is described (RFC 9728), for challenges.
+    pub resource: Option<Arc<str>>,
+}
+
+/// Who answers a route's requests.
+#[derive(Debug)]
+pub enum Target {
+    /// An upstream, by way of a grant.
+    Upstream(Arc<Upward>),
+    /// The gateway itself: nothing goes upstream.
+    Endpoint(Arc<Endpoint>),
+}
+
+/// The way to an upstream: only a grant hands it to a request.
+#[derive(Debug)]
+pub struct Upward {
+    /// Its index in the configuration.
+    pub(crate) index: usize,
+    /// Where it leads.
+    pub(crate) upstream: Arc<Upstream>,
+    /// What its `https` peers are met with. Without, those cannot be reached.
+    pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 /// What a request matched.
@@ -87,22 +108,27 @@ impl Routes {
             credentials: CredentialPlaces::of(config),
             ..Self::default()
         };
-        for (index, issuer) in config.issuers.iter().enumerate() {
-            table.issuers_by_iss.insert(issuer.issuer.clone(), index);
+        // Where several have one `iss`, it is in signed tokens that it has to be told by it whose they are.
+        for wanted in [false, true] {
+            let issuers = config.issuers.iter().enumerate();
+            for (index, issuer) in issuers.filter(|(_, issuer)| is_looked_up(issuer) == wanted) {
+                table.issuers_by_iss.entry(issuer.issuer.clone()).or_insert(index);
+            }
         }
+        let described: Vec<&Route> = config.routes.iter().map(|route| &**route).filter(describes).collect();
         for (index, route) in config.routes.iter().enumerate() {
             let root = table.host(&route.host);
             table.trees.plant(root, &route.path, &route.methods, index);
-            // A configuration whose routes name no upstream does not parse; an index past the end is
+            // A configuration whose routes lead nowhere does not parse; an index past the end is
             // therefore never met, and the route would answer nothing rather than something.
-            let Some(upstream) = config.upstreams.get(route.upstream) else { continue };
+            let Some(target) = Target::of(config, clients, route) else { continue };
             table.routes.push(Arc::new(CompiledRoute {
                 index,
                 config: Arc::clone(route),
-                upstream_index: route.upstream,
-                upstream: Arc::clone(upstream),
-                tls: clients.get(route.upstream).cloned().flatten(),
+                target,
                 places: places(config, route),
+                looked_up: looked_up(config, route),
+                resource: resource(&described, route),
             }));
         }
         table.sort_suffixes();
@@ -174,13 +200,38 @@ impl Routes {
     }
 }
 
+impl Target {
+    fn of(config: &Config, clients: &[Option<Arc<ClientTls>>], route: &Route) -> Option<Self> {
+        if let Some(endpoint) = &route.endpoint {
+            return Some(Self::Endpoint(Arc::clone(endpoint)));
+        }
+        let index = route.upstream;
+        let upstream = Arc::clone(config.upstreams.get(index)?);
+        let tls = clients.get(index).cloned().flatten();
+        Some(Self::Upstream(Arc::new(Upward { index, upstream, tls })))
+    }
+}
+
 impl CompiledRoute {
+    /// The way to its upstream, if it has one.
+    pub(crate) fn upward(&self) -> Option<&Arc<Upward>> {
+        match &self.target {
+            Target::Upstream(upward) => Some(upward),
+            Target::Endpoint(_) => None,
+        }
+    }
+
     /// What a token must have here; `None` where none is needed.
     pub fn requirement(&self) -> Option<&Requirement> {
         match &self.config.require {
             Require::Public => None,
             Require::Token(requirement) => Some(requirement),
         }
+    }
+
+    /// Whether tokens of the issuer at this index count here.
+    pub fn trusts(&self, issuer: usize) -> bool {
+        self.requirement().is_some_and(|requirement| requirement.issuers.contains(&issuer))
     }
 
     /// Which messages bring a new token here, where one is needed.
@@ -226,6 +277,40 @@ impl CredentialPlaces {
         }
         Self { headers: FieldNames::new(headers), cookies, parameters }
     }
+}
+
+fn is_looked_up(issuer: &Issuer) -> bool {
+    matches!(issuer.keys.value, KeySource::Records(_))
+}
+
+/// Those of the route's issuers whose tokens are looked up.
+fn looked_up(config: &Config, route: &Route) -> Vec<usize> {
+    let Require::Token(requirement) = &route.require else { return Vec::new() };
+    let is = |index: &usize| config.issuers.get(*index).is_some_and(|issuer| is_looked_up(issuer));
+    requirement.issuers.iter().copied().filter(is).collect()
+}
+
+/// Whether a route leads to where the protected resource is described.
+fn describes(route: &&Route) -> bool {
+    matches!(route.endpoint.as_ref().map(|endpoint| &endpoint.action), Some(Action::Resource))
+}
+
+/// Where on this route's host that is.
+fn resource(described: &[&Route], route: &Route) -> Option<Arc<str>> {
+    let reached = |other: &&&Route| other.host == route.host || other.host == HostPattern::Any;
+    let literal = |segment: &Segment| match segment {
+        Segment::Literal(text) => Some(format!("/{text}")),
+        Segment::Parameter(_) | Segment::Rest(_) => None,
+    };
+    described
+        .iter()
+        .find(reached)?
+        .path
+        .segments
+        .iter()
+        .map(literal)
+        .collect::<Option<String>>()
+        .map(Arc::from)
 }
 
 fn places(config: &Config, route: &Route) -> Vec<TokenPlace> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Issuer;
+use crate::gate::call::Called;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::grant::{Grant, Identity};
 use crate::metrics::label;
@@ -36,6 +37,8 @@ pub(in crate::proxy) struct Record {
     detail: Cow<'static, str>,
     issuer: Option<Arc<Issuer>>,
     subject: Option<String>,
+    /// What an endpoint made of it, of a closed set.
+    result: Option<&'static str>,
     generation: u64,
     pub(in crate::proxy) decided: Option<Instant>,
     pub(in crate::proxy) upstream: Option<Duration>,
@@ -59,6 +62,7 @@ impl Record {
             detail: Cow::Borrowed(""),
             issuer: None,
             subject: None,
+            result: None,
             generation: 0,
             decided: None,
             upstream: None,
@@ -95,7 +99,7 @@ impl Record {
 
     /// The upstream in the table that the decision read.
     pub(in crate::proxy) fn upstream_view(&self, grant: &Grant) -> Option<&Rc<UpstreamView>> {
-        self.view.as_ref()?.upstream(grant.route().upstream_index)
+        self.view.as_ref()?.upstream(grant.upstream_index())
     }
 
     /// It was granted.
@@ -123,6 +127,29 @@ impl Record {
         self.issuer.clone_from(&refusal.issuer);
         self.decision = Some(Decision::Refuse);
         self.why(&refusal.denial);
+    }
+
+    /// An endpoint is asked, and told if its token is refused.
+    pub(in crate::proxy) fn called(&mut self, called: &Called) {
+        self.route = Some(Arc::clone(called.route()));
+        self.issuer = called.issuer().cloned();
+        self.decision = Some(Decision::Allow);
+        if let (Some(issuer), Some(facts)) = (called.issuer(), called.facts()) {
+            if let Some(metrics) = self.view.as_ref().and_then(|view| view.issuers.get(facts.issuer)) {
+                metrics.key_use(facts.verified.key_id());
+            }
+            if self.logged {
+                self.subject = facts.subject().map(|subject| hashed(&issuer.issuer, subject));
+            }
+        }
+        if let Some(denial) = called.refused() {
+            self.refused_after(denial);
+        }
+    }
+
+    /// What an endpoint made of it.
+    pub(in crate::proxy) fn made(&mut self, result: &'static str) {
+        self.result = Some(result);
     }
 
     /// It was granted, and that counts for nothing.
@@ -213,6 +240,7 @@ impl Record {
             detail = %self.detail,
             issuer = %self.issuer(),
             subject = self.subject.as_deref().unwrap_or_default(),
+            result = self.result,
             generation = self.generation,
             took_us = micros(took),
             decide_us = self.decided.map(|at| micros(at.duration_since(self.started))),

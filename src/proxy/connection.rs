@@ -19,6 +19,7 @@ use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::downstream::{Downstream, Version};
+use crate::proxy::endpoint;
 use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::h2::server::{self, PREFACE};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
@@ -283,6 +284,11 @@ impl Connection {
                 self.note_cors(refusal.route.as_deref());
                 self.refuse(&refusal.denial, record).await
             }
+            Judged::Answer(called) => {
+                self.note_cors(Some(called.route()));
+                // Boxed: every connection would else carry the room for it.
+                Box::pin(endpoint::answer(self, &called, record)).await
+            }
             Judged::Gone => (0, Next::Abort),
             Judged::Preflight(answer) => {
                 record.preflight(&answer.route);
@@ -310,14 +316,19 @@ impl Connection {
     }
 
     /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
-    async fn refuse(&mut self, denial: &Denial, record: &mut Record) -> (u16, Next) {
+    pub(in crate::proxy) async fn refuse(&mut self, denial: &Denial, record: &mut Record) -> (u16, Next) {
         let (close, mut body) = self.unread_body();
         self.write_refusal(denial, record, close);
         (denial.reason.status(), self.send_and_drain(&mut body, close).await)
     }
 
     /// Sends a refusal after the way upstream failed.
-    async fn fail(&mut self, denial: &Denial, record: &mut Record, close: bool) -> (u16, Next) {
+    pub(in crate::proxy) async fn fail(
+        &mut self,
+        denial: &Denial,
+        record: &mut Record,
+        close: bool,
+    ) -> (u16, Next) {
         self.write_refusal(denial, record, close);
         let next = match (self.send_out().await, close) {
             (Err(_), _) => Next::Abort,

@@ -109,7 +109,7 @@ pub(in crate::proxy) async fn stream(
 
 /// Says that the body is wanted, to a client that waits to hear it (RFC 9110 section 10.1.1): only now, after the
 /// decision.
-async fn invite_body(connection: &mut Connection) -> io::Result<()> {
+pub(in crate::proxy) async fn invite_body(connection: &mut Connection) -> io::Result<()> {
     if connection.head.expects_continue && connection.input.is_empty() {
         connection.send_interim(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }

@@ -12,8 +12,9 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
+use crate::gate::call::Called;
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need, RecordAnswer, RecordFound};
+use crate::gate::evidence::{Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
@@ -37,6 +38,8 @@ const ROUNDS: usize = 5;
 pub(in crate::proxy) enum Judged {
     /// It goes upstream; its head has been written.
     Forward(Box<Grant>),
+    /// An endpoint of our own answers it.
+    Answer(Box<Called>),
     /// It is refused.
     Refuse(Refusal),
     /// It is a preflight.
@@ -80,6 +83,7 @@ pub(in crate::proxy) async fn judge_unless(
     for _ in 0..ROUNDS {
         match decide_once(worker, asked, &mut evidence, out, record) {
             Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
+            Decision::Answer(called) => return Judged::Answer(Box::new(called)),
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Need(Need::Keys(miss)) => {
@@ -89,7 +93,8 @@ pub(in crate::proxy) async fn judge_unless(
                 evidence.keys = Some(answer);
             }
             Decision::Need(Need::Record(asked)) => {
-                let found = RecordFound { asked, answer: RecordAnswer::Unavailable };
+                let found = unless_gone(&mut gone, (worker.shared.parts.ask_record)(asked)).await;
+                let Some(found) = found else { return Judged::Gone };
                 evidence.record = Some(found);
             }
             Decision::Need(Need::Signature(work)) => {
@@ -262,7 +267,7 @@ pub(in crate::proxy) fn balance_key(grant: &Grant, client: std::net::IpAddr) -> 
 }
 
 /// A host as routes are matched by it: lower case, without the dot of the root.
-fn lower(host: &str) -> Cow<'_, str> {
+pub(in crate::proxy) fn lower(host: &str) -> Cow<'_, str> {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())

@@ -1,5 +1,6 @@
 //! Refusals as HTTP: the only place where one becomes octets (RFC 6750 section 3, RFC 9457).
 
+use crate::gate::call::Answered;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight::Preflight;
 use crate::proxy::request_id::RequestId;
@@ -30,7 +31,7 @@ pub(in crate::proxy) fn respond(
     manner: Manner,
 ) {
     let (reason, id) = (denial.reason, id.hex());
-    let status = Digits::of(reason.status());
+    let status = Digits::of(reason.status().into());
     let body = body(reason, status.text(), id.text());
     match manner.grpc {
         true => grpc_head(out, reason, id.text()),
@@ -56,6 +57,52 @@ pub(in crate::proxy) fn preflight(out: &mut Vec<u8>, preflight: &Preflight, clos
     finish(out, &preflight.headers, close);
 }
 
+/// Appends an endpoint's answer. What cannot be written as one is an error, and nothing is appended then.
+pub(in crate::proxy) fn answered(
+    out: &mut Vec<u8>,
+    answered: &Answered,
+    cors: &[(&'static str, String)],
+    manner: Manner,
+) -> Result<(), &'static str> {
+    if !(200..600).contains(&answered.status) {
+        return Err("an endpoint's answer with no status for one");
+    }
+    if !answered.headers.iter().all(|(name, value)| is_writable(name, value)) {
+        return Err("an endpoint's answer with a line that no head may have");
+    }
+    let status = Digits::of(answered.status.into());
+    append(out, &["HTTP/1.1 ", status.text(), " ", phrase(answered.status), "\r\n"]);
+    // RFC 9110 section 8.6: 204 has neither a body nor its length; 304 could only have another answer's.
+    let bodiless = matches!(answered.status, 204 | 304);
+    if !bodiless {
+        line(out, "content-length", Digits::of(answered.body.len()).text());
+    }
+    for (name, value) in &answered.headers {
+        line(out, name, value);
+    }
+    // RFC 6749 section 5.1: what holds a token is kept by nobody.
+    if !answered.headers.iter().any(|(name, _)| &**name == "cache-control") {
+        append(out, &["cache-control: no-store\r\npragma: no-cache\r\n"]);
+    }
+    finish(out, cors, manner.close);
+    if !manner.to_head && !bodiless {
+        out.extend_from_slice(&answered.body);
+    }
+    Ok(())
+}
+
+/// Whether a line can stand in a head that is framed here: a lower-case name that has nothing to do with framing, and a
+/// value without anything that could end the line.
+fn is_writable(name: &str, value: &str) -> bool {
+    const OURS: [&str; 6] =
+        ["connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "trailer"];
+    let token = |octet: u8| {
+        octet.is_ascii_lowercase() || octet.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&octet)
+    };
+    let named = !name.is_empty() && name.bytes().all(token) && !OURS.contains(&name);
+    named && value.bytes().all(|octet| octet == b'\t' || (octet >= b' ' && octet != 0x7f))
+}
+
 /// Tells a client that there is no room for its connection, as far as that takes no waiting.
 pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
     let mut out = Vec::new();
@@ -68,7 +115,7 @@ pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
 /// The beginning of the head.
 fn problem_head(out: &mut Vec<u8>, status: &str, reason: Reason, body: &[&str]) {
     let length: usize = body.iter().map(|piece| piece.len()).sum();
-    let length = Digits::of(u16::try_from(length).unwrap_or_default());
+    let length = Digits::of(length);
     let pieces = [
         "HTTP/1.1 ",
         status,
@@ -152,11 +199,11 @@ fn challenge(out: &mut Vec<u8>, denial: &Denial) {
 }
 
 /// A number as text.
-struct Digits([u8; 5], usize);
+struct Digits([u8; 20], usize);
 
 impl Digits {
-    fn of(mut number: u16) -> Self {
-        let (mut digits, mut at) = ([0; 5], 5);
+    fn of(mut number: usize) -> Self {
+        let (mut digits, mut at) = ([0; 20], 20);
         loop {
             at -= 1;
             digits[at] = b'0' + (number % 10) as u8;
@@ -206,6 +253,7 @@ fn title(reason: Reason) -> &'static str {
         Reason::ExpectationFailed => "The expectation cannot be met",
         Reason::Misdirected => "The request is for another host",
         Reason::RequestTimeout => "The request did not arrive in time",
+        Reason::BodyTooLarge => "The request's body is too large",
         Reason::HeadersTooLarge => "The request's header is too large",
         Reason::UpstreamFailed => "The upstream failed",
         Reason::UpstreamTimeout => "The upstream did not answer in time",

@@ -98,7 +98,7 @@ impl<'p> Pace<'p> {
     }
 
     /// Fills `input` once.
-    async fn fill(
+    pub(in crate::proxy) async fn fill(
         &mut self,
         deadline: &mut Deadline,
         input: &mut Buffer,

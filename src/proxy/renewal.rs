@@ -118,8 +118,8 @@ impl Renewal<'_> {
                 record.refused(&refusal);
                 Some(refusal.denial.reason)
             }
-            // A handshake is none.
-            Judged::Preflight(_) => Some(Reason::Internal),
+            // A stream begins with neither.
+            Judged::Answer(_) | Judged::Preflight(_) => Some(Reason::Internal),
         };
         record.end_within();
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {

@@ -26,6 +26,7 @@ use crate::policy::route::Routes;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
+use crate::proxy::endpoint::Bodies;
 use crate::proxy::entrance::{self, Arrived, Door};
 use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
@@ -69,6 +70,8 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
     pub(in crate::proxy) handshakes: Handshakes,
+    /// What is held of bodies for our own endpoints.
+    pub(in crate::proxy) bodies: Arc<Bodies>,
 }
 
 /// A socket that is accepted from.
@@ -92,6 +95,8 @@ pub(in crate::proxy) struct Worker {
     /// When the latest request began: the time, for what need not know it closer than that, and needs no clock then.
     pub(in crate::proxy) moment: Cell<Instant>,
     pub(in crate::proxy) draining: Cell<bool>,
+    /// Calls of our own endpoints that are being answered.
+    pub(in crate::proxy) answering: Cell<usize>,
     drain_begun: Notify,
     pub(in crate::proxy) signatures: Signatures,
     pub(in crate::proxy) parting: Parting,
@@ -151,6 +156,7 @@ impl Worker {
             memo: RefCell::new(memo),
             moment: Cell::new(Instant::now()),
             draining: Cell::new(false),
+            answering: Cell::new(0),
             drain_begun: Notify::new(),
             signatures: Signatures::new(shared.parts.limits.signatures_in_flight),
             parting: Parting::default(),
@@ -289,7 +295,8 @@ impl Worker {
         let mut look = tokio::time::interval(LOOK);
         // A client that has not heard yet may be sending its next request: it is served, and told to go.
         let farewell = Instant::now() + FAREWELL;
-        while !self.open.borrow().is_empty() {
+        // What an endpoint has begun it ends, though its client may have gone.
+        while !self.open.borrow().is_empty() || self.answering.get() > 0 {
             look.tick().await;
             if Instant::now() >= farewell {
                 // Requests that came with this tick are taken first.
@@ -372,15 +379,15 @@ impl View {
     fn new(snapshot: &Snapshot, balancers: &Balancers, metrics: &Metrics) -> Self {
         let routes = Arc::clone(&snapshot.routes);
         let mut upstreams: Vec<Option<Rc<UpstreamView>>> = Vec::new();
-        for route in routes.all() {
-            let at = route.upstream_index;
+        for upward in routes.all().iter().filter_map(|route| route.upward()) {
+            let at = upward.index;
             if upstreams.len() <= at {
                 upstreams.resize(at + 1, None);
             }
             upstreams[at].get_or_insert_with(|| {
-                let upstream = &route.upstream;
+                let upstream = &upward.upstream;
                 Rc::new(UpstreamView {
-                    balancer: balancers.get(upstream, route.tls.as_ref()),
+                    balancer: balancers.get(upstream, upward.tls.as_ref()),
                     metrics: metrics.upstream(&upstream.name),
                 })
             });

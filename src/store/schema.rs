@@ -8,7 +8,8 @@ use crate::store::error::StoreError;
 pub(crate) const APPLICATION: i64 = 0x506f_7274;
 
 /// What leads from each version to the next; the first begins with nothing.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// The version that this program reads and writes.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;

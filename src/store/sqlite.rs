@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use crate::store::error::{OpenError, StoreError};
 use crate::store::lock::Lock;
 use crate::store::place::{self, Found, Use, with_suffix};
+use crate::store::records::{self, Record, RecordChange, RecordKind};
 use crate::store::schema;
 use crate::store::writer::{Place, State, Writer};
 use crate::store::{Change, Committed, Cursor, Entry, Filter, Id, Listed, Live, Page, Tombstone};
@@ -107,6 +108,20 @@ impl Sqlite {
 
     pub(crate) async fn remember(&self, lives: BTreeMap<Box<str>, i64>) -> Result<(), StoreError> {
         self.writer.remember(lives).await
+    }
+
+    pub(crate) async fn keep(&self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
+        self.writer.keep(changes).await
+    }
+
+    /// Records of a kind behind an id, in the order of their ids.
+    pub(crate) fn kept(
+        &self,
+        kind: RecordKind,
+        after: &[u8],
+        most: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        records::read(&self.reader(), kind, after, most)
     }
 
     pub(crate) fn lives(&self) -> Result<BTreeMap<Box<str>, i64>, StoreError> {

@@ -1,4 +1,5 @@
-//! The one thread that writes: appends that arrive together share a transaction and its wait for the disk.
+//! The one thread that writes: appends, and changes of records, that arrive together share a transaction and its wait for
+//! the disk.
 //!
 //! An append is answered after the commit, with what it came to. When a transaction fails, everybody in it hears why
 //! and nothing of it has happened.
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::store::error::StoreError;
+use crate::store::records::{self, RecordChange};
 use crate::store::{Change, Committed, Cursor, Entry, ISSUER_OCTETS, LIVES, Tombstone};
 
 /// Whoever asks the thread. Dropping it waits for what was asked.
@@ -28,10 +30,17 @@ pub(crate) struct Writer {
 /// What the thread is asked for.
 #[derive(Debug)]
 enum Command {
-    Append { changes: Vec<Change>, answer: Answer<Committed>, _room: OwnedSemaphorePermit },
+    Write { work: Work, answer: Answer<Committed>, _room: OwnedSemaphorePermit },
     Purge { now: i64, answer: Answer<u64> },
     Remember { lives: BTreeMap<Box<str>, i64>, answer: Answer<()> },
     Writing { on: bool, answer: Answer<()> },
+}
+
+/// What can share a transaction.
+#[derive(Debug)]
+enum Work {
+    Changes(Vec<Change>),
+    Records(Vec<RecordChange>),
 }
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -83,9 +92,19 @@ impl Writer {
     }
 
     pub(crate) async fn append(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
-        let size = u32::try_from(changes.len()).map_err(|_| StoreError::Busy)?;
+        let size = changes.len();
+        self.write(Work::Changes(changes), size).await
+    }
+
+    pub(crate) async fn keep(&self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
+        let size = records::weight(&changes);
+        self.write(Work::Records(changes), size).await.map(|_committed| ())
+    }
+
+    async fn write(&self, work: Work, size: usize) -> Result<Committed, StoreError> {
+        let size = u32::try_from(size).map_err(|_| StoreError::Busy)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(size).map_err(|_| StoreError::Busy)?;
-        self.ask(|answer| Command::Append { changes, answer, _room: room }).await
+        self.ask(|answer| Command::Write { work, answer, _room: room }).await
     }
 
     pub(crate) async fn purge(&self, now: i64) -> Result<u64, StoreError> {
@@ -135,24 +154,24 @@ impl Scribe {
                 Command::Remember { lives, answer } => {
                     let _ = answer.send(self.alone(|transaction, _| remember(transaction, &lives)));
                 }
-                Command::Append { changes, answer, _room } => next = self.together(changes, answer),
+                Command::Write { work, answer, _room } => next = self.together(&work, answer),
             }
         }
     }
 
     /// Commits an append and those that wait behind it, and gives the first command that is none.
-    fn together(&mut self, changes: Vec<Change>, answer: Answer<Committed>) -> Option<Command> {
+    fn together(&mut self, work: &Work, answer: Answer<Committed>) -> Option<Command> {
         let (mut answers, mut next) = (vec![answer], None);
         let result = self.may_write().and_then(|()| {
             let begun = Instant::now();
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut state = State::read(&transaction)?;
-            let mut done = vec![apply(&transaction, &mut state, &changes)?];
+            let mut done = vec![work.apply(&transaction, &mut state)?];
             while answers.len() < COMMIT && begun.elapsed() < COMMIT_TIME {
                 match self.commands.try_recv() {
-                    Ok(Command::Append { changes, answer, _room }) => {
+                    Ok(Command::Write { work, answer, _room }) => {
                         answers.push(answer);
-                        done.push(apply(&transaction, &mut state, &changes)?);
+                        done.push(work.apply(&transaction, &mut state)?);
                     }
                     Ok(other) => {
                         next = Some(other);
@@ -212,6 +231,18 @@ impl Scribe {
     fn recover(&self) {
         if !self.connection.is_autocommit() {
             let _rolled_back_or_not = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+impl Work {
+    fn apply(&self, transaction: &Transaction<'_>, state: &mut State) -> Result<Committed, StoreError> {
+        match self {
+            Self::Changes(changes) => apply(transaction, state, changes),
+            Self::Records(changes) => {
+                let effective = records::apply(transaction, changes)?;
+                Ok(Committed { cursor: state.cursor(), effective })
+            }
         }
     }
 }
@@ -295,7 +326,7 @@ fn remember(transaction: &Transaction<'_>, lives: &BTreeMap<Box<str>, i64>) -> R
     Ok(())
 }
 
-/// Forgets a batch of what is over, entries before tombstones.
+/// Forgets a batch of what is over: entries, then records, then tombstones.
 fn purge(transaction: &Transaction<'_>, state: &mut State, now: i64) -> Result<u64, StoreError> {
     // A clock that was set back says of nothing how long it is over.
     if now < state.clock {
@@ -307,6 +338,10 @@ fn purge(transaction: &Transaction<'_>, state: &mut State, now: i64) -> Result<u
     let purged = transaction.execute(entries, params![now.saturating_sub(GRACE), PURGE])?;
     if purged > 0 {
         return Ok(purged as u64);
+    }
+    let purged = records::purge(transaction, now.saturating_sub(GRACE), PURGE)?;
+    if purged > 0 {
+        return Ok(purged);
     }
     let mut purged = 0;
     let tombstones = "DELETE FROM revocation WHERE place IN (

@@ -37,6 +37,7 @@ fn test_of(reason: Reason) -> fn() {
         Reason::ExpectationFailed => expectation_failed,
         Reason::Misdirected => misdirected,
         Reason::RequestTimeout => request_timeout,
+        Reason::BodyTooLarge => body_too_large,
         Reason::HeadersTooLarge => headers_too_large,
         Reason::UpstreamFailed => upstream_failed,
         Reason::UpstreamTimeout => upstream_timeout,
@@ -246,6 +247,13 @@ fn request_timeout() {
     assert_refused(&connection.answer(), Reason::RequestTimeout);
     connection.expect_end();
     assert_eq!(api.upstream.count(), 0);
+}
+
+#[test]
+fn body_too_large() {
+    let api = Api::with(|setup| setup.yaml_tail("endpoints: {POST /about: {metadata: {a: b}}}"));
+    let request = Request::new("POST", "/about").body(&[b'a'; (64 << 10) + 1]);
+    refuse(&api, &request, Reason::BodyTooLarge);
 }
 
 #[test]

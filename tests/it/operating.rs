@@ -123,8 +123,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
 ];
 
 /// Keys of features that this version does not have.
-const NOT_YET: [(&str, &str); 5] = [
-    ("workers: 2", "workers: 2\nlimits: {inspected_body: 1MiB}"),
+const NOT_YET: [(&str, &str); 4] = [
     ("workers: 2", "workers: 2\npolicies: {a: b}"),
     ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
     ("public\n", "{require: a, on_stale_revocations: deny}\n"),

@@ -11,13 +11,13 @@ pub const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["proxy", "admin", "control"],
+    &["proxy", "authority", "admin", "control"],
     &["store"],
     &["metrics", "audit"],
     &["http1"],
     &["gate"],
     &["snapshot"],
-    &["policy", "revocation"],
+    &["policy", "revocation", "mint"],
     &["keys", "tls"],
     &["config"],
     &["path", "token"],
@@ -25,7 +25,7 @@ pub const LAYERS: &[&[&str]] = &[
 
 /// The rooms that do no I/O and read no clock and no randomness.
 const CORE: &[&str] =
-    &["http1", "gate", "snapshot", "policy", "revocation", "keys", "tls", "config", "path", "token"];
+    &["http1", "gate", "snapshot", "policy", "revocation", "mint", "keys", "tls", "config", "path", "token"];
 
 /// Paths that only some rooms (or files) may name. A path that begins with `::` is meant wherever it stands in
 /// a longer one.
@@ -101,8 +101,13 @@ const BANS: &[Ban] = &[
     Ban { paths: &["rusqlite"], only: Only::In(&["store"]), why: "callers know the store, not its engine" },
     Ban {
         paths: &["crate::store"],
-        only: Only::In(&["store", "control", "admin", "app", "cli"]),
+        only: Only::In(&["store", "authority", "control", "admin", "app", "cli"]),
         why: "the request path never waits for the store",
+    },
+    Ban {
+        paths: &["::of_record"],
+        only: Only::In(&["authority", "control"]),
+        why: "claims that no key has signed are vouched for by whoever looked them up",
     },
     Ban { paths: &["anyhow"], only: Only::In(&["main", "cli", "app"]), why: "below `app` errors are typed" },
     Ban { paths: &["reqwest"], only: Only::In(&["control"]), why: "only control fetches" },
@@ -256,6 +261,8 @@ fn a_banned_path_is_found() {
     check(bans, "src/proxy.rs", "use reqwest::Client;", 1);
     check(bans, "src/control/key_fetch.rs", "use reqwest::Client;", 0);
     check(bans, "src/cli/demo.rs", "use axum::Router;", 1);
+    check(bans, "src/proxy/judge.rs", "fn f() { Verified::of_record(claims); }", 1);
+    check(bans, "src/authority/opaque.rs", "fn f() { Verified::of_record(claims); }", 0);
     check(bans, "src/gate/tests.rs", "use tokio::sync::mpsc;", 0);
     check(bans, "src/gate.rs", "/// As `tokio::sync` would.\nconst A: &str = \"std::fs::read\";", 0);
 }

@@ -97,6 +97,8 @@ pub(crate) fn limits(file: &Fields<'_>) -> Limits {
         drain: narrow(fields.size("drain")),
         verified_cache: narrow(fields.size("verified_cache")),
         signatures_in_flight: narrow(fields.whole("signatures_in_flight")),
+        inspected_body: narrow(fields.size("inspected_body")),
+        inspected_total: narrow(fields.size("inspected_total")),
         key_set: narrow(fields.size("key_set")),
     }
 }

@@ -396,9 +396,23 @@ pub static LIMITS: Mapping = Mapping {
             d::SIGNATURES_IN_FLIGHT,
             "Tokens whose signatures wait to be verified, a worker; past it, `overloaded`.",
         ),
+        size(
+            "inspected_body",
+            1024,
+            64 * MIB,
+            d::INSPECTED_BODY,
+            "Octets of a request's body that is read whole; past it, `body_too_large`.",
+        ),
+        size(
+            "inspected_total",
+            1024,
+            1024 * 1024 * MIB,
+            d::INSPECTED_TOTAL,
+            "Octets of all such bodies held at once; past it, `overloaded`.",
+        ),
         size("key_set", 1024, 64 * MIB, d::KEY_SET, "Octets of a fetched key set."),
     ],
-    later: &["inspected_body", "inspected_total"],
+    later: &[],
 };
 
 /// `log`.

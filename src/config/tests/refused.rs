@@ -76,9 +76,6 @@ fn features_of_other_versions_say_so() {
         check(&file(&[(key, "{a: b}")]), absent);
     }
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
-    for key in ["inspected_body", "inspected_total"] {
-        check(&file(&[("limits", &format!("{{{key}: 1MiB}}"))]), absent);
-    }
     check(&issuer("introspection: {url: a}"), absent);
     check(&route("on_stale_revocations: deny"), absent);
     check(&file(&[("routes", "{/x: {require: {graphql: {permission: a}}}}")]), absent);

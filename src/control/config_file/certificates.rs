@@ -70,7 +70,9 @@ impl Loader<'_> {
     ) -> Vec<Option<Arc<ClientTls>>> {
         let before = |upstream: &Upstream| {
             let mut routes = previous.into_iter().flat_map(|snapshot| snapshot.routes.all());
-            routes.find(|route| route.upstream.name == upstream.name)?.tls.clone()
+            let upward = routes
+                .find_map(|route| route.upward().filter(|upward| upward.upstream.name == upstream.name));
+            upward?.tls.clone()
         };
         config.upstreams.iter().map(|upstream| self.client(upstream, before(upstream))).collect()
     }

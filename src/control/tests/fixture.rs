@@ -87,6 +87,8 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
             drain: 1,
             verified_cache: 1,
             signatures_in_flight: 1,
+            inspected_body: 1,
+            inspected_total: 1,
             key_set: 10_000,
         },
         shutdown_grace: Duration::ZERO,

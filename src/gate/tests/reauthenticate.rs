@@ -36,7 +36,9 @@ fn ask(scene: &mut Scene, target: &str, sent: &str, presented: Option<&str>) -> 
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Allow(grant) => return Ok(grant),
             Decision::Refuse(refusal) => return Err(refusal.denial.reason),
-            other @ (Decision::Need(Need::Keys(_) | Need::Record(_)) | Decision::Preflight(_)) => {
+            other @ (Decision::Need(Need::Keys(_) | Need::Record(_))
+            | Decision::Answer(_)
+            | Decision::Preflight(_)) => {
                 panic!("{other:?}")
             }
         }

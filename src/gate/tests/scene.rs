@@ -108,7 +108,10 @@ impl Scene {
                 Decision::Need(Need::Keys(_)) => evidence.keys = Some(answer),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
                 Decision::Need(Need::Record(asked)) => panic!("nothing here is looked up: {asked:?}"),
-                done @ (Decision::Allow(_) | Decision::Refuse(_) | Decision::Preflight(_)) => return done,
+                done @ (Decision::Allow(_)
+                | Decision::Answer(_)
+                | Decision::Refuse(_)
+                | Decision::Preflight(_)) => return done,
             }
         }
     }
@@ -116,7 +119,7 @@ impl Scene {
     pub(super) fn refused(&mut self, target: &str, headers: &[(&str, &str)]) -> Option<Reason> {
         match self.ask("GET", target, headers, KeysAnswer::Unavailable) {
             Decision::Refuse(refusal) => Some(refusal.denial.reason),
-            Decision::Allow(_) | Decision::Preflight(_) => None,
+            Decision::Allow(_) | Decision::Answer(_) | Decision::Preflight(_) => None,
             Decision::Need(need) => panic!("an open need: {need:?}"),
         }
     }

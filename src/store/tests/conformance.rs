@@ -23,6 +23,7 @@ fn conforms(store: &Store) {
     forgets_tombstones_last(store, &beginning);
     pauses_and_goes_on(store);
     remembers_the_longest_lives(store);
+    records::conform(store, NOW + 31 * 86_400);
     knows_its_own_cursors(store);
 }
 

@@ -1,0 +1,138 @@
+//! What is minted and answered here: credentials in, tokens out.
+//!
+//! One [`Authority`] holds the registries: who has which API key, which people there are, and what was issued. All of
+//! it is in memory; what has to survive is in the store before it is answered, and read from it at start. The request
+//! path waits for no disk.
+//!
+//! It knows neither the data plane nor control nor the admin listener, nor they it: `app` wires functions
+//! ([`means::Means`], [`crate::gate::call::AskAuthority`], [`crate::gate::evidence::AskRecord`]).
+
+pub mod answer;
+pub mod api_keys;
+pub mod attempts;
+pub mod clock;
+pub mod credential;
+pub mod discovery;
+pub mod endpoints;
+pub mod families;
+pub mod filling;
+pub mod given;
+pub mod grant;
+pub mod holder;
+pub mod introspect;
+pub mod issue;
+pub mod making;
+pub mod means;
+pub mod oauth;
+pub mod opaque;
+pub mod people;
+pub mod refresh;
+pub mod request;
+pub mod revoke;
+pub mod scopes;
+pub mod signing;
+pub mod trouble;
+pub mod whose;
+
+mod asked;
+mod listed;
+mod registry;
+mod stopping;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::authority::api_keys::ApiKeys;
+use crate::authority::attempts::Attempts;
+use crate::authority::families::Families;
+use crate::authority::means::Means;
+use crate::authority::opaque::Opaque;
+use crate::authority::people::People;
+use crate::authority::signing::Signing;
+use crate::config::Config;
+use crate::config::material::Material;
+use crate::store::error::StoreError;
+
+/// All that is known of credentials and tokens. One for the process, made by `app`.
+pub struct Authority {
+    /// API keys.
+    pub api_keys: ApiKeys,
+    /// People.
+    pub people: People,
+    /// Opaque tokens.
+    pub opaque: Opaque,
+    /// Families of refresh tokens.
+    pub families: Families,
+    /// Keys that sign.
+    pub signing: Signing,
+    /// Failed attempts.
+    pub attempts: Attempts,
+    /// What was configured last.
+    pub configured: ArcSwap<Configured>,
+    /// The ways out.
+    pub means: Means,
+}
+
+/// A configuration, and what it names and does not hold.
+#[derive(Debug)]
+pub struct Configured {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Secrets and lists.
+    pub material: Material,
+}
+
+impl Authority {
+    /// Of this configuration, with nothing of the store yet: [`Self::load`] reads it.
+    pub fn new(config: Arc<Config>, material: Material, means: Means) -> Self {
+        let authority = Self {
+            api_keys: ApiKeys::new(means.clone()),
+            people: People::new(means.clone(), cores()),
+            opaque: Opaque::new(means.clone()),
+            families: Families::new(means.clone()),
+            signing: Signing::new(means.clone()),
+            attempts: Attempts::default(),
+            configured: ArcSwap::from_pointee(Configured {
+                config: Arc::clone(&config),
+                material: Material::default(),
+            }),
+            means,
+        };
+        authority.configure(config, material);
+        authority
+    }
+
+    /// Takes on a configuration: at start, and at each reload before it is published.
+    pub fn configure(&self, config: Arc<Config>, material: Material) {
+        self.api_keys.configure(&config, &material);
+        self.people.configure(&config, &material);
+        self.signing.configure(&config, &material);
+        self.configured.store(Arc::new(Configured { config, material }));
+    }
+
+    /// Reads what the store has, in the place of what was read before: at start, and once the process before has paused.
+    /// Blocks.
+    pub fn load(&self) -> Result<(), StoreError> {
+        self.api_keys.load()?;
+        self.people.load()?;
+        self.opaque.load()?;
+        self.families.load()?;
+        self.signing.load()
+    }
+
+    /// Does what nobody waits for, until it is dropped: writes down when credentials were last used.
+    pub async fn upkeep(&self) {
+        registry::write_uses_of([self.api_keys.uses(), self.people.uses()]).await;
+    }
+
+    /// Writes down at the end what [`Self::upkeep`] would have.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.api_keys.uses().write_uses().await?;
+        self.people.uses().write_uses().await
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
