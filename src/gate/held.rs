@@ -8,7 +8,8 @@ use crate::gate::checks::Checked;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
 use crate::gate::memo::TokenFacts;
-use crate::gate::{Stop, key};
+use crate::gate::Stop;
+use crate::gate::proof::key;
 use crate::keys::{Unverified, Verified};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
@@ -57,6 +58,7 @@ pub fn judged(
     let facts = TokenFacts {
         issuer: index,
         epoch: state.epoch,
+        records: state.keys.records(),
         granted: Arc::new(Granted::from_claims(
             claims.scope.find_all(read.members()),
             state.config.scope_match,
