@@ -5,6 +5,7 @@
 pub mod api_key;
 pub mod jwt;
 pub mod opaque;
+pub mod sealed;
 pub mod template;
 
 /// Fills octets with randomness, each time with other.
