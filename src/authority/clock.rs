@@ -26,7 +26,10 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
     Ok(octets)
 }
 
-/// Fills octets with fresh randomness: what [`crate::mint`] draws from.
-pub fn fill(octets: &mut [u8]) -> Result<(), NoEntropy> {
+/// Fresh randomness, for what is minted.
+pub fn entropy(octets: &mut [u8]) -> Result<(), NoEntropy> {
     rand::fill(octets).map_err(|_| NoEntropy)
 }
+
+/// Between two times that uses are written down.
+pub(in crate::authority) const USES: std::time::Duration = std::time::Duration::from_secs(60);
