@@ -7,16 +7,32 @@
 //! It knows neither the data plane nor control nor the admin listener, nor they it: `app` wires functions
 //! ([`means::Means`], [`crate::gate::call::AskAuthority`], [`crate::gate::evidence::AskRecord`]).
 
+pub mod answer;
 pub mod api_keys;
 pub mod attempts;
 pub mod clock;
+pub mod credential;
+pub mod discovery;
+pub mod endpoints;
 pub mod families;
+pub mod filling;
+pub mod given;
+pub mod grant;
 pub mod holder;
+pub mod introspect;
+pub mod issue;
+pub mod making;
 pub mod means;
+pub mod oauth;
 pub mod opaque;
 pub mod people;
+pub mod refresh;
+pub mod request;
+pub mod revoke;
+pub mod scopes;
 pub mod signing;
 pub mod trouble;
+pub mod whose;
 
 mod asked;
 mod listed;
@@ -36,6 +52,7 @@ use crate::authority::means::Means;
 use crate::authority::opaque::Opaque;
 use crate::authority::people::People;
 use crate::authority::signing::Signing;
+use crate::authority::trouble::LoadError;
 use crate::config::Config;
 use crate::config::material::Material;
 use crate::store::error::StoreError;
@@ -99,7 +116,7 @@ impl Authority {
 
     /// Reads what the store has, in the place of what was read before: at start, and once the process before has paused.
     /// Blocks.
-    pub fn load(&self) -> Result<(), StoreError> {
+    pub fn load(&self) -> Result<(), LoadError> {
         self.api_keys.load()?;
         self.people.load()?;
         self.opaque.load()?;
