@@ -15,6 +15,7 @@
 //! | a stream goes on under somebody else's token | the handshake is decided again, for the same subject ([`reauthenticate`]) | `gate::tests::reauthenticate`, `it::websocket` |
 //! | a stream outlives its token | what it hangs by is asked again while it lasts ([`lasting`]) | `gate::tests::lasting`, `it::lasting` |
 //! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
+//! | a token that is looked up is shown to a stranger, or its being unknown here counts elsewhere | who is asked is the route's, and by the token's beginning | `gate::records::tests` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
 pub mod call;
@@ -33,33 +34,29 @@ pub mod presented;
 pub mod reauthenticate;
 pub mod websocket;
 
+mod proof;
+mod records;
 mod revocable;
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::gate::call::Called;
 use crate::gate::checks::Checked;
 use crate::gate::credential::Credential;
 use crate::gate::denial::{Advice, Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, KeyMiss, KeysAnswer, Need, SignatureWork};
+use crate::gate::evidence::{Evidence, Need};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
-use crate::gate::memo::fingerprint::Fingerprint;
-use crate::gate::memo::{Memo, Remembered, TokenFacts};
+use crate::gate::memo::Memo;
 use crate::gate::preflight::Preflight;
+use crate::gate::proof::Shown;
 use crate::gate::websocket::Handshake;
-use crate::keys::{NoKey, Unverified, Verified, VerifyingKey};
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match, Target, Upward};
-use crate::snapshot::{IssuerState, Keys, Snapshot};
+use crate::snapshot::{IssuerState, Snapshot};
 use crate::tls::facts::TlsFacts;
 use crate::token::NumericDate;
-use crate::token::claims::Selector;
-use crate::token::json::document::Value;
-use crate::token::jws::Malformed;
-use crate::token::scope::Granted;
 
 /// One header line.
 #[derive(Debug, Clone, Copy)]
@@ -300,8 +297,8 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     trace.step("credential", || credential.to_string());
 
     let token = memo.fingerprint(credential.octets);
-    let presented = Presented { credential: &credential, token, route };
-    let facts = verified(snapshot, memo, evidence, presented, |index| {
+    let shown = Shown { credential: &credential, token, route };
+    let facts = proof::verified(snapshot, memo, evidence, shown, |index| {
         *issuer = snapshot.issuers.get(index).map(Arc::clone);
         trusted(snapshot, route, &credential, index)
     })?;
@@ -309,9 +306,10 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     let state = trusted(snapshot, route, &credential, facts.issuer)?;
     *issuer = Some(Arc::clone(state));
     trace.step("issuer", || state.config.name.to_string());
-    trace.step("signature", || match facts.verified.key_id() {
-        Some(kid) => format!("{} by key {kid}", facts.verified.algorithm().name()),
-        None => facts.verified.algorithm().name().to_owned(),
+    trace.step("signature", || match (facts.verified.algorithm(), facts.verified.key_id()) {
+        (Some(algorithm), Some(kid)) => format!("{} by key {kid}", algorithm.name()),
+        (Some(algorithm), None) => algorithm.name().to_owned(),
+        (None, _) => "none: it was looked up".to_owned(),
     });
 
     let checked = Checked { config: &state.config, facts: &facts, now };
@@ -355,161 +353,13 @@ fn trusted<'s>(
     index: usize,
 ) -> Result<&'s Arc<IssuerState>, Denial> {
     let state = snapshot.issuers.get(index);
-    let named = route.requirement().is_some_and(|requirement| requirement.issuers.contains(&index));
+    let named = route.trusts(index);
     match state {
         Some(state) if named && credential.counts_in(&state.config.from) => Ok(state),
         Some(_) if named => {
             Err(Denial::new(Reason::UntrustedIssuer, "the issuer's tokens do not count in this place"))
         }
         Some(_) | None => Err(Denial::new(Reason::UntrustedIssuer, "the route does not trust this issuer")),
-    }
-}
-
-/// A token as it was sent.
-struct Presented<'p> {
-    credential: &'p Credential<'p>,
-    token: Fingerprint,
-    route: &'p Arc<CompiledRoute>,
-}
-
-/// Steps 5 to 8: from the memo, else from the evidence, else by asking for it. `trust` is step 6, which stands
-/// between taking the token apart and looking for its key.
-fn verified<'s>(
-    snapshot: &'s Snapshot,
-    memo: &mut Memo,
-    evidence: &mut Evidence,
-    presented: Presented<'_>,
-    trust: impl FnOnce(usize) -> Result<&'s Arc<IssuerState>, Denial>,
-) -> Result<Arc<TokenFacts>, Stop> {
-    let Presented { credential, token, route } = presented;
-    // An index alone means nothing: a reload may have moved or removed issuers since.
-    let live = |index: usize, epoch| snapshot.issuers.get(index).is_some_and(|state| state.epoch == epoch);
-    let judge_of = |epoch| snapshot.issuers.iter().position(|state| state.epoch == epoch);
-    if let Some(verdict) = evidence.signature.take()
-        && live(verdict.issuer, verdict.epoch)
-        // A reload may have moved the place where this request's token stands.
-        && verdict.token == token
-    {
-        return match verdict.outcome {
-            Ok(verified) => {
-                let state = &snapshot.issuers[verdict.issuer];
-                let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified, memo));
-                memo.remember_good(token, Arc::clone(&facts));
-                Ok(facts)
-            }
-            Err(_) => {
-                memo.remember_bad(token, verdict.epoch, Reason::BadSignature);
-                trust(verdict.issuer)?;
-                Err(Denial::new(Reason::BadSignature, "the signature does not verify").into())
-            }
-        };
-    }
-    match memo.find(token, live, judge_of) {
-        Remembered::Good(facts) => return Ok(facts),
-        Remembered::Bad(reason, judge) => {
-            // What comes first comes first: the same request is refused with the same reason, remembered or not.
-            match judge {
-                Some(index) => drop(trust(index)?),
-                None => drop(credential.token()?),
-            }
-            return Err(Denial::new(reason, "refused before, and nothing has changed").into());
-        }
-        Remembered::Unknown => {}
-    }
-    let unverified = match Unverified::parse(credential.token()?, snapshot.token_limit) {
-        Ok(unverified) => unverified,
-        Err(why) => return Err(malformed(memo, token, why).into()),
-    };
-    let Some(iss) = unverified.issuer() else {
-        return Err(Denial::new(Reason::MissingClaim, "no iss").into());
-    };
-    let Some(index) = snapshot.routes.issuer_by_iss(iss) else {
-        return Err(Denial::new(Reason::UntrustedIssuer, "no issuer has this iss").into());
-    };
-    let state = trust(index)?;
-    Err(match key(state, &unverified, evidence.keys) {
-        Ok(key) => Stop::Need(Need::Signature(Box::new(SignatureWork {
-            issuer: index,
-            epoch: state.epoch,
-            token,
-            key,
-            unverified,
-            route: Arc::clone(route),
-            config: Arc::clone(&state.config),
-        }))),
-        Err(stop) => stop,
-    })
-}
-
-fn malformed(memo: &mut Memo, token: Fingerprint, why: Malformed) -> Denial {
-    // Its length is judged by a limit that a reload may change: every other verdict is the token's own.
-    if why != Malformed::TooLong {
-        memo.remember_bad(token, 0, Reason::MalformedToken);
-    }
-    Denial::new(Reason::MalformedToken, why.to_string())
-}
-
-/// Step 7.
-fn key(
-    state: &IssuerState,
-    unverified: &Unverified,
-    answer: Option<KeysAnswer>,
-) -> Result<Arc<VerifyingKey>, Stop> {
-    let miss = |key_id: &str| match answer {
-        None => Stop::Need(Need::Keys(KeyMiss { issuer: state.config.name.clone(), key_id: key_id.into() })),
-        Some(KeysAnswer::Fetched) => {
-            Denial::new(Reason::UnknownKey, "the issuer's keys have no such id").into()
-        }
-        Some(KeysAnswer::Unavailable) => unavailable().into(),
-    };
-    let (set, fetched) = match &state.keys {
-        Keys::Ready { set, fetched } => (set, *fetched),
-        Keys::Unavailable if answer.is_none() => return Err(miss("")),
-        Keys::Unavailable | Keys::Records(_) => return Err(unavailable().into()),
-    };
-    let selected =
-        set.select(unverified.key_id(), unverified.algorithm(), state.config.algorithms.as_deref());
-    selected.map(Arc::clone).map_err(|none| match none {
-        NoKey::UnknownKeyId => match unverified.key_id() {
-            Some(key_id) if fetched => miss(key_id),
-            Some(_) | None => Denial::new(Reason::UnknownKey, "no key of the issuer fits the token").into(),
-        },
-        NoKey::WrongAlgorithm => {
-            Denial::new(Reason::UnknownKey, "the key or the issuer does not have the token's algorithm")
-                .into()
-        }
-    })
-}
-
-fn unavailable() -> Denial {
-    Denial::new(Reason::KeysUnavailable, "the issuer's keys cannot be had")
-}
-
-impl TokenFacts {
-    fn new(index: usize, state: &IssuerState, verified: Verified, memo: &mut Memo) -> Self {
-        let (read, claims) = (verified.claims(), &state.config.claims);
-        let members = read.members();
-        let text = |selector: &Selector| {
-            selector.find(members).and_then(Value::as_text).and_then(|text| read.span(text))
-        };
-        let (subject, token_id) = (text(&claims.subject), text(&claims.id));
-        let granted = Granted::from_claims(claims.scope.find_all(members), state.config.scope_match);
-        let mut facts = Self {
-            issuer: index,
-            epoch: state.epoch,
-            granted: memo.shared(granted),
-            subject,
-            token_id,
-            revocable: OnceLock::new(),
-            standing: Ok(()),
-            permitted: AtomicU64::new(0),
-            verified,
-        };
-        // No date is looked at, so that the moment does not matter.
-        facts.standing = Checked { config: &state.config, facts: &facts, now: NumericDate(0) }
-            .standing()
-            .map_err(Box::new);
-        facts
     }
 }
 

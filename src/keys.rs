@@ -80,32 +80,54 @@ impl fmt::Debug for Unverified {
     }
 }
 
-/// Claims whose signature verified: proof that some key of the issuer's signed them.
+/// Claims that somebody vouches for: some key of the issuer's signed them, or whoever keeps them found them by their token.
 ///
-/// Invariant: made only by [`VerifyingKey::verify`], which checked the signature just before.
+/// Invariant: made only by [`VerifyingKey::verify`], which checked the signature just before, and by
+/// [`Verified::of_record`], which those call who look tokens up (`tests/tidy.rs` lists them).
 #[derive(Debug, Clone)]
 pub struct Verified {
     claims: Claims,
-    key: Arc<VerifyingKey>,
-    /// Which of its keys it was: without an id there may be several.
-    which: usize,
+    voucher: Voucher,
     typ: Option<Cow<'static, str>>,
 }
 
+/// Who vouches for claims.
+#[derive(Debug, Clone)]
+enum Voucher {
+    Key {
+        key: Arc<VerifyingKey>,
+        /// Which of its keys it was: without an id there may be several.
+        which: usize,
+    },
+    /// The record that was found.
+    Record,
+}
+
 impl Verified {
+    /// Claims that were found by their token, where it is kept. They have neither a key nor a `typ`.
+    pub fn of_record(claims: Claims) -> Self {
+        Self { claims, voucher: Voucher::Record, typ: None }
+    }
+
     /// The verified claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// The algorithm that verified them.
-    pub fn algorithm(&self) -> Algorithm {
-        self.key.prepared[self.which].algorithm
+    /// The algorithm that verified them; `None` where they were looked up.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match &self.voucher {
+            Voucher::Key { key, which } => key.prepared.get(*which).map(|prepared| prepared.algorithm),
+            Voucher::Record => None,
+        }
     }
 
-    /// The verifying key's own id (of a closed set: the key set's), if it has one.
+    /// The verifying key's own id (of a closed set: the key set's), if there is a key and it has one.
     pub fn key_id(&self) -> Option<&str> {
-        self.key.id()
+        match &self.voucher {
+            Voucher::Key { key, .. } => key.id(),
+            Voucher::Record => None,
+        }
     }
 
     /// The JOSE header's `typ`, normalised as [`jws::Compact::typ`] says.
@@ -209,7 +231,7 @@ impl KeySet {
 
     /// Whether the key that verified these claims is still one of the set: the same id, algorithm and public octets.
     pub fn has_key_of(&self, verified: &Verified) -> bool {
-        let Verified { key, which, .. } = verified;
+        let Voucher::Key { key, which } = &verified.voucher else { return false };
         let same = |held: &Arc<VerifyingKey>| {
             Arc::ptr_eq(held, key) || held.id == key.id && held.prepared.contains(&key.prepared[*which])
         };
@@ -240,7 +262,7 @@ impl VerifyingKey {
             prepared.algorithm == algorithm && prepared.verifies(&signing_input, &signature)
         };
         let which = self.prepared.iter().position(verifies).ok_or(BadSignature)?;
-        Ok(Verified { claims, key: Arc::clone(self), which, typ })
+        Ok(Verified { claims, voucher: Voucher::Key { key: Arc::clone(self), which }, typ })
     }
 
     fn has(&self, algorithm: Algorithm) -> bool {

@@ -231,6 +231,14 @@ impl Keys {
         self.len() == 0
     }
 
+    /// Which records tokens are looked up among, if they are.
+    pub fn records(&self) -> Option<u64> {
+        match self {
+            Self::Records(version) => Some(*version),
+            Self::Ready { .. } | Self::Unavailable => None,
+        }
+    }
+
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Ready { set, fetched }, Self::Ready { set: other, fetched: also }) => {

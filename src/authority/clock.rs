@@ -30,3 +30,6 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
 pub fn entropy(octets: &mut [u8]) -> Result<(), NoEntropy> {
     rand::fill(octets).map_err(|_| NoEntropy)
 }
+
+/// Between two times that uses are written down.
+pub(in crate::authority) const USES: std::time::Duration = std::time::Duration::from_secs(60);

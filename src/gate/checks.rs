@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use crate::config::{Forward, Issuer, Requirement, TokenType};
+use crate::config::{Forward, Issuer, KeySource, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::memo::{REVOCABLE, TokenFacts};
@@ -34,26 +34,46 @@ impl Checked<'_> {
         seconds(self.config.leeway)
     }
 
-    /// Step 9: `exp`, `nbf`, `iat` with leeway (RFC 7519 section 4.1), and the longest life.
+    /// Step 9: `exp`, `nbf`, `iat` with leeway (RFC 7519 section 4.1), and the longest life. What is looked up may be for
+    /// ever: whoever keeps it can take it back.
     pub(in crate::gate) fn time(&self) -> Result<(), Denial> {
         let dates = self.claims();
         let (now, leeway) = (self.now.0, self.leeway());
+        let latest = now.saturating_add(leeway);
         let Some(NumericDate(expires)) = dates.expires() else {
-            return Err(Denial::new(Reason::MissingClaim, "no exp"));
+            return match self.config.keys.value {
+                KeySource::Records(_) => self.begun(latest),
+                KeySource::Discovery
+                | KeySource::JwksUrl(_)
+                | KeySource::JwksFile(_)
+                | KeySource::JwksInline(_)
+                | KeySource::PemFile(_)
+                | KeySource::PemEnv(_)
+                | KeySource::PemInline(_)
+                | KeySource::Secret { .. }
+                | KeySource::Managed
+                | KeySource::SigningPem(_) => Err(Denial::new(Reason::MissingClaim, "no exp")),
+            };
         };
         if expires <= now.saturating_sub(leeway) {
             return Err(Denial::new(Reason::Expired, "exp has passed"));
         }
-        let latest = now.saturating_add(leeway);
+        self.begun(latest)?;
+        let from = dates.issued_at().map_or(now, |NumericDate(date)| date);
+        if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
+            return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
+        }
+        Ok(())
+    }
+
+    /// Neither `nbf` nor `iat` is yet to come.
+    fn begun(&self, latest: i64) -> Result<(), Denial> {
+        let dates = self.claims();
         if dates.not_before().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "nbf is yet to come"));
         }
         if dates.issued_at().is_some_and(|NumericDate(date)| date > latest) {
             return Err(Denial::new(Reason::NotYetValid, "iat is yet to come"));
-        }
-        let from = dates.issued_at().map_or(now, |NumericDate(date)| date);
-        if expires.saturating_sub(from) > seconds(self.config.max_token_lifetime) {
-            return Err(Denial::new(Reason::LivesTooLong, "a longer life than max_token_lifetime"));
         }
         Ok(())
     }

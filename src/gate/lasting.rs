@@ -49,9 +49,10 @@ impl Lasting {
         }
     }
 
-    /// The first second at which its token has expired: `exp`, its issuer's leeway and the route's grace.
+    /// The first second at which its token has expired: `exp`, its issuer's leeway and the route's grace. What was looked
+    /// up may be without an end.
     pub fn until(&self) -> NumericDate {
-        let end = self.facts.verified.claims().expires().map_or(0, |NumericDate(expires)| expires);
+        let end = self.facts.verified.claims().expires().map_or(i64::MAX, |NumericDate(expires)| expires);
         let more =
             [self.issuer.leeway, self.grace].map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         NumericDate(more.into_iter().fold(end, i64::saturating_add))
@@ -79,15 +80,24 @@ impl Lasting {
     /// the configuration may have changed alone.
     fn see(&mut self, snapshot: &Snapshot) -> Result<(), Denial> {
         let same = |state: &Arc<IssuerState>| state.config.issuer == self.issuer.issuer;
-        let Some(index) = snapshot.issuers.iter().position(same) else {
+        // What is minted here in several forms has one `iss` in all of them: then the name says which.
+        let named = |state: &Arc<IssuerState>| same(state) && state.config.name == self.issuer.name;
+        let issuers = &snapshot.issuers;
+        let Some(index) = issuers.iter().position(named).or_else(|| issuers.iter().position(same)) else {
             return Err(Denial::new(Reason::UntrustedIssuer, "the issuer is no longer configured"));
         };
         let state = &snapshot.issuers[index];
-        match &state.keys {
-            Keys::Ready { set, .. } if !set.has_key_of(&self.facts.verified) => {
+        match (&state.keys, self.facts.records) {
+            (Keys::Ready { set, .. }, _) if set.has_key_of(&self.facts.verified) => {}
+            (Keys::Ready { .. }, _) => {
                 return Err(Denial::new(Reason::UnknownKey, "the key is no longer the issuer's"));
             }
-            Keys::Ready { .. } | Keys::Unavailable | Keys::Records(_) => {}
+            (Keys::Records(now), Some(then)) if *now == then => {}
+            // Asking again takes its time, and nobody here has any.
+            (Keys::Records(_), _) => {
+                return Err(Denial::new(Reason::UnknownKey, "what was looked up may not be so any more"));
+            }
+            (Keys::Unavailable, _) => {}
         }
         if state.epoch != self.seen.1 {
             self.revocable = Some(revocable::keys(&state.config, &self.facts.verified));

@@ -52,6 +52,8 @@ pub struct TokenFacts {
     pub issuer: usize,
     /// The epoch.
     pub epoch: u64,
+    /// Which records it was found among ([`crate::snapshot::Keys::Records`]), if it was looked up.
+    pub records: Option<u64>,
     /// The proof.
     pub verified: Verified,
     /// Its scopes, compiled; shared with other tokens that have the same.

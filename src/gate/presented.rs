@@ -6,7 +6,8 @@
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
-use crate::gate::{Stop, key, revocable};
+use crate::gate::proof::key;
+use crate::gate::{Stop, revocable};
 use crate::keys::Unverified;
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;

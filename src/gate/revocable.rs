@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::config::Issuer;
+use crate::config::{Issuer, KeySource, Records};
 use crate::keys::Verified;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
 use crate::token::claims::Selector;
 use crate::token::json::document::Value;
 
-/// The keys of every entry that could be about this token. None is of the kind `api_key`: no token is one.
+/// The keys of every entry that could be about this token. One of the kind `api_key` is about the key that is itself the
+/// credential, by its id, which is its subject.
 pub(in crate::gate) fn keys(issuer: &Issuer, verified: &Verified) -> Box<[(Kind, Key)]> {
     let members = verified.claims().members();
     let iss = &issuer.issuer;
@@ -26,6 +27,10 @@ pub(in crate::gate) fn keys(issuer: &Issuer, verified: &Verified) -> Box<[(Kind,
         (Kind::Jti, &issuer.claims.id),
     ] {
         keys.extend(found(selector).iter().map(|text| (kind, Key::new(kind, iss, text))));
+    }
+    if let KeySource::Records(Records::ApiKeys { .. }) = &issuer.keys.value {
+        let id = verified.claims().subject();
+        keys.extend(id.map(|id| (Kind::ApiKey, Key::new(Kind::ApiKey, iss, id))));
     }
     for claim in &*issuer.revocable {
         let texts = found(&claim.selector);

@@ -229,6 +229,11 @@ impl CompiledRoute {
         }
     }
 
+    /// Whether tokens of the issuer at this index count here.
+    pub fn trusts(&self, issuer: usize) -> bool {
+        self.requirement().is_some_and(|requirement| requirement.issuers.contains(&issuer))
+    }
+
     /// Which messages bring a new token here, where one is needed.
     pub fn reauthenticate(&self) -> Option<&Reauthenticate> {
         self.requirement().and(self.config.streams.reauthenticate.as_ref())

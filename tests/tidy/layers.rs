@@ -104,6 +104,11 @@ const BANS: &[Ban] = &[
         only: Only::In(&["store", "authority", "control", "admin", "app", "cli"]),
         why: "the request path never waits for the store",
     },
+    Ban {
+        paths: &["::of_record"],
+        only: Only::In(&["authority", "control"]),
+        why: "claims that no key has signed are vouched for by whoever looked them up",
+    },
     Ban { paths: &["anyhow"], only: Only::In(&["main", "cli", "app"]), why: "below `app` errors are typed" },
     Ban { paths: &["reqwest"], only: Only::In(&["control"]), why: "only control fetches" },
     Ban { paths: &["axum"], only: Only::In(&["admin"]), why: "the data plane frames its own HTTP" },
@@ -256,6 +261,8 @@ fn a_banned_path_is_found() {
     check(bans, "src/proxy.rs", "use reqwest::Client;", 1);
     check(bans, "src/control/key_fetch.rs", "use reqwest::Client;", 0);
     check(bans, "src/cli/demo.rs", "use axum::Router;", 1);
+    check(bans, "src/proxy/judge.rs", "fn f() { Verified::of_record(claims); }", 1);
+    check(bans, "src/authority/opaque.rs", "fn f() { Verified::of_record(claims); }", 0);
     check(bans, "src/gate/tests.rs", "use tokio::sync::mpsc;", 0);
     check(bans, "src/gate.rs", "/// As `tokio::sync` would.\nconst A: &str = \"std::fs::read\";", 0);
 }
