@@ -53,6 +53,7 @@ use crate::authority::signing::Signing;
 use crate::authority::trouble::LoadError;
 use crate::config::Config;
 use crate::config::material::Material;
+use crate::store::error::StoreError;
 
 /// All that is known of credentials and tokens. One for the process, made by `app`.
 pub struct Authority {
