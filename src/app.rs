@@ -9,12 +9,12 @@
 //! data plane asks for a key through a function, and both functions are control's. No edge imports another.
 
 mod activation;
-mod authority;
 mod descriptors;
 mod handover;
 mod holders;
 mod holding;
 mod logging;
+mod minting;
 mod notify;
 mod part;
 mod revocations;
@@ -34,6 +34,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::admin::readiness::Readiness;
+use crate::app::minting::Minting;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
@@ -41,12 +42,9 @@ use crate::audit::{Audit, Event as AuditEvent};
 use crate::authority::Authority;
 use crate::config::Config;
 use crate::config::address::Address;
-use crate::config::material::Material;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle, Unasked};
-use crate::gate::call::{Answered, AskAuthority};
-use crate::gate::evidence::{AskRecord, RecordAnswer, RecordFound};
 use crate::metrics::Metrics;
 use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
@@ -127,16 +125,13 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref(), &mut loaded)?;
     show_warnings(&origin, &loaded);
+    let minting = Minting::open(&mut loaded, store.as_ref())?;
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     control.tell(by_file(audit.clone()));
-    let means = authority::means(&handle, store.clone());
-    let authority = Arc::new(Authority::new(Arc::new(config.clone()), Material::default(), means));
-    authority
-        .load()
-        .map_err(|error| AppError::Configuration(format!("what the store has cannot be read: {error}")))?;
     let recall = Arc::new(Recall::default());
-    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
+    minting.join(&mut control, &handle);
+    let proxy = data_plane(&config, reader, &handle, &minting, (Arc::clone(&metrics), Arc::clone(&recall)));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
@@ -158,14 +153,16 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle, &authority, audit.clone(), recall),
+            controls: controls(&handle, minting.authority(), audit.clone(), recall),
             audit: audit.clone(),
         };
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
     }
-    let control = beside(control.run(switches.control.subscribe()), Arc::clone(&authority));
-    let (control, control_ended) = Part::new("control", control);
+    let mut over = switches.control.subscribe();
+    let over = async move { drop(over.wait_for(|over| *over).await) };
+    server.add_service(Part::new("minting", after(switches.go.subscribe(), minting.upkeep(over))).0);
+    let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
     server.add_service(control);
     let (files, workers) = (bound.take_files(), bound.workers());
     let (accepting, accepted) = watch::channel(0);
@@ -180,7 +177,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         ready,
         files,
         succession,
-        prospects: prospects(&handle, authority, accepted, workers),
+        prospects: prospects(&handle, minting, accepted, workers),
         on_ready: until.on_ready,
         reload: by_signal(handle, audit),
         readiness,
@@ -208,28 +205,18 @@ async fn after(mut go: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     }
 }
 
-/// Runs control, and beside it what the authority does that nobody waits for.
-async fn beside(control: impl Future<Output = ()>, authority: Arc<Authority>) {
-    tokio::select! {
-        () = control => {}
-        () = authority.upkeep() => {}
-    }
-    // A process that was taken over from writes no more: what it has not written is of use to people only.
-    let _written_or_not = authority.settle().await;
-}
-
 fn data_plane(
     config: &Config,
     reader: Reader,
     handle: &ControlHandle,
-    metrics: Arc<Metrics>,
-    recall: Arc<Recall>,
+    minting: &Minting,
+    (metrics, recall): (Arc<Metrics>, Arc<Recall>),
 ) -> Proxy {
     Proxy::new(proxy::Parts {
-        reader,
         ask_keys: handle.ask_keys(),
-        ask_record: unknown(),
-        ask_authority: unanswered(),
+        ask_record: minting.look_up(),
+        ask_authority: minting.ask(&reader, &metrics),
+        reader,
         metrics,
         listeners: config.listeners.clone(),
         limits: config.limits.clone(),
@@ -239,19 +226,6 @@ fn data_plane(
         shutdown_grace: config.shutdown_grace,
         recall,
         recheck_streams: config.recheck_streams(),
-    })
-}
-
-/// Nobody looks tokens up yet.
-fn unknown() -> AskRecord {
-    Arc::new(|asked| Box::pin(std::future::ready(RecordFound { asked, answer: RecordAnswer::Unavailable })))
-}
-
-/// Nobody answers for endpoints yet.
-fn unanswered() -> AskAuthority {
-    Arc::new(|_| {
-        let (headers, body) = (Vec::new(), Vec::new());
-        Box::pin(std::future::ready(Answered { status: 503, headers, body, result: "overloaded" }))
     })
 }
 
@@ -340,7 +314,7 @@ fn controls(
 
 fn prospects(
     handle: &ControlHandle,
-    authority: Arc<Authority>,
+    minting: Minting,
     accepting: watch::Receiver<usize>,
     workers: usize,
 ) -> Prospects {
@@ -350,13 +324,7 @@ fn prospects(
         let handle = following.clone();
         Box::pin(async move { handle.catch_up().await.map_err(|error| error.to_string()) })
     });
-    let load: CatchUp = Box::new(move || {
-        let authority = Arc::clone(&authority);
-        Box::pin(async move {
-            let loaded = tokio::task::spawn_blocking(move || authority.load()).await;
-            loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
-        })
-    });
+    let load: CatchUp = Box::new(move || minting.load());
     Prospects { waiting, catch_up, load, accepting, workers }
 }
 
