@@ -7,16 +7,37 @@
 //! It knows neither the data plane nor control nor the admin listener, nor they it: `app` wires functions
 //! ([`means::Means`], [`crate::gate::call::AskAuthority`], [`crate::gate::evidence::AskRecord`]).
 
+pub mod answer;
 pub mod api_keys;
 pub mod attempts;
 pub mod clock;
+pub mod credential;
+pub mod discovery;
+pub mod endpoints;
 pub mod families;
+pub mod filling;
+pub mod given;
+pub mod grant;
 pub mod holder;
+pub mod introspect;
+pub mod issue;
+pub mod making;
 pub mod means;
+pub mod oauth;
 pub mod opaque;
 pub mod people;
+pub mod refresh;
+pub mod request;
+pub mod revoke;
+pub mod scopes;
 pub mod signing;
 pub mod trouble;
+pub mod whose;
+
+mod asked;
+mod listed;
+mod registry;
+mod stopping;
 
 use std::sync::Arc;
 
@@ -67,7 +88,7 @@ impl Authority {
     pub fn new(config: Arc<Config>, material: Material, means: Means) -> Self {
         let authority = Self {
             api_keys: ApiKeys::new(means.clone()),
-            people: People::new(means.clone()),
+            people: People::new(means.clone(), cores()),
             opaque: Opaque::new(means.clone()),
             families: Families::new(means.clone()),
             signing: Signing::new(means.clone()),
@@ -99,4 +120,19 @@ impl Authority {
         self.families.load()?;
         self.signing.load()
     }
+
+    /// Does what nobody waits for, until it is dropped: writes down when credentials were last used.
+    pub async fn upkeep(&self) {
+        registry::write_uses_of([self.api_keys.uses(), self.people.uses()]).await;
+    }
+
+    /// Writes down at the end what [`Self::upkeep`] would have.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.api_keys.uses().write_uses().await?;
+        self.people.uses().write_uses().await
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -116,6 +116,8 @@ pub struct Authority {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// `signing_keys`.
     pub signing_keys: Option<SigningKeys>,
+    /// `errors` of the file: what is answered where no route is known. Routes have it among their own.
+    pub errors: Option<Arc<Errors>>,
 }
 
 /// One address clients connect to.

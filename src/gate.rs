@@ -25,6 +25,7 @@ pub mod denial;
 pub mod evidence;
 pub mod explain;
 pub mod grant;
+pub mod held;
 pub mod lasting;
 pub mod matching;
 pub mod memo;

@@ -56,6 +56,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_revocation_entries",
     "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
+    "portcullis_tokens_issued_total",
     "portcullis_upstream_duration_seconds",
     "portcullis_upstream_requests_in_flight",
     "portcullis_verified_cache_entries",
@@ -87,6 +88,7 @@ pub struct Metrics {
     reload_success: IntGauge,
     generation: IntGauge,
     panics: IntCounter,
+    issued: IntCounterVec,
     process_id: IntGauge,
     process_start: IntGauge,
     cache: CacheMetrics,
@@ -166,6 +168,16 @@ impl Metrics {
                     "portcullis_panics_total",
                     "Faults of the gateway itself that failed one request or task",
                 ),
+            ),
+            issued: registered(
+                &registry,
+                must(IntCounterVec::new(
+                    Opts::new(
+                        "portcullis_tokens_issued_total",
+                        "Requests for tokens, by endpoint and what came of them",
+                    ),
+                    &["endpoint", "result"],
+                )),
             ),
             process_id: registered(
                 &registry,
@@ -265,6 +277,11 @@ impl Metrics {
     /// A snapshot of this generation was published.
     pub fn generation(&self, generation: u64) {
         self.generation.set(clamped(generation));
+    }
+
+    /// A request for tokens was answered; `result` is of a closed set.
+    pub fn tokens_issued(&self, endpoint: &str, result: &'static str) {
+        self.issued.with_label_values(&[endpoint, result]).inc();
     }
 
     /// Revocation entries of a kind.

@@ -4,6 +4,7 @@
 
 pub mod api_key;
 pub mod jwt;
+pub mod managed;
 pub mod opaque;
 pub mod template;
 

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 
+use crate::mint::NoEntropy;
 use crate::store::error::StoreError;
 use crate::token::NumericDate;
 
@@ -24,3 +25,11 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
     rand::fill(&mut octets).map_err(|_| StoreError::Io("no randomness".to_owned()))?;
     Ok(octets)
 }
+
+/// Fresh randomness, for what is minted.
+pub fn entropy(octets: &mut [u8]) -> Result<(), NoEntropy> {
+    rand::fill(octets).map_err(|_| NoEntropy)
+}
+
+/// Between two times that uses are written down.
+pub(in crate::authority) const USES: std::time::Duration = std::time::Duration::from_secs(60);

@@ -7,24 +7,37 @@ pub(crate) mod secret;
 pub(crate) mod value;
 pub(crate) mod words;
 
+mod authority;
 mod certificate;
+mod credentials;
+mod endpoints;
+mod errors;
 mod forward;
+mod issue;
 mod issuers;
 mod keys;
 mod listeners;
 mod names;
+mod oauth;
 mod process;
+mod readers;
 mod report;
 mod require;
 mod routes;
 mod streams;
+mod templates;
 mod ties;
+mod tokens;
 mod upstreams;
 
 use std::sync::Arc;
 
+use crate::config::decode::endpoints::Around;
 use crate::config::decode::fields::Fields;
+use crate::config::decode::oauth::OAuth;
 use crate::config::decode::report::Report;
+use crate::config::decode::require::Requirements;
+use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shape::table;
@@ -64,18 +77,50 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
     let upstreams = upstreams::upstreams(&fields);
     let revocation = process::revocation(&fields);
     let claims = revocation.as_ref().map(|revocation| Arc::clone(&revocation.claims)).unwrap_or_default();
-    let issuers = issuers::issuers(&fields, &claims);
-    let routes = routes::routes(&fields, &upstreams.names("upstream"), &issuers.names("issuer"));
+    let mut issuers = issuers::issuers(&fields, &claims);
+    let oauth = oauth::read(&fields, &listeners);
+    let url = oauth.as_ref().map(|oauth| &*oauth.url);
+    let mut tokens = tokens::tokens(&fields, url, &mut issuers);
+    let mut credentials = credentials::credentials(&fields, &mut issuers);
+    if let Some(oauth) = &oauth {
+        oauth.complete_tokens(&fields, &mut tokens, &mut issuers);
+        oauth.complete_clients(&fields, &mut credentials);
+    }
+    let errors = fields.value("errors").and_then(errors::of_routes);
+    let mut ties = Ties::default();
+    let names = issuers.named.names("issuer");
+    let requirements = Requirements::new(&names, &issuers.general);
+    let upstream_names = upstreams.names("upstream");
+    let mut routes = routes::routes(&fields, &upstream_names, &requirements, errors.as_ref(), &mut ties);
+    let mut around = Around::new(&fields, &tokens, &credentials, &issuers);
+    around.together.extend(oauth.as_ref().map(OAuth::together));
+    let (mut endpoints, leading) = endpoints::endpoints(&fields, &around, &mut ties);
+    routes.extend(leading);
+    if let Some((own, leading)) =
+        oauth.as_ref().and_then(|oauth| oauth.endpoints(&fields, &around, &mut ties))
+    {
+        endpoints.extend(own);
+        routes.extend(leading);
+    }
+    let authority = Authority {
+        credentials: credentials.into_values(),
+        tokens: tokens.into_values(),
+        endpoints,
+        signing_keys: tokens::signing_keys(&fields),
+        errors,
+    };
+    let store = process::store(&fields);
+    authority::check(&fields, &authority);
     Some(Config {
         workers,
         listeners,
         admin,
         upstreams: upstreams.into_values(),
-        issuers: issuers.into_values(),
+        issuers: issuers.named.into_values(),
         routes,
-        authority: Authority::default(),
+        authority,
         revocation,
-        store: process::store(&fields),
+        store,
         audit: process::audit(&fields),
         key_mirror: process::key_mirror(&fields),
         limits: process::limits(&fields),

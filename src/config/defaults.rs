@@ -138,6 +138,69 @@ pub const WARNING_MESSAGE: usize = 1024;
 /// `streams.reauthenticate.when` there may be: each is looked for in a message that may be one.
 pub const REAUTHENTICATE_WHEN: usize = 8;
 
+// What is minted here.
+
+/// `credentials`, `tokens`, and `endpoints` there may be: templates are checked against each other.
+pub const CREDENTIALS: usize = 256;
+/// See [`CREDENTIALS`].
+pub const TOKENS: usize = 256;
+/// See [`CREDENTIALS`].
+pub const ENDPOINTS: usize = 1_000;
+/// Tokens that one endpoint issues: a pair, and an ID of sorts.
+pub const ISSUED: usize = 8;
+/// Members that an endpoint's `require` may have.
+pub const REQUIRED_MEMBERS: usize = 64;
+/// Entries that stand in the file itself: more belong in a file of their own.
+pub const LISTED: usize = 10_000;
+/// `lifetime` of a token: what OAuth servers commonly give.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// `lifetime` of a refresh token.
+pub const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The longest `lifetime`.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// `octets`: nobody guesses 256 bits.
+pub const TOKEN_OCTETS: u64 = 32;
+/// The fewest `octets`: 128 bits (RFC 6749 section 10.10).
+pub const TOKEN_OCTETS_MIN: u64 = 16;
+/// The most `octets`.
+pub const TOKEN_OCTETS_MAX: u64 = 64;
+/// `leeway` of a token of our own: the clock that wrote it is the one that reads it.
+pub const TOKEN_LEEWAY: Duration = Duration::ZERO;
+/// `grace` of a refresh token: tabs that refresh at once, and an answer that was lost.
+pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
+/// The longest `grace`: a stolen token counts for as long.
+pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(5 * 60);
+/// `subject`.
+pub const TOKEN_SUBJECT: &str = "{credential.id}";
+/// `scopes.ceiling`.
+pub const CEILING: &str = "{credential.scopes}";
+/// `require.error`.
+pub const MEMBER_ERROR: &str = "bad_request";
+/// `reuse.min_remaining`: what a client does with a token takes less.
+pub const REUSE_REMAINING: Duration = Duration::from_secs(60);
+/// `attempts`: people mistype; a list of passwords is longer.
+pub const ATTEMPTS: u64 = 10;
+/// `entries.id`.
+pub const ENTRY_ID: &str = "id";
+/// `entries.scopes`.
+pub const ENTRY_SCOPES: &str = "scopes";
+/// `people.memory`: OWASP's least for argon2id with two passes.
+pub const ARGON2_MEMORY: u64 = 19_456 * KIB;
+/// `people.passes`: OWASP's least for that memory.
+pub const ARGON2_PASSES: u64 = 2;
+/// `signing_keys.rotate`.
+pub const ROTATE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// `signing_keys.publish`: every cache of a key set has asked again by then.
+pub const PUBLISH: Duration = Duration::from_secs(30 * 60);
+/// `oauth.path`.
+pub const OAUTH_PATH: &str = "/oauth";
+/// `introspection.cache`: a token that was revoked elsewhere counts for so long here.
+pub const INTROSPECTION_CACHE: Duration = Duration::from_secs(30);
+/// The longest `introspection.cache`.
+pub const INTROSPECTION_CACHE_MAX: Duration = Duration::from_secs(60 * 60);
+/// `introspection.timeout`: a request waits for it.
+pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
 // The whole process.
 
 /// `key_mirror`: beside the configuration file.

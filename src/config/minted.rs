@@ -100,6 +100,17 @@ pub enum Sign {
     },
 }
 
+impl Sign {
+    /// The algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Managed(algorithm) | Self::Pem { algorithm, .. } | Self::Secret { algorithm, .. } => {
+                *algorithm
+            }
+        }
+    }
+}
+
 /// How long a token lives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifetime {

@@ -76,6 +76,14 @@ pub(crate) fn read_key(key: &str) -> Result<RouteKey, Wrong> {
 }
 
 impl PathPattern {
+    /// The names of its parameters, from the left.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Parameter(name) | Segment::Rest(name) => Some(&**name),
+            Segment::Literal(_) => None,
+        })
+    }
+
     /// As written: `/orders/{id}`.
     pub fn render(&self) -> String {
         let mut text = String::new();

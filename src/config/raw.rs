@@ -130,6 +130,30 @@ impl Node {
         }
     }
 
+    /// The entries of a mapping; none of anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.content {
+            Content::Mapping(entries) => entries,
+            Content::Scalar(_) | Content::Sequence(_) => &[],
+        }
+    }
+
+    /// The scalars of a list, or the one that this is.
+    pub fn scalars(&self) -> Vec<String> {
+        match &self.content {
+            Content::Scalar(scalar) => vec![scalar.text.to_string()],
+            Content::Sequence(items) => items.iter().flat_map(Self::scalar).collect(),
+            Content::Mapping(_) => Vec::new(),
+        }
+    }
+
+    fn scalar(&self) -> Option<String> {
+        match &self.content {
+            Content::Scalar(scalar) => Some(scalar.text.to_string()),
+            Content::Sequence(_) | Content::Mapping(_) => None,
+        }
+    }
+
     /// What it is, for a message.
     pub fn kind(&self) -> &'static str {
         match &self.content {

@@ -38,9 +38,12 @@ fn define(mapping: &'static Mapping, definitions: &mut Map<String, Value>) {
         "description": mapping.name,
         "properties": properties,
         "required": required,
-        "additionalProperties": false,
+        "additionalProperties": mapping.is_open(),
     });
-    if required.is_empty() && mapping.keys.iter().all(|key| matches!(key.absent, Absent::Means(_))) {
+    if required.is_empty()
+        && !mapping.keys.is_empty()
+        && mapping.keys.iter().all(|key| matches!(key.absent, Absent::Means(_)))
+    {
         // Mappings of which every key is optional say one thing at least.
         schema["minProperties"] = json!(1);
     }
@@ -85,6 +88,8 @@ fn takes(what: Takes) -> Value {
         }),
         Takes::Either(all) => any_of(all.iter().map(|one| takes(*one)).collect()),
         Takes::Json => json!({"type": "object"}),
+        Takes::Template => json!({}),
+        Takes::Span(..) => scalar(json!({"type": ["string", "integer"]})),
     }
 }
 

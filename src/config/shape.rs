@@ -7,9 +7,12 @@
 //! Why not derive the schema from serde types: the file's grammar has short forms, `{env: …}` for any scalar,
 //! defaults and refusals with a reason of their own, none of which a derived schema can know.
 
+pub mod credential;
+pub mod endpoint;
 pub mod issuer;
 pub mod route;
 pub mod table;
+pub mod token;
 
 use std::time::Duration;
 
@@ -94,6 +97,10 @@ pub enum Takes {
     Either(&'static [Self]),
     /// A JSON document, written as YAML.
     Json,
+    /// JSON with holes, written as YAML: anything ([`crate::config::template`]).
+    Template,
+    /// How long a token lives, from the first to the second: a duration, or as others write them (`2 days`, `1.5h`).
+    Span(Duration, Duration),
 }
 
 /// Kinds of text.
@@ -119,9 +126,14 @@ pub enum Text {
     Name,
     Label,
     RouteKey,
+    Template,
 }
 
 impl Mapping {
+    /// Whether what is none of its keys is the operator's own.
+    pub fn is_open(&self) -> bool {
+        ["listed_key", "listed_person"].contains(&self.id)
+    }
     /// The key of this name.
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
@@ -156,7 +168,9 @@ impl Takes {
             | Self::Size(..)
             | Self::Word { .. }
             | Self::Text(_)
-            | Self::Json => Vec::new(),
+            | Self::Json
+            | Self::Template
+            | Self::Span(..) => Vec::new(),
         }
     }
 }
@@ -165,7 +179,7 @@ impl Text {
     /// A regular expression (of ECMA 262 and of Rust alike) for the schema. The decoder has the last word.
     pub fn pattern(self) -> Option<&'static str> {
         match self {
-            Self::Free | Self::Expression | Self::Path => None,
+            Self::Free | Self::Expression | Self::Path | Self::Template => None,
             Self::Url => Some("^https?://[^/?#]+"),
             Self::Peer => Some("^(https?://[^/?#]+/?|unix:/?[^/].*)$"),
             Self::Network => Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),

@@ -4,6 +4,13 @@
 //! other characters what fills it is written as text. `{name?}` may stay empty: as a whole value it takes its key, or its
 //! element, with it. `{{` and `}}` are the braces themselves.
 
+use crate::config::net;
+use crate::config::problems::{Wrong, closest, quoted};
+use crate::token::claims::Selector;
+
+#[cfg(test)]
+mod tests;
+
 /// JSON with holes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Template {
@@ -80,3 +87,178 @@ pub enum Source {
     /// `{request.id}`.
     RequestId,
 }
+
+impl Text {
+    /// Reads a text with holes. The error says what is wrong with it, and repeats nothing but the hole.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let (brace, after) = rest[at..].split_at(1);
+            if let Some(after) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let end = after.find(['{', '}']).filter(|end| brace == "{" && after[*end..].starts_with('}'));
+            let Some(end) = end else {
+                return Err(Wrong::is(format!("has a `{brace}` without its pair"))
+                    .hint("a hole is `{name}`; `{{` and `}}` are the braces themselves"));
+            };
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal).into()));
+            }
+            pieces.push(Piece::Hole(Hole::parse(&after[..end])?));
+            rest = &after[end + 1..];
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal.into()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// As it is written in the file.
+    pub fn written(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
+            Piece::Hole(hole) => {
+                format!("{{{}{}}}", hole.source.written(), if hole.optional { "?" } else { "" })
+            }
+        };
+        self.0.iter().map(piece).collect()
+    }
+
+    /// A text without holes.
+    pub fn literal(text: &str) -> Self {
+        Self(if text.is_empty() { Vec::new() } else { vec![Piece::Literal(text.into())] })
+    }
+
+    /// Its holes.
+    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Literal(_) => None,
+            Piece::Hole(hole) => Some(hole),
+        })
+    }
+}
+
+impl Template {
+    /// A text of one hole and nothing else.
+    pub fn hole(source: Source, optional: bool) -> Self {
+        Self::Text(Text(vec![Piece::Hole(Hole { source, optional })]))
+    }
+
+    /// Visits every text in it.
+    pub fn texts<'t>(&'t self, visit: &mut dyn FnMut(&'t Text)) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Text(text) => visit(text),
+            Self::List(items) => items.iter().for_each(|item| item.texts(visit)),
+            Self::Object(members) => members.iter().for_each(|(_, member)| member.texts(visit)),
+        }
+    }
+}
+
+impl Hole {
+    fn parse(written: &str) -> Result<Self, Wrong> {
+        let (name, optional) = written.strip_suffix('?').map_or((written, false), |name| (name, true));
+        Ok(Self { source: Source::parse(name)?, optional })
+    }
+}
+
+impl Source {
+    fn parse(name: &str) -> Result<Self, Wrong> {
+        let unknown = || {
+            let wrong =
+                Wrong::is(format!("has the hole {}, which nothing fills", quoted(&format!("{{{name}}}"))));
+            match closest(name, WORDS.iter().map(|(word, _)| *word).chain(FAMILIES)) {
+                Some(near) => wrong.hint(format!("did you mean `{{{near}}}`?")),
+                None => wrong.hint(
+                    "`{credential.NAME}`, `{body.NAME}`, `{path.NAME}`, `{query.NAME}`, `{header.NAME}`, `{token.NAME}`, \
+                     `{random.N}`, `{subject}`, `{scopes}`, `{scope}`, `{session}`, `{now}`, `{uuid}`, `{reason}`, \
+                     `{message}`, `{request.id}`; `{{` and `}}` are the braces themselves",
+                ),
+            }
+        };
+        if let Some((_, source)) = WORDS.iter().find(|(word, _)| *word == name) {
+            return Ok(source.clone());
+        }
+        let Some((family, inner)) = name.split_once('.').filter(|(_, inner)| !inner.is_empty()) else {
+            return Err(unknown());
+        };
+        let member = || match Selector::parse(&[inner]) {
+            Some(_) => Ok(Box::from(inner)),
+            None => Err(Wrong::is(format!(
+                "has the hole {}, which is no pointer",
+                quoted(&format!("{{{name}}}"))
+            ))
+            .hint("a pointer is written as RFC 6901 has it: `/a/b`, with `~0` for `~` and `~1` for `/`")),
+        };
+        match family {
+            "credential" => member().map(Self::Credential),
+            "body" => member().map(Self::Body),
+            "path" => Ok(Self::Path(inner.into())),
+            "query" => Ok(Self::Query(inner.into())),
+            "header" if net::is_token(inner) => Ok(Self::Header(inner.to_ascii_lowercase().into())),
+            "random" => match inner.parse::<usize>() {
+                Ok(count) if (1..=RANDOM_CHARACTERS).contains(&count) => Ok(Self::Random(count)),
+                _ => Err(Wrong::is("has a `{random.N}` where N is no whole number")
+                    .hint(format!("from 1 to {RANDOM_CHARACTERS}"))),
+            },
+            "token" => Ok(match (inner.strip_suffix(".expires"), inner.strip_suffix(".lifetime")) {
+                (Some(token), _) if !token.is_empty() => Self::Expires(token.into()),
+                (_, Some(token)) if !token.is_empty() => Self::Lifetime(token.into()),
+                _ => Self::Token(inner.into()),
+            }),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// As it is written between the braces.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Credential(name) => format!("credential.{name}"),
+            Self::Body(name) => format!("body.{name}"),
+            Self::Path(name) => format!("path.{name}"),
+            Self::Query(name) => format!("query.{name}"),
+            Self::Header(name) => format!("header.{name}"),
+            Self::Random(count) => format!("random.{count}"),
+            Self::Token(name) => format!("token.{name}"),
+            Self::Expires(name) => format!("token.{name}.expires"),
+            Self::Lifetime(name) => format!("token.{name}.lifetime"),
+            Self::Subject
+            | Self::Scopes
+            | Self::Scope
+            | Self::Session
+            | Self::Now
+            | Self::Uuid
+            | Self::Reason
+            | Self::Message
+            | Self::RequestId => {
+                WORDS.iter().find(|(_, source)| source == self).map_or("", |(word, _)| *word).to_owned()
+            }
+        }
+    }
+}
+
+/// Holes that are one word.
+const WORDS: [(&str, Source); 9] = [
+    ("subject", Source::Subject),
+    ("scopes", Source::Scopes),
+    ("scope", Source::Scope),
+    ("session", Source::Session),
+    ("now", Source::Now),
+    ("uuid", Source::Uuid),
+    ("reason", Source::Reason),
+    ("message", Source::Message),
+    ("request.id", Source::RequestId),
+];
+
+/// For hints.
+const FAMILIES: [&str; 3] = ["credential.id", "credential.scopes", "credential.name"];
+
+/// `{random.N}`: more is no name any more.
+const RANDOM_CHARACTERS: usize = 256;

@@ -1,6 +1,7 @@
 //! The whole of it: text in, configuration or problems out.
 
 mod accepted;
+mod authority;
 mod examples;
 mod printed;
 pub(in crate::config) mod processor;

@@ -22,6 +22,45 @@ pub fn duration(text: &str) -> Result<Duration, Wrong> {
         .ok_or_else(|| Wrong::is("is longer than time itself"))
 }
 
+/// Reads how long a token lives, in whole seconds: a duration, or as the `ms` package of npm has it (`2 days`, `1.5h`, `1w`,
+/// `1y`, in any case). A number without a unit is seconds; the second value is whether there was one. What is negative,
+/// no whole second, or written in a way that others read differently is refused.
+pub fn span(text: &str) -> Result<(Duration, bool), Wrong> {
+    let wrong = || {
+        Wrong::is("is no lifetime")
+            .hint("write a number and a unit, such as `90s`, `10h`, `1.5h` or `2 days`")
+    };
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| {
+        !text.is_empty() && text.len() <= SPAN_DIGITS && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !digits(whole) || (number.contains('.') && !digits(fraction)) {
+        return Err(wrong());
+    }
+    if unit.is_empty() {
+        if end < text.len() || !fraction.is_empty() {
+            return Err(wrong());
+        }
+        return whole.parse().map(|seconds| (Duration::from_secs(seconds), false)).map_err(|_| wrong());
+    }
+    let millis = SPANS
+        .iter()
+        .find(|(names, _)| names.contains(&&*unit))
+        .map(|(_, millis)| *millis)
+        .ok_or_else(wrong)?;
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| wrong())?);
+    let number: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong())?;
+    let millis = number * u128::from(millis) / scale;
+    if millis % 1_000 != 0 {
+        return Err(Wrong::is("is no whole number of seconds"));
+    }
+    let seconds = u64::try_from(millis / 1_000).map_err(|_| wrong())?;
+    Ok((Duration::from_secs(seconds), true))
+}
+
 /// Reads `512B 16KiB 1MiB 1GiB`, in octets.
 pub fn size(text: &str) -> Result<u64, Wrong> {
     let wrong = || {
@@ -61,6 +100,20 @@ fn split(text: &str) -> Option<(u64, &str)> {
 /// Smallest first, in milliseconds.
 const DURATIONS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// The names of units that `ms` 2.1 knows, in milliseconds; a year is 365.25 days.
+const SPANS: [(&[&str], u64); 7] = [
+    (&["ms", "msec", "msecs", "millisecond", "milliseconds"], 1),
+    (&["s", "sec", "secs", "second", "seconds"], 1_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000),
+    (&["h", "hr", "hrs", "hour", "hours"], 3_600_000),
+    (&["d", "day", "days"], 86_400_000),
+    (&["w", "week", "weeks"], 604_800_000),
+    (&["y", "yr", "yrs", "year", "years"], 31_557_600_000),
+];
+
+/// Digits on either side of the point: more is longer than time itself.
+const SPAN_DIGITS: usize = 12;
 
 /// Smallest first, in octets (IEC 80000-13).
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];

@@ -181,7 +181,7 @@ const PURGE: &str = "DELETE FROM record WHERE (kind, id) IN (
   SELECT kind, id FROM record WHERE expires < ?1 LIMIT ?2)";
 
 /// Octets of a record's id: the name of a credential, and an id of somebody else's making.
-pub const RECORD_ID_OCTETS: usize = 512;
+pub const RECORD_ID_OCTETS: usize = 1_024;
 /// Octets of a record's body: attributes that fit into a token's claims, many times over.
 pub const BODY_OCTETS: usize = 64 * 1_024;
 /// Records read at once: some megabytes, but for bodies that nobody has.

@@ -165,10 +165,11 @@ impl Granted {
                 return Self::default();
             }
         }
-        Self::of(first, how)
+        Self::of_texts(first, how)
     }
 
-    fn of<'c>(scopes: impl Iterator<Item = &'c str> + Clone, how: ScopeMatch) -> Self {
+    /// Reads scopes that were taken apart already, as [`Granted::from_claims`] does.
+    pub fn of_texts<'c>(scopes: impl Iterator<Item = &'c str> + Clone, how: ScopeMatch) -> Self {
         let room = scopes.clone().map(|scope| scope.len() + 1).sum::<usize>();
         let mut literals = String::with_capacity(room.saturating_sub(1));
         let mut patterns = Vec::new();

@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::{Map, Value as Json};
+
 use crate::config::decode::report::Report;
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
@@ -52,6 +54,11 @@ impl<'a> Fields<'a> {
     /// A mapping of this shape that is not given, in another that is: every default.
     pub(crate) fn empty(within: &Self, shape: &'static Mapping) -> Self {
         Self { at: within.at, report: within.report, shape, entries: &[] }
+    }
+
+    /// The same, blamed at another place.
+    pub(crate) fn empty_at(within: &Self, shape: &'static Mapping, at: Position) -> Self {
+        Self { at, report: within.report, shape, entries: &[] }
     }
 
     /// Whether it has no entries at all.
@@ -106,6 +113,12 @@ impl<'a> Fields<'a> {
         let Takes::Duration(min, max) = self.takes(name) else { return self.default(name).duration() };
         let given = self.value(name).and_then(|value| value.duration(min, max));
         given.unwrap_or_else(|| self.default(name).duration())
+    }
+
+    /// How long a token lives, if it is given.
+    pub(crate) fn span(&self, name: &str) -> Option<Duration> {
+        let Takes::Span(min, max) = self.takes(name) else { return None };
+        self.value(name)?.span(min, max)
     }
 
     /// One of the words that stand for a `T`.
@@ -168,6 +181,7 @@ impl<'a> Fields<'a> {
             match self.shape.key(&entry.key) {
                 Some(Key { takes: Takes::Secret(_), .. }) => secret::hide(&entry.value, self.report),
                 Some(_) => {}
+                None if self.shape.is_open() && self.is_own(entry) => {}
                 None => {
                     if HOLD_KEYS.contains(&self.shape.id) {
                         self.report.hide(&entry.value);
@@ -179,6 +193,17 @@ impl<'a> Fields<'a> {
             }
         }
         excused
+    }
+
+    /// Whether a key of an open mapping is the operator's own, and none of ours misspelt.
+    fn is_own(&self, entry: &Entry) -> bool {
+        closest(&entry.key, self.shape.keys.iter().map(|key| key.name)).is_none()
+    }
+
+    /// What an open mapping has beside its keys.
+    pub(crate) fn attributes(&self) -> Map<String, Json> {
+        let others = self.entries.iter().filter(|entry| self.shape.key(&entry.key).is_none());
+        others.map(|entry| (entry.key.to_string(), entry.value.to_json())).collect()
     }
 
     fn refuse(&self, entry: &Entry, excused: &mut Vec<&'static str>) {
@@ -217,6 +242,13 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// Reads one of the words that stand for a `T`.
+pub(crate) fn word<T: Word>(value: Value<'_>) -> Option<T> {
+    let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+    let index = value.choice(&words, &[])?;
+    T::WORDS.get(index).map(|(_, value)| *value)
 }
 
 /// Reads a path, made absolute by the configuration's directory.

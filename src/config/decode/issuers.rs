@@ -2,23 +2,91 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::decode::fields::Fields;
 use crate::config::decode::keys;
 use crate::config::decode::names::{self, Named};
 use crate::config::decode::value::{Value, none_of};
-use crate::config::problems::{Problem, Wrong, quoted};
+use crate::config::problems::{Position, Problem, Wrong, quoted};
 use crate::config::shape;
-use crate::config::{ClaimMap, DeclaredClaim, Issuer, KeySource, TokenPlace, net};
+use crate::config::{ClaimMap, DeclaredClaim, Issuer, KeySource, Located, TokenPlace, TokenType, net};
 use crate::token::Algorithm;
 use crate::token::claims::Selector;
+use crate::token::scope::ScopeMatch;
+
+/// All issuers: those of the file, and those that tokens and API keys of our own are.
+pub(crate) struct Issuers<'f> {
+    /// By name.
+    pub(crate) named: Named<Issuer>,
+    /// Which count on routes that name none.
+    pub(crate) general: Vec<usize>,
+    seen: HashMap<Box<str>, String>,
+    empty: Fields<'f>,
+    revocable: Arc<[DeclaredClaim]>,
+}
+
+impl Issuers<'_> {
+    /// An issuer of our own with every default.
+    pub(crate) fn plain(&self, name: &str, iss: &str, keys: Located<KeySource>) -> Option<Issuer> {
+        let fields = &self.empty;
+        Some(Issuer {
+            name: name.into(),
+            issuer: iss.into(),
+            audience: None,
+            refresh: fields.duration("refresh"),
+            cooldown: fields.duration("cooldown"),
+            max_stale: fields.duration("max_stale"),
+            miss_wait: fields.duration("miss_wait"),
+            algorithms: None,
+            leeway: Duration::ZERO,
+            max_token_lifetime: fields.duration("max_token_lifetime"),
+            token_type: TokenType::Any,
+            scope_match: ScopeMatch::Exact,
+            claims: claims(fields, "claims")?,
+            revocable: Arc::clone(&self.revocable),
+            from: Vec::new(),
+            dangerous_http: false,
+            keys,
+        })
+    }
+
+    /// Adds one of our own; `named_only` counts on routes that name it and on no other. Answers its index; `None` after
+    /// saying that its name or its `iss` is taken.
+    pub(crate) fn add(
+        &mut self,
+        file: &Fields<'_>,
+        name: &str,
+        at: Position,
+        issuer: Issuer,
+        named_only: bool,
+    ) -> Option<usize> {
+        if self.named.names("issuer").has(name) {
+            let what = format!("{} is an issuer already", quoted(name));
+            let hint = "routes name issuers, tokens and API keys alike: give one of them another name";
+            file.report.problem(Problem::new(at, what).hint(hint));
+            return None;
+        }
+        if let Some(other) = self.seen.insert(issuer.issuer.clone(), name.to_owned()) {
+            let what = format!("{} has the same `issuer` as {}", quoted(name), quoted(&other));
+            file.report.problem(
+                Problem::new(at, what).hint("a token names its issuer by `iss` alone: give each its own"),
+            );
+        }
+        let index = self.named.push(name, Some(Arc::new(issuer)));
+        if !named_only {
+            self.general.push(index);
+        }
+        Some(index)
+    }
+}
 
 /// Reads `issuers`. No two have the same `iss`: a token could not be told whose it is. `revocable` are
 /// `revocation.claims`.
-pub(crate) fn issuers(file: &Fields<'_>, revocable: &Arc<[DeclaredClaim]>) -> Named<Issuer> {
+pub(crate) fn issuers<'f>(file: &Fields<'f>, revocable: &Arc<[DeclaredClaim]>) -> Issuers<'f> {
     let example = "corp: {issuer: https://login.example.com/, audience: https://api.example.com}";
     let entries = file.value("issuers").map(|value| value.named(example)).unwrap_or_default();
-    let mut seen: HashMap<Box<str>, &str> = HashMap::new();
+    let mut seen: HashMap<Box<str>, String> = HashMap::new();
     let mut read = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Err(wrong) = names::check(&entry.key) {
@@ -26,9 +94,9 @@ pub(crate) fn issuers(file: &Fields<'_>, revocable: &Arc<[DeclaredClaim]>) -> Na
         }
         let issuer = issuer(&entry.key, Value::of(entry, file.report), revocable);
         if let Some(issuer) = &issuer
-            && let Some(other) = seen.insert(issuer.issuer.clone(), &entry.key)
+            && let Some(other) = seen.insert(issuer.issuer.clone(), entry.key.to_string())
         {
-            let what = format!("{} has the same `issuer` as {}", quoted(&entry.key), quoted(other));
+            let what = format!("{} has the same `issuer` as {}", quoted(&entry.key), quoted(&other));
             file.report.problem(
                 Problem::new(entry.at, what)
                     .hint("a token names its issuer by `iss` alone: keep one of them"),
@@ -36,7 +104,13 @@ pub(crate) fn issuers(file: &Fields<'_>, revocable: &Arc<[DeclaredClaim]>) -> Na
         }
         read.push((Box::from(&*entry.key), issuer.map(Arc::new)));
     }
-    Named::new(read)
+    Issuers {
+        general: (0..read.len()).collect(),
+        named: Named::new(read),
+        seen,
+        empty: Fields::empty(file, &shape::issuer::ISSUER),
+        revocable: Arc::clone(revocable),
+    }
 }
 
 fn issuer(name: &str, value: Value<'_>, revocable: &Arc<[DeclaredClaim]>) -> Option<Issuer> {
@@ -66,7 +140,7 @@ fn issuer(name: &str, value: Value<'_>, revocable: &Arc<[DeclaredClaim]>) -> Opt
         max_token_lifetime: fields.duration("max_token_lifetime"),
         token_type: fields.choice("token_type"),
         scope_match: fields.choice("scope_match"),
-        claims: claims(&fields)?,
+        claims: claims(&fields, "claims")?,
         revocable: Arc::clone(revocable),
         from: places(&fields),
         dangerous_http,
@@ -75,8 +149,8 @@ fn issuer(name: &str, value: Value<'_>, revocable: &Arc<[DeclaredClaim]>) -> Opt
     Some(Issuer { issuer: iss?.1, audience: audience?, ..issuer })
 }
 
-/// The accepted audiences; the inner `None` is `any`.
-fn audience(value: Value<'_>) -> Option<Option<Vec<Box<str>>>> {
+/// Reads the accepted audiences; the inner `None` is `any`.
+pub(crate) fn audience(value: Value<'_>) -> Option<Option<Vec<Box<str>>>> {
     if value.is_scalar() {
         let word = value.word()?;
         return Some(if &*word == "any" { None } else { Some(vec![word]) });
@@ -97,7 +171,7 @@ fn algorithms(value: Value<'_>) -> Option<Vec<Algorithm>> {
     (!algorithms.is_empty()).then_some(algorithms)
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, Wrong> {
+pub(crate) fn algorithm(text: &str) -> Result<Algorithm, Wrong> {
     if text.eq_ignore_ascii_case("none") {
         // RFC 8725 section 3.2.
         return Err(Wrong::is("is no algorithm: an unsigned token proves nothing"));
@@ -127,9 +201,10 @@ fn check_algorithms(fields: &Fields<'_>, keys: &KeySource) {
     }
 }
 
-fn claims(issuer: &Fields<'_>) -> Option<ClaimMap> {
+/// Reads where claims are, under this key.
+pub(crate) fn claims(issuer: &Fields<'_>, key: &str) -> Option<ClaimMap> {
     let empty = Fields::empty(issuer, &shape::issuer::CLAIMS);
-    let fields = match issuer.value("claims") {
+    let fields = match issuer.value(key) {
         Some(value) => Fields::open(value, &shape::issuer::CLAIMS)?,
         None => empty,
     };
@@ -161,7 +236,7 @@ pub(crate) fn selector(value: Value<'_>) -> Option<Selector> {
 }
 
 /// Where the tokens stand in a request. Two places of one kind and name would always be two credentials.
-fn places(fields: &Fields<'_>) -> Vec<TokenPlace> {
+pub(crate) fn places(fields: &Fields<'_>) -> Vec<TokenPlace> {
     let Some(value) = fields.value("from") else { return vec![TokenPlace::Bearer] };
     let mut places = Vec::new();
     for value in value.some() {
@@ -188,7 +263,7 @@ fn place(value: Value<'_>) -> Option<TokenPlace> {
     }
 }
 
-fn credential_header(text: &str) -> Result<Box<str>, Wrong> {
+pub(crate) fn credential_header(text: &str) -> Result<Box<str>, Wrong> {
     net::header_name(text)?;
     let lower = text.to_ascii_lowercase();
     match lower.as_str() {
@@ -201,7 +276,7 @@ fn credential_header(text: &str) -> Result<Box<str>, Wrong> {
     }
 }
 
-/// RFC 6265 section 4.1.1: a cookie's name is a token.
-fn cookie_name(text: &str) -> Result<Box<str>, Wrong> {
+/// Reads a cookie's name. RFC 6265 section 4.1.1: it is a cookie's name is a token.
+pub(crate) fn cookie_name(text: &str) -> Result<Box<str>, Wrong> {
     if net::is_token(text) { Ok(text.into()) } else { Err(Wrong::is("is no cookie name")) }
 }

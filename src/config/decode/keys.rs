@@ -5,13 +5,23 @@ use serde_json::Value as Json;
 use crate::config::decode::fields::{self, Fields};
 use crate::config::decode::secret;
 use crate::config::decode::value::Value;
-use crate::config::problems::Wrong;
+use crate::config::problems::{Problem, Wrong};
 use crate::config::raw::Content;
 use crate::config::shape::{self, table};
-use crate::config::{KeySource, Located, net};
+use crate::config::{Introspection, KeySource, Located, Records, net};
 
 /// Reads where an issuer's keys come from. `plain` accepts fetching over plain HTTP beyond loopback.
 pub(crate) fn source(issuer: &Fields<'_>, plain: bool) -> Option<Located<KeySource>> {
+    if let Some(entry) = issuer.entry("introspection") {
+        if let Some(keys) = issuer.entry("keys") {
+            let problem = Problem::new(keys.at, "`keys` beside `introspection`");
+            issuer
+                .report
+                .problem(problem.hint("its tokens are asked about, and not verified: leave `keys` out"));
+        }
+        let source = introspection(issuer.value("introspection")?, plain)?;
+        return Some(Located { value: KeySource::Records(Records::Introspection(source)), at: entry.at });
+    }
     let Some(entry) = issuer.entry("keys") else {
         return Some(Located { value: KeySource::Discovery, at: issuer.at });
     };
@@ -29,6 +39,17 @@ pub(crate) fn source(issuer: &Fields<'_>, plain: bool) -> Option<Located<KeySour
         _ => shared_secret(value),
     };
     Some(Located { value: source?, at })
+}
+
+fn introspection(value: Value<'_>, plain: bool) -> Option<Introspection> {
+    let fields = Fields::open(value, &shape::issuer::INTROSPECTION)?;
+    let url = fields
+        .value("url")
+        .and_then(|value| value.read(|text| net::fetched(text, plain).map(|()| text.to_owned())));
+    let client = fields.value("client").and_then(Value::word);
+    let secret = fields.value("secret").and_then(|value| secret::read(value, &table::SECRET));
+    let (cache, timeout) = (fields.duration("cache"), fields.duration("timeout"));
+    Some(Introspection { url: url?, client: client?, secret: secret?.0, cache, timeout })
 }
 
 fn jwks(value: Value<'_>, plain: bool) -> Option<KeySource> {

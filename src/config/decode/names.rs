@@ -33,6 +33,15 @@ impl<T> Named<T> {
         let indices = ordered.iter().enumerate().map(|(index, name)| (*name, index)).collect();
         Names { what, indices, ordered }
     }
+    /// Adds one that the file does not list here. Answers its index.
+    pub(crate) fn push(&mut self, name: &str, value: Option<Arc<T>>) -> usize {
+        self.entries.push((name.into(), value));
+        self.entries.len() - 1
+    }
+    /// The one of this index, unless it could not be read.
+    pub(crate) fn get(&self, index: usize) -> Option<&Arc<T>> {
+        self.entries.get(index)?.1.as_ref()
+    }
     /// Those that could be read.
     pub(crate) fn into_values(self) -> Vec<Arc<T>> {
         self.entries.into_iter().filter_map(|(_, value)| value).collect()
@@ -40,6 +49,14 @@ impl<T> Named<T> {
 }
 
 impl Names<'_> {
+    /// Whether one has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.indices.contains_key(name)
+    }
+    /// The index of this name.
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.indices.get(name).copied()
+    }
     /// How many.
     pub(crate) fn len(&self) -> usize {
         self.indices.len()

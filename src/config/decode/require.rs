@@ -15,6 +15,8 @@ use crate::token::scope::is_scope_token;
 /// What the requirements of one file share.
 pub(crate) struct Requirements<'n> {
     issuers: &'n Names<'n>,
+    /// Those that count where a route names none.
+    general: &'n [usize],
     /// That there is no issuer is said once.
     lacking: Cell<bool>,
     /// Compiled conditions: thousands of routes often share one, and compiling takes milliseconds.
@@ -23,8 +25,8 @@ pub(crate) struct Requirements<'n> {
 
 impl<'n> Requirements<'n> {
     /// For routes that trust these issuers.
-    pub(crate) fn new(issuers: &'n Names<'n>) -> Self {
-        Self { issuers, lacking: Cell::new(false), conditions: RefCell::default() }
+    pub(crate) fn new(issuers: &'n Names<'n>, general: &'n [usize]) -> Self {
+        Self { issuers, general, lacking: Cell::new(false), conditions: RefCell::default() }
     }
 
     /// Reads a requirement in short or long form.
@@ -61,7 +63,7 @@ impl<'n> Requirements<'n> {
 
     /// Fills in every issuer where none is named.
     fn token(&self, value: Value<'_>, mut requirement: Requirement) -> Option<Require> {
-        if self.issuers.len() == 0 {
+        if self.general.is_empty() && requirement.issuers.is_empty() {
             if !self.lacking.replace(true) {
                 value.problem_with_hint(
                     "a token is required, and there is no issuer",
@@ -71,7 +73,7 @@ impl<'n> Requirements<'n> {
             return None;
         }
         if requirement.issuers.is_empty() {
-            requirement.issuers = (0..self.issuers.len()).collect();
+            requirement.issuers = self.general.to_vec();
         }
         Some(Require::Token(requirement))
     }

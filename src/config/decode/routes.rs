@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::decode::errors;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::forward;
 use crate::config::decode::names::{self, Names};
@@ -9,6 +10,7 @@ use crate::config::decode::require::{self, Requirements};
 use crate::config::decode::streams;
 use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
+use crate::config::endpoint::Errors;
 use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Problem, quoted};
 use crate::config::raw::{Content, Entry};
@@ -18,7 +20,13 @@ use crate::config::websocket::WebSocket;
 use crate::config::{Enforce, Forward, Require, Route};
 
 /// Reads `routes`. Not empty, and no two tie.
-pub(crate) fn routes(file: &Fields<'_>, upstreams: &Names<'_>, issuers: &Names<'_>) -> Vec<Arc<Route>> {
+pub(crate) fn routes(
+    file: &Fields<'_>,
+    upstreams: &Names<'_>,
+    requirements: &Requirements<'_>,
+    errors: Option<&Arc<Errors>>,
+    ties: &mut Ties,
+) -> Vec<Arc<Route>> {
     let Some(value) = file.value("routes") else { return Vec::new() };
     let entries = value.named("GET /orders/{id}: orders:read");
     if matches!(&value.node.content, Content::Mapping(entries) if entries.is_empty()) {
@@ -29,8 +37,6 @@ pub(crate) fn routes(file: &Fields<'_>, upstreams: &Names<'_>, issuers: &Names<'
     } else if upstreams.len() == 0 {
         lacks_upstreams(file);
     }
-    let requirements = Requirements::new(issuers);
-    let mut ties = Ties::default();
     let mut routes = Vec::with_capacity(entries.len());
     for entry in entries {
         let key = match pattern::read_key(&entry.key) {
@@ -42,14 +48,9 @@ pub(crate) fn routes(file: &Fields<'_>, upstreams: &Names<'_>, issuers: &Names<'
                 continue;
             }
         };
-        if let Some(other) = ties.add(&key, entry) {
-            let what =
-                format!("{} ties with {} in line {}", quoted(&entry.key), quoted(&other.key), other.at.line);
-            let hint = "both match the same requests: keep one, or make their paths differ";
-            file.report.problem(Problem::new(entry.at, what).hint(hint));
-        }
+        ties.check(file.report, &key, &entry.key, entry.at);
         let value = Value::of(entry, file.report);
-        routes.extend(route(entry, value, key, upstreams, &requirements).map(Arc::new));
+        routes.extend(route(entry, value, key, upstreams, requirements, errors).map(Arc::new));
     }
     routes
 }
@@ -71,6 +72,7 @@ fn route(
     key: RouteKey,
     upstreams: &Names<'_>,
     requirements: &Requirements<'_>,
+    errors: Option<&Arc<Errors>>,
 ) -> Option<Route> {
     if entry.value.is_null() || value.node.is_empty() {
         let problem = Problem::new(entry.at, format!("the route {} requires nothing", value.name()));
@@ -91,7 +93,7 @@ fn route(
         streams: Streams::default(),
         upstream,
         endpoint: None,
-        errors: None,
+        errors: errors.cloned(),
         enforce: Enforce::default(),
         dangerous_path: false,
     };
@@ -112,12 +114,14 @@ fn route(
         Some(value) => upstreams.find(value),
         None => only(upstreams, value),
     };
+    let own = fields.value("errors").and_then(errors::of_routes);
+    let errors = errors::merged(own, errors);
     fields.word_of("on_stale_revocations");
     let (enforce, dangerous_path) = (fields.choice("enforce"), fields.flag("dangerous_path"));
     warn_unfilled(&fields, require.as_ref(), &forward);
     let route = short(require?, upstream?);
     let name = name.unwrap_or_else(|| route.name.clone());
-    Some(Route { name, forward, cors, websocket, streams, enforce, dangerous_path, ..route })
+    Some(Route { name, forward, cors, websocket, streams, errors, enforce, dangerous_path, ..route })
 }
 
 /// The upstream of a route that names none: the only one.

@@ -160,6 +160,26 @@ impl<'a> Value<'a> {
         self.bounded(&text, duration, min, max, |bound| units::write_duration(*bound))
     }
 
+    /// How long a token lives, in these bounds: a duration, or as other systems write them. A number without a unit
+    /// is seconds, and warned of.
+    pub(crate) fn span(self, min: Duration, max: Duration) -> Option<Duration> {
+        let mut text = self.text()?;
+        if let (true, Some((_, Some(Content::Scalar(default))))) = (
+            text.text.is_empty(),
+            self.environment().map(|(name, node)| (name, node.map(|node| &node.content))),
+        ) {
+            // A variable that is set to nothing says nothing.
+            text = Text { text: Cow::Borrowed(&default.text), plain: default.plain, variable: None };
+        }
+        let (span, has_unit) = units::span(&text.text).map_err(|wrong| self.wrong(&text, wrong)).ok()?;
+        if !has_unit {
+            let what = format!("{} has no unit, and is taken for seconds", self.name());
+            let hint = format!("write `{}`", units::write_duration(span));
+            self.report.warning(Problem::new(self.node.at, what).hint(hint));
+        }
+        self.bounded(&text, span, min, max, |bound| units::write_duration(*bound))
+    }
+
     /// A size in these bounds.
     pub(crate) fn size(self, min: u64, max: u64) -> Option<u64> {
         let text = self.text()?;
@@ -194,6 +214,11 @@ impl<'a> Value<'a> {
         }
         let problem = Problem::new(self.node.at, format!("{}{shown} {}", self.name(), wrong.what));
         self.report.problem(Problem { hint: wrong.hint, ..problem });
+    }
+
+    /// Reports what is wrong with a text that stands in this value and was never looked up.
+    pub(crate) fn blame(self, text: &str, wrong: Wrong) {
+        self.wrong(&Text { text: Cow::Borrowed(text), plain: false, variable: None }, wrong);
     }
 
     fn bounded<T: PartialOrd>(

@@ -1,7 +1,9 @@
 //! The words of the file for our enumerations.
 
 use crate::config::decode::fields::Word;
+use crate::config::endpoint::{MemberKind, ScopeMode};
 use crate::config::log::LogFormat;
+use crate::config::minted::Encoding;
 use crate::config::shown::ClientCertificate;
 use crate::config::{ArrayForm, Balance, Enforce, ProxyProtocol, TokenType};
 use crate::token::scope::ScopeMatch;
@@ -39,6 +41,20 @@ impl Word for ArrayForm {
 
 impl Word for Enforce {
     const WORDS: &'static [(&'static str, Self)] = &[("deny", Self::Deny), ("shadow", Self::Shadow)];
+}
+
+impl Word for Encoding {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("base62", Self::Base62), ("hex", Self::Hex), ("base64url", Self::Base64Url)];
+}
+
+impl Word for MemberKind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("any", Self::Any), ("text", Self::Text), ("text_list", Self::TextList), ("object", Self::Object)];
+}
+
+impl Word for ScopeMode {
+    const WORDS: &'static [(&'static str, Self)] = &[("subset", Self::Subset), ("inherit", Self::Inherit)];
 }
 
 impl Word for LogFormat {

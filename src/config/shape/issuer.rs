@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::defaults as d;
-use crate::config::shape::table::{CLAIM, DAY, PATH, SECOND, SHARED_SECRET, TEXT, YEAR, flag, words};
+use crate::config::shape::table::{CLAIM, DAY, PATH, SECOND, SECRET, SHARED_SECRET, TEXT, YEAR, flag, words};
 use crate::config::shape::{Absent, Given, Key, Mapping, Takes, Text};
 
 /// One of `issuers`.
@@ -80,9 +80,39 @@ pub static ISSUER: Mapping = Mapping {
             Given::Word("bearer"),
             "Where its tokens stand in a request.",
         ),
+        Key::optional(
+            "introspection",
+            Takes::Fields(&INTROSPECTION),
+            "its tokens are JWTs",
+            "Its tokens are opaque, and asked about at whoever issued them (RFC 7662).",
+        ),
         flag("dangerous_http", "Accepts keys over plain HTTP beyond loopback."),
     ],
-    later: &["introspection"],
+    later: &[],
+};
+
+/// `introspection` of an issuer.
+pub static INTROSPECTION: Mapping = Mapping {
+    id: "introspection",
+    name: "`introspection`",
+    keys: &[
+        Key::required("url", Takes::Text(Text::Url), "The endpoint."),
+        Key::required("client", TEXT, "The id that the gateway has there."),
+        Key::required("secret", Takes::Secret(&SECRET), "And its secret."),
+        Key::or(
+            "cache",
+            Takes::Duration(Duration::ZERO, d::INTROSPECTION_CACHE_MAX),
+            Given::Duration(d::INTROSPECTION_CACHE),
+            "How long an answer counts, never beyond `exp`.",
+        ),
+        Key::or(
+            "timeout",
+            Takes::Duration(Duration::from_millis(10), Duration::from_secs(30)),
+            Given::Duration(d::INTROSPECTION_TIMEOUT),
+            "How long an answer is waited for.",
+        ),
+    ],
+    later: &[],
 };
 
 /// `keys` of an issuer, in long form: exactly one.

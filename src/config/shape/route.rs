@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::defaults as d;
 use crate::config::shape::table::{CLAIM, DAY, REQUIREMENT, SECOND, flag, words};
-use crate::config::shape::{Given, Key, Mapping, Takes, Text};
+use crate::config::shape::{Given, Key, Mapping, Takes, Text, endpoint};
 
 /// One of `routes`.
 pub static ROUTE: Mapping = Mapping {
@@ -39,6 +39,12 @@ pub static ROUTE: Mapping = Mapping {
             Takes::Word { now: &["serve"], later: &["deny"] },
             Given::Word("serve"),
             "What happens while revocations are stale.",
+        ),
+        Key::optional(
+            "errors",
+            endpoint::ERRORS,
+            "those of the file",
+            "What refusals are answered with, by reason; `*` is for all others.",
         ),
         flag("dangerous_path", "Accepts paths that another parser may read differently (`%2f`, `//`, `..`)."),
     ],

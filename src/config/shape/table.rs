@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::config::defaults as d;
-use crate::config::shape::{Absent, Given, Key, Mapping, Takes, Text, issuer, route};
+use crate::config::shape::{
+    Absent, Given, Key, Mapping, Takes, Text, credential, endpoint, issuer, route, token,
+};
 
 /// The whole file.
 pub static FILE: Mapping = Mapping {
@@ -30,6 +32,42 @@ pub static FILE: Mapping = Mapping {
             "routes",
             Takes::Named(Text::RouteKey, &Takes::Short(&REQUIREMENT, &route::ROUTE)),
             "What may be asked for, `[METHODS ][HOST]/PATH`, and what it requires. What is not here is 404.",
+        ),
+        Key::optional(
+            "credentials",
+            Takes::Named(Text::Name, &Takes::Fields(&credential::CREDENTIAL)),
+            "none",
+            "Who may have tokens made here, by name.",
+        ),
+        Key::optional(
+            "tokens",
+            Takes::Named(Text::Name, &Takes::Fields(&token::TOKEN)),
+            "none",
+            "What is minted here, by name; routes trust it as an issuer's.",
+        ),
+        Key::optional(
+            "endpoints",
+            Takes::Named(Text::RouteKey, &Takes::Fields(&endpoint::ENDPOINT)),
+            "none",
+            "What the gateway answers itself, `[METHODS ][HOST]/PATH`.",
+        ),
+        Key::optional(
+            "oauth",
+            Takes::Fields(&token::OAUTH),
+            "none",
+            "The endpoints of an authorization server for machines, all at once.",
+        ),
+        Key::optional(
+            "signing_keys",
+            Takes::Fields(&token::SIGNING_KEYS),
+            "every default",
+            "How keys that the gateway makes are kept and replaced.",
+        ),
+        Key::optional(
+            "errors",
+            endpoint::ERRORS,
+            "problem details (RFC 9457)",
+            "What refusals of all routes are answered with, by reason; `*` is for all others.",
         ),
         Key::optional(
             "revocation",
@@ -65,7 +103,7 @@ pub static FILE: Mapping = Mapping {
         ),
         Key::optional("log", Takes::Fields(&LOG), "every default", "Logging."),
     ],
-    later: &["credentials", "tokens", "endpoints", "policies", "oauth", "feed"],
+    later: &["policies", "feed"],
 };
 
 /// One of `listeners`.

@@ -55,7 +55,9 @@ pub(super) fn walk(node: &Node, takes: Takes, visit: &mut dyn FnMut(&'static Map
         | Takes::Size(..)
         | Takes::Word { .. }
         | Takes::Text(_)
-        | Takes::Json => {}
+        | Takes::Json
+        | Takes::Template
+        | Takes::Span(..) => {}
     }
 }
 

@@ -72,7 +72,7 @@ fn the_file_as_a_whole() {
 #[test]
 fn features_of_other_versions_say_so() {
     let absent = "not in this version";
-    for key in ["credentials", "tokens", "endpoints", "policies", "oauth", "feed"] {
+    for key in ["policies", "feed"] {
         check(&file(&[(key, "{a: b}")]), absent);
     }
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);

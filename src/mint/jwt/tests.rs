@@ -69,8 +69,6 @@ fn every_algorithm_is_read_by_our_own_keys_and_by_another_library() {
         let verified = fitting.verify(unverified).expect("a good signature");
         assert_eq!(verified.claims().subject(), Some("héctor \"x\""));
         assert_eq!(verified.typ(), Some("at+jwt"));
-        let kept: Value = serde_json::from_str(verified.claims().as_kept()).expect("JSON");
-        assert_eq!(kept, Value::Object(claims()));
     }
 }
 

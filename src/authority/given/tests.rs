@@ -1,0 +1,39 @@
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{Given, KEPT, Name};
+use crate::authority::filling::Made;
+
+fn made(expires: i64) -> Arc<[Made]> {
+    let text = Zeroizing::new("t".to_owned());
+    Arc::from([Made { name: "t".into(), text, expires, refresh: false }])
+}
+
+fn name(number: usize) -> Name {
+    let mut octets = [0; 32];
+    octets[..8].copy_from_slice(&number.to_be_bytes());
+    Name(octets)
+}
+
+#[test]
+fn a_token_is_given_again_while_it_lives_long_enough() {
+    let given = Given::default();
+    given.keep(name(1), &made(100), 0);
+    assert!(given.find(name(1), 60, 40).is_some());
+    assert!(given.find(name(1), 60, 41).is_none());
+    assert!(given.find(name(1), 0, 100).is_none(), "it has ended");
+    assert!(given.find(name(2), 0, 0).is_none());
+    given.keep(name(1), &made(200), 50);
+    assert!(given.find(name(1), 60, 140).is_some(), "the later one took its place");
+}
+
+#[test]
+fn no_more_is_kept_than_there_is_room_for() {
+    let given = Given::default();
+    (0..KEPT).for_each(|number| given.keep(name(number), &made(100), 0));
+    given.keep(name(KEPT), &made(100), 0);
+    assert!(given.find(name(KEPT), 0, 0).is_none());
+    given.keep(name(KEPT), &made(300), 200);
+    assert!(given.find(name(KEPT), 0, 200).is_some(), "what had ended made room");
+}

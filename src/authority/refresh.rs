@@ -1,0 +1,197 @@
+//! `refresh`: what was given once is given anew, to whoever presents a refresh token, or the live token itself.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::authority::answer::{self, Done, Refusal};
+use crate::authority::clock;
+use crate::authority::credential::{self, Principal};
+use crate::authority::endpoints::Endpoints;
+use crate::authority::families::{Family, NotGiven};
+use crate::authority::filling::{Filling, Made};
+use crate::authority::grant::{Grant, Said};
+use crate::authority::issue::{self, is_refresh};
+use crate::authority::making;
+use crate::authority::request::Asked;
+use crate::authority::scopes;
+use crate::config::credential::Reader;
+use crate::config::endpoint::{Refresh, ScopeMode};
+use crate::config::minted::Minted;
+use crate::gate::call::Answered;
+use crate::gate::memo::TokenFacts;
+use crate::token::NumericDate;
+use crate::token::scope::ScopeMatch;
+
+/// What a refresh came to.
+pub struct Refreshed {
+    /// What it says.
+    pub grant: Grant,
+    /// The tokens, in the order in which they were issued.
+    pub made: Vec<Made>,
+}
+
+/// Refreshes.
+pub async fn refresh(here: &Endpoints, asked: Asked<'_>, refresh: &Refresh) -> Result<Answered, Refusal> {
+    let principal = match &refresh.credential {
+        Some(selection) => Some(credential::principal(&here.authority, asked, selection).await?),
+        None => None,
+    };
+    let text = presented(asked, &refresh.from)?.ok_or_else(|| Refusal::new("missing_token"))?;
+    let refreshed = if is_refresh(&refresh.token) {
+        by_family(here, asked, &refresh.token, &text, principal.as_ref(), None).await?
+    } else {
+        by_itself(here, asked, &refresh.token, &text, principal.as_ref()).await?
+    };
+    let mut filling = Filling::new(Some(asked), clock::now().0);
+    filling.principal = principal.as_ref();
+    answered(asked, &refreshed, &filling)
+}
+
+/// The answer to what was refreshed.
+pub fn answered(asked: Asked<'_>, refreshed: &Refreshed, filling: &Filling<'_>) -> Result<Answered, Refusal> {
+    let Refreshed { grant, made } = refreshed;
+    let filling = Filling {
+        subject: Some(&grant.subject),
+        scopes: Some(&grant.scopes),
+        session: Some(&grant.session),
+        made,
+        ..*filling
+    };
+    let body = Some(Value::Object(issue::standard(&filling)));
+    answer::done(asked.call, &filling, Done { body, headers: Vec::new() })
+}
+
+/// The token that stands in the first of these places that holds any.
+pub fn presented(asked: Asked<'_>, from: &[Reader]) -> Result<Option<String>, Refusal> {
+    for reader in from {
+        if let Some(text) = asked.text(reader).map_err(|_| Refusal::bad_request())? {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+/// By a refresh token: the next one, and what was issued beside it, saying what it said. `wanted` is for fewer scopes (RFC 6749
+/// section 6).
+pub async fn by_family(
+    here: &Endpoints,
+    asked: Asked<'_>,
+    minted: &Arc<Minted>,
+    text: &str,
+    principal: Option<&Principal>,
+    wanted: Option<Vec<Box<str>>>,
+) -> Result<Refreshed, Refusal> {
+    let families = &here.authority.families;
+    let now = clock::now();
+    // What can be known to be refused is refused before the token is used.
+    if let Some(family) = families.find(minted, text, now) {
+        may_use(here, &family, principal, now)?;
+        narrowed(here, &family, wanted.clone())?;
+    }
+    let holder = principal.map(|principal| &*principal.id);
+    let given = families.rotate(minted, text, holder, now).await.map_err(|why| match why {
+        NotGiven::Unknown | NotGiven::Replayed => Refusal::bad_token(),
+        NotGiven::Trouble(trouble) => trouble.into(),
+    })?;
+    let family = Arc::clone(&given.family);
+    may_use(here, &family, principal, now)?;
+    let mut grant = Grant::of_family(&family).ok_or_else(Refusal::internal)?;
+    let narrower = narrowed(here, &family, wanted)?;
+    let is_narrower = narrower.is_some();
+    grant.scopes = narrower.unwrap_or(grant.scopes);
+    let beside: Vec<Arc<Minted>> = here.named(family.beside.iter().map(|(name, _)| &**name));
+    let filling = Filling {
+        subject: Some(&grant.subject),
+        scopes: Some(&grant.scopes),
+        session: Some(&grant.session),
+        ..Filling::new(Some(asked), now.0)
+    };
+    let mut said = Vec::with_capacity(beside.len());
+    for minted in beside {
+        // What is no longer configured, or was not then, is not given.
+        let Some(before) = grant.tokens.get(&minted.name) else { continue };
+        let mut again = before.again(&minted, &filling);
+        if is_narrower {
+            again = again.narrowed(&minted, &filling);
+        }
+        said.push((minted, again));
+    }
+    let mut made = Vec::with_capacity(said.len() + 1);
+    for (minted, said) in said {
+        made.push(here.one(&minted, &said, clock::now().0).await?);
+    }
+    made.push(making::of_family(minted, given));
+    Ok(Refreshed { grant, made })
+}
+
+/// The holder has to be the same, where the endpoint asks who it is; and nothing may have ended the family.
+fn may_use(
+    here: &Endpoints,
+    family: &Family,
+    principal: Option<&Principal>,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let same = principal.is_none_or(|principal| {
+        principal.credential.name == family.credential && principal.id == family.holder
+    });
+    if same && !here.is_over(family, now) { Ok(()) } else { Err(Refusal::bad_token()) }
+}
+
+/// Fewer scopes than the family's, where any are asked for.
+fn narrowed(
+    here: &Endpoints,
+    family: &Family,
+    wanted: Option<Vec<Box<str>>>,
+) -> Result<Option<Vec<Box<str>>>, Refusal> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let beside = here.named(family.beside.iter().map(|(name, _)| &**name));
+    let read = here.read_as(&beside);
+    let matching = read.first().copied().unwrap_or(ScopeMatch::Exact);
+    scopes::granted(Some(wanted), &family.scopes, ScopeMode::Subset, matching, &read)
+        .map(Some)
+        .map_err(issue::denied)
+}
+
+/// By the live token itself, which carries its claims over: only the dates, and what is random, are new.
+async fn by_itself(
+    here: &Endpoints,
+    asked: Asked<'_>,
+    minted: &Arc<Minted>,
+    text: &str,
+    principal: Option<&Principal>,
+) -> Result<Refreshed, Refusal> {
+    let (_, facts) = here.believed(std::slice::from_ref(minted), text).ok_or_else(Refusal::bad_token)?;
+    let whose = here.whose(&facts).ok_or_else(Refusal::bad_token)?;
+    if principal.is_some_and(|principal| !whose.is_of(principal)) {
+        return Err(Refusal::bad_token());
+    }
+    let lifetime = issue::lifetime(Some(asked), minted)?;
+    let said = Said { claims: carried(&facts), lifetime };
+    let grant = Grant {
+        credential: Box::default(),
+        id: whose.client.unwrap_or_default(),
+        subject: facts.subject().unwrap_or_default().into(),
+        scopes: whose.scopes,
+        session: whose.session.unwrap_or_default(),
+        tokens: Default::default(),
+    };
+    let filling = Filling {
+        subject: Some(&grant.subject),
+        scopes: Some(&grant.scopes),
+        session: Some(&grant.session),
+        ..Filling::new(Some(asked), clock::now().0)
+    };
+    let said = said.again(minted, &filling);
+    let made = here.one(minted, &said, clock::now().0).await?;
+    Ok(Refreshed { grant, made: vec![made] })
+}
+
+/// The claims of a token that another may say again: all but its dates.
+pub fn carried(facts: &TokenFacts) -> Map<String, Value> {
+    let mut claims: Map<String, Value> = facts.verified.claims().members().into();
+    for own in ["iss", "iat", "exp"] {
+        claims.remove(own);
+    }
+    claims
+}

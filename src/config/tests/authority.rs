@@ -1,0 +1,3 @@
+//! `credentials`, `tokens`, `endpoints`, `oauth`: what they come to.
+
+mod accepted;
