@@ -102,8 +102,12 @@ pub(in crate::proxy) fn answered(
         line(out, name, value);
     }
     // RFC 6749 section 5.1: what holds a token is kept by nobody.
-    if !answered.headers.iter().any(|(name, _)| &**name == "cache-control") {
-        append(out, &["cache-control: no-store\r\npragma: no-cache\r\n"]);
+    let named = |name: &str| answered.headers.iter().any(|(known, _)| **known == *name);
+    if !named("cache-control") {
+        line(out, "cache-control", "no-store");
+        if !named("pragma") {
+            line(out, "pragma", "no-cache");
+        }
     }
     finish(out, cors, manner.close);
     if !manner.to_head && !bodiless {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::config::endpoint::{Action, Endpoint, Errors};
+use crate::config::endpoint::{Action, Endpoint, Errors, ROUTE_REASONS};
 use crate::config::problems::Position;
 use crate::config::{Config, Enforce};
 use crate::gate::call::Called;
@@ -42,6 +42,12 @@ fn edit(config: &mut Config, routes: &[&str]) {
     for route in found {
         Arc::make_mut(route).endpoint = Some(Arc::clone(&endpoint));
     }
+}
+
+#[test]
+fn the_configuration_knows_every_reason_that_a_template_may_be_for() {
+    let codes: Vec<&str> = Reason::ALL.into_iter().map(Reason::code).collect();
+    assert_eq!(codes, ROUTE_REASONS);
 }
 
 #[track_caller]
