@@ -4,11 +4,12 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use crate::gate::Stop;
 use crate::gate::checks::Checked;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
 use crate::gate::memo::TokenFacts;
-use crate::gate::{Stop, key};
+use crate::gate::proof::key;
 use crate::keys::{Unverified, Verified};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
@@ -66,6 +67,7 @@ pub fn judged(
         revocable: OnceLock::new(),
         standing: Ok(()),
         permitted: AtomicU64::new(0),
+        records: state.keys.records(),
         verified,
     };
     let checked = Checked { config: &state.config, facts: &facts, now };
