@@ -32,6 +32,7 @@ use tokio::sync::{mpsc, watch as watched};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at};
 
+use crate::config::material::Material;
 use crate::config::problems::Problem;
 use crate::config::{Config, Issuer};
 use crate::control::config_file::{Attempt, Loaded};
@@ -69,10 +70,15 @@ pub struct Control {
     watcher: Watcher,
     /// Hears how reloads end that nobody asked for.
     unasked: Option<Unasked>,
+    /// Takes on what is minted here.
+    configured: Option<Configured>,
 }
 
 /// What hears of a reload by a file that changed: whether it is in force.
 pub type Unasked = Box<dyn Fn(bool) + Send + Sync>;
+
+/// What takes on a configuration, with the secrets and lists that it names for what is minted here.
+pub type Configured = Box<dyn Fn(Arc<Config>, Material) + Send + Sync>;
 
 /// Asks the writer, from anywhere.
 #[derive(Clone)]
@@ -128,7 +134,7 @@ impl Control {
         kept: Option<Kept>,
         metrics: Arc<Metrics>,
     ) -> (Self, Reader, ControlHandle) {
-        let Loaded { config, change, admin_token, at_hand, files, warnings } = loaded;
+        let Loaded { config, change, admin_token, at_hand, files, warnings, material: _ } = loaded;
         let (mut publisher, reader) = channel(change);
         let keeping = kept.map(|kept| {
             let (keeping, revocations) = kept.beside(&reader.load().revocations);
@@ -162,6 +168,7 @@ impl Control {
             files: Arc::new(files.closed(None)),
             watcher: Watcher::start(),
             unasked: None,
+            configured: None,
         };
         control.follow_issuers(at_hand);
         control.gauge();
@@ -172,6 +179,12 @@ impl Control {
     /// Has `unasked` hear how each reload ends that a file's change has brought about.
     pub fn tell(&mut self, unasked: Unasked) {
         self.unasked = Some(unasked);
+    }
+
+    /// Has `configured` take on each configuration that is reloaded, before it is published: what a request finds in the new
+    /// one, it can ask for. The first configuration is taken from [`Loaded`] by whoever loaded it.
+    pub fn on_config(&mut self, configured: Configured) {
+        self.configured = Some(configured);
     }
 
     /// Publishes what comes until `shutdown` is true or its sender is gone.
@@ -245,7 +258,7 @@ impl Control {
     }
 
     fn apply(&mut self, loaded: Loaded) -> Result<u64, ReloadError> {
-        let Loaded { config, mut change, warnings, admin_token, at_hand, files: _ } = loaded;
+        let Loaded { config, mut change, warnings, admin_token, material, at_hand, files: _ } = loaded;
         let fixed = needs_restart(&self.shared.config.load(), &config);
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart(fixed));
@@ -255,10 +268,14 @@ impl Control {
             tracing::warn!(line, column, "{}", warning.what);
         }
         carry_over(&mut change, &self.shared.reader.load());
+        let config = Arc::new(config);
+        if let Some(configured) = &self.configured {
+            configured(Arc::clone(&config), material);
+        }
         let generation = self.publisher.publish(change);
         let warnings = all_warnings(&warnings, self.shared.keeping.as_ref(), &config);
         self.shared.warnings.store(Arc::new(warnings));
-        self.shared.config.store(Arc::new(config));
+        self.shared.config.store(config);
         self.shared.admin_token.store(admin_token.map(Arc::new));
         self.follow_issuers(at_hand);
         self.run_fetches();

@@ -4,11 +4,11 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use crate::gate::Stop;
 use crate::gate::checks::Checked;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
 use crate::gate::memo::TokenFacts;
-use crate::gate::Stop;
 use crate::gate::proof::key;
 use crate::keys::{Unverified, Verified};
 use crate::snapshot::Snapshot;
