@@ -50,6 +50,7 @@ use crate::authority::means::Means;
 use crate::authority::opaque::Opaque;
 use crate::authority::people::People;
 use crate::authority::signing::Signing;
+use crate::authority::trouble::LoadError;
 use crate::config::Config;
 use crate::config::material::Material;
 use crate::store::error::StoreError;
@@ -113,7 +114,7 @@ impl Authority {
 
     /// Reads what the store has, in the place of what was read before: at start, and once the process before has paused.
     /// Blocks.
-    pub fn load(&self) -> Result<(), StoreError> {
+    pub fn load(&self) -> Result<(), LoadError> {
         self.api_keys.load()?;
         self.people.load()?;
         self.opaque.load()?;

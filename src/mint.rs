@@ -6,6 +6,7 @@ pub mod api_key;
 pub mod jwt;
 pub mod managed;
 pub mod opaque;
+pub mod sealed;
 pub mod template;
 
 /// Fills octets with randomness, each time with other.

@@ -273,5 +273,62 @@ fn every_example_passes_check_without_a_warning() {
     }
 }
 
+/// The same for the five systems, each with the variables and files that its page explains.
+#[test]
+fn every_system_passes_check_without_a_warning() {
+    let directory = TempDir::new().expect("a directory");
+    let entries = fs::read_dir(repository().join("config/systems")).expect("config/systems");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+    names.sort();
+    let (files, pages): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.ends_with(".yaml"));
+    assert_eq!(files, ["jexia.yaml", "prequel.yaml", "pubq.yaml", "trompa.yaml", "weavy.yaml"]);
+    let stems = |names: &[&String]| {
+        names.iter().filter_map(|name| name.split('.').next().map(str::to_owned)).collect()
+    };
+    let (stems, explained): (Vec<String>, Vec<String>) = (stems(&files), stems(&pages));
+    assert_eq!(explained, stems, "each has its page");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("a mode");
+    };
+    write("weavy-keys.json", r#"[{"id": "backend", "secret": "wys_0123456789abcdef0123456789abcdef"}]"#);
+    write(
+        "jexia-users.json",
+        r#"[{"email": "a@example.com", "password": "$argon2id$v=19$m=19456,t=2,p=1$pyUyL2TUERQHSVaWTww8kQ$zbZbuNgQX9LkD7oCduGKizNoXVKw8BPIoCUvEc6JWvg"}]"#,
+    );
+    let key = "0123456789abcdef0123456789abcdef";
+    let keys = format!(r#"[{{"id": "a", "secret": "{key}", "scopes": ["*"], "restrictions": null}}]"#);
+    let pairs = format!(r#"[{{"id": "a", "apiKey": "{key}", "scopes": ["*"]}}]"#);
+    let prefixed = format!(r#"[{{"id": "a", "secret": "sk_prod_{key}"}}]"#);
+    let variables = [
+        ("JWT_SECRET", key),
+        ("JWT_AUTH_KEYS", &pairs),
+        ("JEXIA_KEYS", &keys),
+        ("JEXIA_SECRET", key),
+        ("SESSION_KEY", key),
+        ("APP_SECRET", key),
+        ("PUBQ_KEYS", &keys),
+        ("PREQUEL_KEYS", &prefixed),
+        ("SCOPED_KEY", key),
+    ];
+    for name in files {
+        let config = directory.path().join(name);
+        fs::copy(repository().join("config/systems").join(name), &config).expect("a copy");
+        let check = |variables: &[(&str, &str)]| {
+            let mut command = Command::new(BINARY);
+            command.args(["check", "--config"]).arg(&config).env_clear().envs(variables.iter().copied());
+            let output = command.output().expect("it runs");
+            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+            (output.status.code(), text(&output.stdout), text(&output.stderr))
+        };
+        let (code, out, err) = check(&variables);
+        assert_eq!((code, &*err), (Some(0), ""), "config/systems/{name}: {out}");
+        // Without its secrets it says so.
+        assert_eq!(check(&[]).0, Some(78), "config/systems/{name}");
+    }
+}
+
 /// Long enough for two loaded cores; a passing test never waits it out.
 const PATIENCE: Duration = Duration::from_secs(30);

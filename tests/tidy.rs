@@ -14,6 +14,8 @@
 mod layers;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/systems.rs"]
+mod systems;
 
 use std::fs;
 use std::path::Path;
@@ -62,6 +64,8 @@ fn the_code_is_tidy() {
     }
     let configs = walk(root, "config", &|path| path.ends_with(".yaml"));
     configurations_run(&configs, &sources, &mut report);
+    let words = words_of_systems(root);
+    sources.iter().for_each(|source| systems::strangers(source, &words, &mut report));
     readme(&fs::read_to_string(root.join("README.md")).unwrap_or_default(), &mut report);
     assert!(report.is_empty(), "{} findings\n{}", report.len(), report.join("\n"));
 }
@@ -72,6 +76,17 @@ fn sources(root: &Path) -> Vec<Source> {
         .flat_map(|directory| walk(root, directory, &|path| path.ends_with(".rs") && !is_built(path)))
         .map(|path| Source::read(root, &path))
         .collect()
+}
+
+/// What `config/systems` says that the source may not say.
+fn words_of_systems(root: &Path) -> Vec<String> {
+    let stems = walk(root, "config/systems", &|path| path.ends_with(".yaml"));
+    assert!(stems.len() >= 5, "the five systems: {stems:?}");
+    let words = |path: &String| {
+        let stem = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".yaml");
+        systems::words(stem, &fs::read_to_string(root.join(path)).expect("a configuration"))
+    };
+    stems.iter().flat_map(words).collect()
 }
 
 /// Text that is no Rust: what people edit, and not the octets that tests send.
@@ -85,9 +100,9 @@ fn plain_files(root: &Path) -> Vec<String> {
         ".rustfmt.toml",
         ".ci/run",
     ];
-    let kinds = [".yaml", ".yml", ".toml", ".json", ".md", ".service", "Dockerfile"];
+    let kinds = [".yaml", ".yml", ".toml", ".json", ".md", ".mjs", ".py", ".html", ".service", "Dockerfile"];
     let mut files: Vec<String> = TOP.iter().map(|&path| path.to_owned()).collect();
-    for directory in ["config", "deploy", ".cargo", ".config", ".github"] {
+    for directory in ["config", "deploy", "tests/systems", ".cargo", ".config", ".github"] {
         files.extend(walk(root, directory, &|path| kinds.iter().any(|kind| path.ends_with(kind))));
     }
     files.retain(|path| root.join(path).is_file());

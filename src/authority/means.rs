@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::authority::clock;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
+use crate::snapshot::Keys;
 use crate::store::error::StoreError;
 use crate::store::records::{Record, RecordChange, RecordKind};
 use crate::store::{Entry, Id, Store};
@@ -23,6 +24,8 @@ pub struct Means {
     /// Says that what was found in an issuer's records (by the issuer's name) may not be found now: in force once it
     /// returns.
     pub records_changed: RecordsChanged,
+    /// Has the gate verify the tokens of an issuer (by its name) with these keys: it does once it returns.
+    pub publish_keys: PublishKeys,
 }
 
 /// Adds entries.
@@ -31,6 +34,8 @@ pub type Revoke = Arc<dyn Fn(Vec<Entry>) -> Doing + Send + Sync>;
 pub type Lift = Arc<dyn Fn(Vec<Id>) -> Doing + Send + Sync>;
 /// Of the issuer of this name.
 pub type RecordsChanged = Arc<dyn Fn(Box<str>) -> Doing + Send + Sync>;
+/// Of the issuer of this name, these.
+pub type PublishKeys = Arc<dyn Fn(Box<str>, Keys) -> Doing + Send + Sync>;
 /// Something under way.
 pub type Doing = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 

@@ -1,36 +1,89 @@
 //! With what tokens are signed: the key of the moment of every minted JWT, and those that are published for it.
 //!
-//! Keys that the gateway makes belong to a ring, one for each algorithm, which all tokens of that algorithm share.
+//! Keys that the gateway makes belong to a ring, one for each algorithm, which all tokens of that algorithm share. A new key
+//! is kept, sealed, then published, then signs: `signing_keys.publish` later, but for the very first of its ring. One that was
+//! replaced stays published until nothing that it signed counts any more. Whoever verifies sees every key before it sees a
+//! token of it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod ring;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::authority::clock;
 use crate::authority::means::Means;
-use crate::authority::trouble::Trouble;
-use crate::config::Config;
+use crate::authority::signing::ring::{Dates, Due, Key, Ring, Unread};
+use crate::authority::trouble::{LoadError, Trouble};
 use crate::config::material::Material;
-use crate::config::minted::{Format, Sign};
+use crate::config::minted::{Format, Minted, Sign, SigningKeys};
+use crate::config::problems::{Position, Problem};
+use crate::config::{Config, Issuer};
+use crate::keys::jwk;
 use crate::keys::rotation::SigningKey;
 use crate::mint::jwt;
-use crate::store::error::StoreError;
+use crate::mint::sealed::SealingKey;
+use crate::revocation::Kind;
+use crate::snapshot::Keys;
+use crate::store::records::{RecordChange, RecordKind};
 use crate::token::{Algorithm, NumericDate};
 
-/// The keys that sign. One for the process.
+/// The keys that sign. One for the process; clones are the same.
+#[derive(Clone)]
 pub struct Signing {
-    _means: Means,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    means: Means,
     state: Mutex<State>,
+    /// Keys are made, published and thrown away one at a time.
+    changing: tokio::sync::Mutex<()>,
+    /// What is due may have changed.
+    changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// By token: its key, and its header's `typ`.
-    signers: BTreeMap<Box<str>, (Arc<SigningKey>, Box<str>)>,
-    managed: BTreeMap<Algorithm, Arc<SigningKey>>,
+    tokens: BTreeMap<Box<str>, Signer>,
+    rings: BTreeMap<Algorithm, Ring>,
+    /// Rings that tokens sign with.
+    used: BTreeMap<Algorithm, Use>,
+    sealing: Option<Arc<SealingKey>>,
+    /// What the store has was sealed with another key.
+    to_seal: bool,
+    /// Where the key that seals is named.
+    at: Position,
+    rotate: i64,
+    publish: i64,
+    /// `limits.token`.
     token_limit: usize,
+}
+
+/// What a token is signed with.
+#[derive(Clone)]
+enum Signer {
+    /// A key or a secret that was given; none if it is no such thing.
+    Given(Option<Arc<SigningKey>>, Box<str>),
+    /// The ring of this algorithm.
+    Ring(Algorithm, Box<str>),
+}
+
+/// Who uses a ring.
+#[derive(Default, Clone)]
+struct Use {
+    /// Issuers by name, with the `iss` of each.
+    issuers: Vec<(Box<str>, Box<str>)>,
+    /// How long their tokens may count, at the most, in seconds.
+    life: i64,
 }
 
 /// A key set to be answered with (RFC 7517 section 5).
@@ -72,72 +125,424 @@ pub enum KeyState {
     Retiring,
 }
 
+impl KeyState {
+    /// As operators read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+        }
+    }
+}
+
+/// How keys are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// The new one is published before it signs.
+    Planned,
+    /// The new one signs at once, and nothing counts that any key before it has signed or could sign.
+    Emergency,
+}
+
 impl Signing {
     /// None yet.
     pub fn new(means: Means) -> Self {
-        Self { _means: means, state: Mutex::default() }
+        let (changing, changed) = (tokio::sync::Mutex::default(), Notify::new());
+        Self { shared: Arc::new(Shared { means, state: Mutex::default(), changing, changed }) }
     }
 
-    /// Takes on what a configuration signs with.
+    /// Takes on what a configuration signs with. Keys that are not there yet are made by [`Self::settle`].
     pub fn configure(&self, config: &Config, material: &Material) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.lock();
         state.token_limit = config.limits.token;
-        state.signers.clear();
+        state.tokens.clear();
+        state.used.clear();
         for minted in &config.authority.tokens {
-            let Format::Jwt { sign, typ, .. } = &minted.format else { continue };
-            let given = material.signing.get(&minted.name).map(|octets| &octets[..]).unwrap_or_default();
-            let key = match sign {
-                Sign::Managed(algorithm) => match state.managed.get(algorithm) {
-                    Some(key) => Some(Arc::clone(key)),
-                    None => SigningKey::generate(*algorithm).ok().map(Arc::new),
-                },
-                Sign::Pem { algorithm, .. } => {
-                    SigningKey::from_pem(given, Some(*algorithm)).ok().map(Arc::new)
-                }
-                Sign::Secret { algorithm, .. } => {
-                    SigningKey::from_secret(given, *algorithm).ok().map(Arc::new)
-                }
-            };
-            if let (Sign::Managed(algorithm), Some(key)) = (sign, &key) {
-                state.managed.insert(*algorithm, Arc::clone(key));
-            }
-            if let Some(key) = key {
-                state.signers.insert(minted.name.clone(), (key, typ.clone()));
-            }
+            let issuer = minted.issuer.and_then(|index| config.issuers.get(index));
+            let given = material.signing.get(&minted.name).map(|octets| &octets[..]);
+            state.add(minted, issuer.map(|issuer| &**issuer), given);
         }
+        if let Some(SigningKeys { sealed_with, rotate, publish }) = &config.authority.signing_keys {
+            (state.rotate, state.publish) = (seconds(*rotate), seconds(*publish));
+            state.at = sealed_with.as_ref().map(|secret| secret.at).unwrap_or_default();
+        }
+        state.seal_with(material.sealed_with.as_deref().map(Vec::as_slice));
+        drop(state);
+        self.shared.changed.notify_one();
     }
 
     /// Reads the keys that the store has, in the place of those that were read before. Blocks.
-    pub fn load(&self) -> Result<(), StoreError> {
+    pub fn load(&self) -> Result<(), LoadError> {
+        let (sealing, at, mut known) = {
+            let state = self.shared.lock();
+            let known = state.rings.values().flat_map(Ring::keys).filter(|key| key.published);
+            let known: BTreeSet<Box<str>> = known.map(|key| key.key_id.clone()).collect();
+            (state.sealing.clone(), state.at, known)
+        };
+        let Some(sealing) = sealing else { return Ok(()) };
+        let (mut rings, mut unread) = (BTreeMap::<Algorithm, Ring>::new(), None);
+        self.shared.means.kept(RecordKind::SigningKey, &mut |record| match Key::read(&record, &sealing) {
+            Ok(mut key) => {
+                key.published = known.remove(&key.key_id);
+                rings.entry(key.key.algorithm()).or_default().insert(key);
+            }
+            Err(why) => unread = Some(why),
+        })?;
+        if let Some(why) = unread {
+            return Err(LoadError::Sealed(Box::new(refusal(why, at))));
+        }
+        self.shared.lock().rings = rings;
+        self.shared.changed.notify_one();
         Ok(())
+    }
+
+    /// Makes the keys that are due, publishes what changed, and throws away what is over. Returns when there is something to
+    /// do again. What fails has not happened, and is tried again the next time.
+    pub async fn settle(&self, now: NumericDate) -> Result<NumericDate, Trouble> {
+        let shared = Arc::clone(&self.shared);
+        ended(tokio::spawn(async move {
+            let _alone = shared.changing.lock().await;
+            shared.settle(now.0).await
+        }))
+        .await
+        .map(NumericDate)
+    }
+
+    /// Settles whenever something is due, for as long as it is polled.
+    pub async fn run(&self) {
+        loop {
+            let now = clock::now();
+            let wait = match self.settle(now).await {
+                Ok(next) => Duration::from_secs(next.0.saturating_sub(now.0).unsigned_abs()),
+                Err(error) => {
+                    tracing::error!(%error, "signing keys cannot be made, kept or published");
+                    AGAIN
+                }
+            };
+            // Either way: look again.
+            let _ = timeout(wait.clamp(AT_LEAST, AT_MOST), self.shared.changed.notified()).await;
+        }
+    }
+
+    /// Replaces the keys of one algorithm, or of all, and says which are new. A key that is staged already is the new one.
+    pub async fn rotate(
+        &self,
+        algorithm: Option<Algorithm>,
+        manner: Manner,
+        now: NumericDate,
+    ) -> Result<Vec<Listed>, Trouble> {
+        let shared = Arc::clone(&self.shared);
+        ended(tokio::spawn(async move {
+            let _alone = shared.changing.lock().await;
+            let used: Vec<Algorithm> = shared.lock().used.keys().copied().collect();
+            let mut new = Vec::new();
+            for algorithm in used.into_iter().filter(|used| algorithm.is_none_or(|only| only == *used)) {
+                new.push(match manner {
+                    Manner::Planned => shared.stage(algorithm, now.0).await?,
+                    Manner::Emergency => shared.replace(algorithm, now.0).await?,
+                });
+            }
+            shared.changed.notify_one();
+            let listed = shared.lock().list(now.0);
+            Ok(listed.into_iter().filter(|listed| new.contains(&listed.key_id)).collect())
+        }))
+        .await
     }
 
     /// Signs claims as the token of this name, with its key of the moment.
     pub fn sign(&self, token: &str, claims: &Map<String, Value>) -> Result<Zeroizing<String>, Trouble> {
-        let (signer, limit) = {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.signers.get(token).cloned(), state.token_limit)
+        let (key, typ, limit) = {
+            let state = self.shared.lock();
+            let (key, typ) = match state.tokens.get(token).ok_or(Trouble::NoKey)? {
+                Signer::Given(key, typ) => (key.clone(), typ.clone()),
+                Signer::Ring(algorithm, typ) => {
+                    let active = state.rings.get(algorithm).and_then(|ring| ring.active(clock::now().0));
+                    (active.map(|key| Arc::clone(&key.key)), typ.clone())
+                }
+            };
+            (key, typ, state.token_limit)
         };
-        let (key, typ) = signer.ok_or(Trouble::NoKey)?;
-        let signed = jwt::sign(&key, &typ, claims)?;
+        let signed = jwt::sign(&*key.ok_or(Trouble::NoKey)?, &typ, claims)?;
         if signed.len() > limit { Err(Trouble::TooLong) } else { Ok(signed) }
     }
 
     /// The public keys of these tokens, by name: those that sign, those that will, and those that did.
     pub fn key_set<'t>(&self, tokens: impl IntoIterator<Item = &'t str>) -> Published {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let signers = tokens.into_iter().filter_map(|token| state.signers.get(token));
-        let keys: BTreeMap<&str, Value> =
-            signers.filter_map(|(key, _)| Some((key.key_id()?, key.public_jwk()?))).collect();
-        let document = json!({ "keys": keys.into_values().collect::<Vec<_>>() });
-        Published { document, max_age: MAX_AGE }
+        let (now, state) = (clock::now().0, self.shared.lock());
+        let mut keys = Vec::new();
+        for signer in tokens.into_iter().filter_map(|token| state.tokens.get(token)) {
+            let public = match signer {
+                Signer::Given(key, _) => key.iter().filter_map(|key| key.public_jwk()).collect(),
+                Signer::Ring(algorithm, _) => {
+                    state.rings.get(algorithm).map(|ring| ring.public(now)).unwrap_or_default()
+                }
+            };
+            let new: Vec<Value> = public.into_iter().filter(|key| !keys.contains(key)).collect();
+            keys.extend(new);
+        }
+        // Whoever has taken it just before a key was made takes it again before that key signs.
+        let max_age = Duration::from_secs(state.publish.unsigned_abs() / 2).min(MAX_AGE);
+        Published { document: json!({ "keys": keys }), max_age }
+    }
+
+    /// What the gate verifies the tokens of this issuer with, if their keys are made here.
+    pub fn keys(&self, issuer: &str) -> Keys {
+        let (now, state) = (clock::now().0, self.shared.lock());
+        let of = |(_, used): &(&Algorithm, &Use)| used.issuers.iter().any(|(name, _)| **name == *issuer);
+        let algorithm = state.used.iter().find(of).map(|(algorithm, _)| *algorithm);
+        algorithm
+            .and_then(|algorithm| state.rings.get(&algorithm))
+            .map_or(Keys::Unavailable, |ring| verifying(&ring.public(now)))
     }
 
     /// The keys that the gateway made, for operators, in the order of their algorithms and ages.
-    pub fn list(&self, _now: NumericDate) -> Vec<Listed> {
-        Vec::new()
+    pub fn list(&self, now: NumericDate) -> Vec<Listed> {
+        self.shared.lock().list(now.0)
     }
 }
 
-/// How long verifiers may take a key set as it is: no longer than a key is published before it signs.
+impl Shared {
+    async fn settle(&self, now: i64) -> Result<i64, Trouble> {
+        self.seal_again().await?;
+        let (used, rotate, publish) = {
+            let state = self.lock();
+            (state.used.clone(), state.rotate, state.publish)
+        };
+        let mut next = i64::MAX;
+        for (algorithm, used) in &used {
+            loop {
+                let due = self.lock().rings.entry(*algorithm).or_default().due(now, rotate, publish);
+                match due {
+                    Due::Make(signs_from) => drop(self.make(*algorithm, now, signs_from).await?),
+                    Due::Remove(key_id) => {
+                        self.means.keep(vec![removal(&key_id)]).await?;
+                        self.lock().rings.entry(*algorithm).or_default().remove(&key_id);
+                        tracing::info!(kid = &*key_id, "a signing key is over");
+                    }
+                    Due::Nothing(until) => {
+                        next = next.min(until);
+                        break;
+                    }
+                }
+            }
+            self.lengthen(*algorithm, used.life).await?;
+            self.publish(*algorithm, used, now).await?;
+        }
+        Ok(next)
+    }
+
+    /// Makes a key and keeps it. It neither signs nor is published yet.
+    async fn make(&self, algorithm: Algorithm, now: i64, signs_from: i64) -> Result<Box<str>, Trouble> {
+        let (sealing, life) = {
+            let state = self.lock();
+            let life = state.used.get(&algorithm).map_or(0, |used| used.life);
+            (state.sealing.clone().ok_or(Trouble::NoKey)?, life)
+        };
+        let key = generated(algorithm, Dates { created: now, signs_from, life }).await?;
+        self.means.keep(vec![RecordChange::Keep(key.record(&sealing, key.dates)?)]).await?;
+        let key_id = key.key_id.clone();
+        tracing::info!(kid = &*key_id, algorithm = algorithm.name(), signs_from, "a signing key was made");
+        self.lock().rings.entry(algorithm).or_default().insert(key);
+        Ok(key_id)
+    }
+
+    /// Makes the next key, unless it is there, and publishes it.
+    async fn stage(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
+        let (used, publish, staged) = {
+            let state = self.lock();
+            let last = state.rings.get(&algorithm).and_then(|ring| ring.keys().last());
+            let staged = last.filter(|key| key.dates.signs_from > now).map(|key| key.key_id.clone());
+            (state.used.get(&algorithm).cloned().unwrap_or_default(), state.publish, staged)
+        };
+        let key_id = match staged {
+            Some(key_id) => key_id,
+            None => self.make(algorithm, now, now.saturating_add(publish)).await?,
+        };
+        self.publish(algorithm, &used, now).await?;
+        Ok(key_id)
+    }
+
+    /// Throws all keys of a ring away for a new one that signs at once.
+    async fn replace(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
+        let (sealing, used, old) = {
+            let state = self.lock();
+            let sealing = state.sealing.clone().ok_or(Trouble::NoKey)?;
+            let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
+            let old: Vec<Key> = ring.keys().to_vec();
+            (sealing, state.used.get(&algorithm).cloned().unwrap_or_default(), old)
+        };
+        let key = generated(algorithm, Dates { created: now, signs_from: now, life: used.life }).await?;
+        let mut changes = vec![RecordChange::Keep(key.record(&sealing, key.dates)?)];
+        changes.extend(old.iter().map(|key| removal(&key.key_id)));
+        self.means.keep(changes).await?;
+        let key_id = key.key_id.clone();
+        let mut ring = Ring::default();
+        ring.insert(key);
+        // From here on nothing is signed until the gate has the new key, and has the old ones no more.
+        self.lock().rings.insert(algorithm, ring);
+        tracing::warn!(
+            kid = &*key_id,
+            algorithm = algorithm.name(),
+            "all signing keys were replaced at once"
+        );
+        self.publish(algorithm, &used, now).await?;
+        let mut entries = Vec::new();
+        for (_, iss) in &used.issuers {
+            for key in &old {
+                let ends = now.saturating_add(key.dates.life.max(used.life));
+                entries.push(Means::entry(Kind::Kid, iss, &key.key_id, Some(ends), EMERGENCY)?);
+            }
+        }
+        (self.means.revoke)(entries).await?;
+        Ok(key_id)
+    }
+
+    /// Has the gate verify with the ring as it is now; what it has not signed before can sign from then on.
+    async fn publish(&self, algorithm: Algorithm, used: &Use, now: i64) -> Result<(), Trouble> {
+        let (public, ids) = {
+            let state = self.lock();
+            let Some(ring) = state.rings.get(&algorithm) else { return Ok(()) };
+            let ids: BTreeSet<Box<str>> = ring.published(now).map(|key| key.key_id.clone()).collect();
+            (ring.public(now), ids)
+        };
+        for (name, _) in &used.issuers {
+            (self.means.publish_keys)(name.clone(), verifying(&public)).await?;
+        }
+        let mut state = self.lock();
+        for key in state.rings.entry(algorithm).or_default().keys_mut() {
+            key.published |= ids.contains(&key.key_id);
+        }
+        Ok(())
+    }
+
+    /// Remembers that tokens live longer than when these keys were made.
+    async fn lengthen(&self, algorithm: Algorithm, life: i64) -> Result<(), Trouble> {
+        let (sealing, shorter) = {
+            let state = self.lock();
+            let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
+            let shorter: Vec<Key> = ring.keys().iter().filter(|key| key.dates.life < life).cloned().collect();
+            (state.sealing.clone(), shorter)
+        };
+        let (Some(sealing), false) = (sealing, shorter.is_empty()) else { return Ok(()) };
+        let keep = |key: &Key| key.record(&sealing, Dates { life, ..key.dates }).map(RecordChange::Keep);
+        self.means.keep(shorter.iter().map(keep).collect::<Result<_, _>>()?).await?;
+        for key in self.lock().rings.entry(algorithm).or_default().keys_mut() {
+            key.dates.life = key.dates.life.max(life);
+        }
+        Ok(())
+    }
+
+    /// Seals what the store has with the key of now.
+    async fn seal_again(&self) -> Result<(), Trouble> {
+        let (sealing, keys) = {
+            let state = self.lock();
+            if !state.to_seal {
+                return Ok(());
+            }
+            let keys: Vec<Key> = state.rings.values().flat_map(Ring::keys).cloned().collect();
+            (state.sealing.clone().ok_or(Trouble::NoKey)?, keys)
+        };
+        let keep = |key: &Key| key.record(&sealing, key.dates).map(RecordChange::Keep);
+        self.means.keep(keys.iter().map(keep).collect::<Result<_, _>>()?).await?;
+        tracing::info!(keys = keys.len(), "signing keys were sealed with the new key");
+        let mut state = self.lock();
+        // Meanwhile there may be another one.
+        state.to_seal = state.sealing.as_ref() != Some(&sealing);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, minted: &Minted, issuer: Option<&Issuer>, given: Option<&[u8]>) {
+        let Format::Jwt { sign, typ, .. } = &minted.format else { return };
+        let given = given.unwrap_or_default();
+        let signer = match sign {
+            Sign::Managed(algorithm) => {
+                let used = self.used.entry(*algorithm).or_default();
+                let leeway = issuer.map_or(0, |issuer| seconds(issuer.leeway));
+                used.life = used.life.max(seconds(minted.lifetime.max.max(minted.lifetime.default)) + leeway);
+                used.issuers.extend(issuer.map(|issuer| (issuer.name.clone(), issuer.issuer.clone())));
+                Signer::Ring(*algorithm, typ.clone())
+            }
+            Sign::Pem { algorithm, .. } => {
+                let key = SigningKey::from_pem(given, Some(*algorithm)).ok();
+                Signer::Given(key.map(Arc::new), typ.clone())
+            }
+            Sign::Secret { algorithm, .. } => {
+                let key = SigningKey::from_secret(given, *algorithm).ok().filter(|_| !given.is_empty());
+                Signer::Given(key.map(Arc::new), typ.clone())
+            }
+        };
+        self.tokens.insert(minted.name.clone(), signer);
+    }
+
+    /// Takes on the key that seals. What is no key leaves the one before in force.
+    fn seal_with(&mut self, octets: Option<&[u8]>) {
+        let Some(octets) = octets else { return };
+        match SealingKey::new(octets) {
+            Some(new) if self.sealing.as_deref() == Some(&new) => {}
+            Some(new) => {
+                self.to_seal |= self.rings.values().any(|ring| !ring.keys().is_empty());
+                self.sealing = Some(Arc::new(new));
+            }
+            None => tracing::error!("`signing_keys.sealed_with` is no key of 32 octets, nor their base64"),
+        }
+    }
+
+    fn list(&self, now: i64) -> Vec<Listed> {
+        self.rings.values().flat_map(|ring| ring.list(now)).collect()
+    }
+}
+
+/// A key of RSA takes a second to find: not on a thread that others wait for.
+async fn generated(algorithm: Algorithm, dates: Dates) -> Result<Key, Trouble> {
+    let key = tokio::task::spawn_blocking(move || Key::generate(algorithm, dates)).await;
+    Ok(key.map_err(|_| Trouble::Fault("a key could not be made"))??)
+}
+
+/// What is begun is ended, also if nobody waits for it.
+async fn ended<T>(task: tokio::task::JoinHandle<Result<T, Trouble>>) -> Result<T, Trouble> {
+    task.await.unwrap_or(Err(Trouble::Fault("a task has failed")))
+}
+
+fn verifying(public: &[Value]) -> Keys {
+    // The strict reader of everybody's key sets reads ours too.
+    match jwk::parse_jwks(json!({ "keys": public }).to_string().as_bytes(), None) {
+        Ok((set, _)) => Keys::Ready { set: Arc::new(set), fetched: false },
+        Err(_) => Keys::Unavailable,
+    }
+}
+
+fn removal(key_id: &str) -> RecordChange {
+    RecordChange::Remove { kind: RecordKind::SigningKey, id: key_id.as_bytes().into() }
+}
+
+fn refusal(why: Unread, at: Position) -> Problem {
+    let what = match why {
+        Unread::Sealed => "this key does not open the signing keys that the store has",
+        Unread::Damaged => "the store has a signing key that this version cannot read",
+    };
+    Problem::new(at, what).hint(
+        "give back the key that they were sealed with; or, if it is lost, remove them from the store \
+         (DELETE FROM record WHERE kind = 'signing_key'), whereupon nothing counts that they have signed",
+    )
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// How long verifiers may take a key set as it is, at the most.
 const MAX_AGE: Duration = Duration::from_secs(300);
+/// Between two looks at what is due, at the least and at the most: clocks are set.
+const AT_LEAST: Duration = Duration::from_secs(1);
+const AT_MOST: Duration = Duration::from_secs(60);
+/// Until what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Why keys are revoked here.
+const EMERGENCY: &str = "signing keys were replaced in an emergency";

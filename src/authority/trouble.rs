@@ -1,5 +1,6 @@
 //! Why nothing could be issued, refreshed or revoked although whoever asked may: the endpoint's own faults.
 
+use crate::config::problems::Problem;
 use crate::keys::rotation::SigningError;
 use crate::mint::NoEntropy;
 use crate::store::error::StoreError;
@@ -51,4 +52,15 @@ impl From<SigningError> for Trouble {
     fn from(_: SigningError) -> Self {
         Self::Fault("the token could not be signed")
     }
+}
+
+/// Why what the store has cannot be taken on.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The signing keys that it has cannot be opened: which line of the configuration says with what.
+    #[error("{}", .0.what)]
+    Sealed(Box<Problem>),
 }

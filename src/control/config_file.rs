@@ -34,14 +34,14 @@ use crate::snapshot::{Change, Keys, Snapshot};
 pub struct Loaded {
     /// As parsed.
     pub config: Config,
-    /// What to publish: always a [`Change::Config`].
+    /// What to publish: always a [`Change::Config`]. Of issuers whose tokens are made here it has no keys.
     pub change: Change,
+    /// What it names and does not hold.
+    pub material: Material,
     /// What the operator should know; nothing that refuses.
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.
     pub admin_token: Option<SecretString>,
-    /// Secrets and lists of what is minted here.
-    pub material: Material,
     /// What the mirror held of fetched issuers, by name.
     pub at_hand: BTreeMap<Box<str>, AtHand>,
     /// The files it was made of.

@@ -13,6 +13,7 @@ mod peers;
 mod requests;
 mod schemathesis;
 mod slow_clients;
+mod systems;
 mod tools;
 mod watch;
 

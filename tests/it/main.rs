@@ -16,11 +16,13 @@
 mod activation;
 mod admin;
 mod allow;
+mod authority;
 mod cache;
 mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+mod endpoints;
 mod exhaustion;
 #[cfg(feature = "external")]
 mod external;

@@ -1,0 +1,255 @@
+//! TROMPA's CE-API: `trompace-client` of PyPI, and what the server itself answered to each row of its token endpoint.
+
+use serde_json::{Value, json};
+
+use crate::external::systems::{Client, address, claims, never_reached, post, secret, send, system};
+use crate::harness::client::{Request, Response};
+use crate::harness::gateway::Gateway;
+use crate::harness::keys::Key;
+use crate::harness::setup::Setup;
+use crate::harness::token::now;
+use crate::harness::upstream::Upstream;
+use crate::harness::wait::wait_until;
+
+/// The API, and what it is configured with.
+struct Trompa {
+    upstream: Upstream,
+    /// `JWT_SECRET`.
+    jwt_secret: String,
+    /// The keys of `admin` and `only-persons`.
+    keys: [String; 2],
+}
+
+impl Trompa {
+    fn new() -> Self {
+        let upstream = Upstream::start();
+        upstream.on("/*", |exchange| {
+            exchange.answer(
+                200,
+                "Content-Type: application/json\r\n",
+                br#"{"data":{"CreatePerson":{"identifier":"1"},"Person":[]}}"#,
+            )
+        });
+        Self { upstream, jwt_secret: secret("signs-"), keys: [secret("a-"), secret("p-")] }
+    }
+
+    fn setup(&self) -> Setup {
+        let keys = json!([
+            {"id": "admin", "apiKey": self.keys[0], "scopes": ["*"]},
+            {"id": "only-persons", "apiKey": self.keys[1], "scopes": ["Mutation:Person:*"]},
+            {"id": "anything-of-a-person", "apiKey": self.keys[1], "scopes": ["*:Person:Create"]},
+        ]);
+        let setup = system("trompa", &self.upstream).env("JWT_SECRET", &self.jwt_secret);
+        setup.env("JWT_AUTH_KEYS", &keys.to_string())
+    }
+}
+
+fn client(gateway: &Gateway) -> Client {
+    Client::python("python", "trompa.py", &[("GATEWAY", &address(gateway))])
+}
+
+#[track_caller]
+fn mint(gateway: &Gateway, id: &str, key: &str, scopes: &[&str]) -> String {
+    let answer = send(gateway, &post("/jwt", &json!({"id": id, "apiKey": key, "scopes": scopes})));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["jwt"].as_str().expect("a token").to_owned()
+}
+
+/// `exp - iat` of a token minted under this `JWT_EXPIRES`.
+#[track_caller]
+fn lifetime(trompa: &Trompa, expires: Option<&str>) -> i64 {
+    let setup = expires.into_iter().fold(trompa.setup(), |setup, span| setup.env("JWT_EXPIRES", span));
+    let claims = claims(&mint(&setup.start(), "admin", &trompa.keys[0], &["*"]));
+    claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat")
+}
+
+#[test]
+fn the_client_issues_calls_is_refused_and_issues_again_by_itself() {
+    let trompa = Trompa::new();
+    // Seconds, as the documentation promises; the server itself takes them for milliseconds.
+    let gateway = trompa.setup().env("JWT_EXPIRES", "4").start();
+    let mut client = client(&gateway);
+    client.value("begin", json!({"id": "admin", "key": trompa.keys[0], "scopes": ["*"]}));
+    assert_eq!(client.value("create", json!({}))["data"]["CreatePerson"]["identifier"], "1");
+    let first = client.value("token", json!({}));
+    let minted = claims(first.as_str().expect("a token"));
+    assert_eq!((&minted["id"], &minted["scopes"]), (&json!("admin"), &json!(["*"])), "{minted}");
+    assert_eq!(minted["iss"], "https://trompamusic.eu");
+
+    // It looks at `exp` by its own clock, and asks for another token without a word.
+    wait_until("the client has issued again", || {
+        assert_eq!(client.value("create", json!({}))["data"]["CreatePerson"]["identifier"], "1");
+        client.value("token", json!({})) != first
+    });
+    assert!(now() >= minted["exp"].as_i64().expect("exp"), "it asked for another before the first was over");
+
+    // A token for persons is none for whatever a request to `/` may hold.
+    client.value(
+        "begin",
+        json!({"id": "only-persons", "key": trompa.keys[1], "scopes": ["Mutation:Person:Create"]}),
+    );
+    let before = trompa.upstream.count();
+    let refused = client.value("create", json!({}))["refused"].to_string();
+    assert!(refused.contains("You are not authorized for this resource"), "{refused}");
+    let refused = client.value("query", json!({"auth": false}))["refused"].to_string();
+    assert!(refused.contains("No authorization token."), "{refused}");
+    assert_eq!(trompa.upstream.count(), before, "a refused request reached the upstream");
+
+    // Without a token it dies: it writes what it was not given into its file.
+    client.value("begin", json!({"id": "admin", "key": "another", "scopes": ["*"]}));
+    assert_eq!(client.error("create", json!({}))["name"], "TypeError");
+    never_reached(&trompa.upstream, &[first.as_str().expect("a token"), &trompa.keys[0]]);
+}
+
+const MISSING: &str = "The `apiKey` or `id` property is missing in the request body";
+const NO_SCOPES: &str = "The `scopes` property is missing or not an Array with at least one scope";
+const WRONG_PAIR: &str = "The apiKey and id combination is not correct";
+
+#[track_caller]
+fn says(answer: &Response, status: u16, message: &str) {
+    assert_eq!(
+        (answer.status, answer.json()),
+        (status, json!({"success": false, "message": message})),
+        "{answer:?}"
+    );
+}
+
+/// graphql.md 1.2: what the server itself answered, row by row and in its order.
+#[test]
+fn every_row_of_the_token_endpoint() {
+    let trompa = Trompa::new();
+    let gateway = trompa.setup().start();
+    let [admin, persons] = &trompa.keys;
+    let ask = |body: &Value| send(&gateway, &post("/jwt", body));
+
+    let answer = ask(&json!({"id": "admin", "apiKey": admin, "scopes": ["Mutation:Place:*", "*"]}));
+    assert_eq!((answer.status, &answer.json()["success"]), (200, &json!(true)), "{answer:?}");
+    let minted = claims(answer.json()["jwt"].as_str().expect("a token"));
+    let names: Vec<&String> = minted.as_object().expect("claims").keys().collect();
+    assert_eq!(names.len(), 5, "{minted}");
+    for name in ["id", "scopes", "iat", "exp", "iss"] {
+        assert!(names.iter().any(|known| *known == name), "no {name}: {minted}");
+    }
+    assert_eq!(minted["scopes"], json!(["Mutation:Place:*", "*"]));
+
+    // What is missing, before anything else.
+    let scopes = json!(["*"]);
+    for body in [
+        json!({}),
+        json!({"id": "admin", "scopes": scopes}),
+        json!({"apiKey": admin, "scopes": scopes}),
+        json!({"id": "", "apiKey": admin, "scopes": scopes}),
+        json!({"id": null, "apiKey": admin}),
+        json!({"id": "admin", "apiKey": "", "scopes": []}),
+    ] {
+        says(&ask(&body), 401, MISSING);
+    }
+    says(&send(&gateway, &Request::new("POST", "/jwt").body("")), 401, MISSING);
+    // Then the scopes, whether or not the pair is right.
+    for wrong in [json!(null), json!("*"), json!([]), json!({"0": "*"}), json!(7)] {
+        says(&ask(&json!({"id": "admin", "apiKey": "another", "scopes": wrong})), 401, NO_SCOPES);
+    }
+    says(&ask(&json!({"id": "admin", "apiKey": admin})), 401, NO_SCOPES);
+    // Then the pair.
+    for (id, key) in
+        [("admin", persons.as_str()), ("nobody", admin), ("only-persons", admin), ("Admin", admin)]
+    {
+        says(&ask(&json!({"id": id, "apiKey": key, "scopes": ["*"]})), 403, WRONG_PAIR);
+    }
+    // Then each scope, the first that is too much by name.
+    for (asked, refused) in [
+        (json!(["*"]), "*"),
+        (json!(["Mutation:*"]), "Mutation:*"),
+        (
+            json!(["Mutation:Person:Create", "Mutation:DigitalDocument:Create", "*"]),
+            "Mutation:DigitalDocument:Create",
+        ),
+        (json!(["Query:ControlAction"]), "Query:ControlAction"),
+        (json!(["mutation:person:create"]), "mutation:person:create"),
+        (json!([""]), ""),
+    ] {
+        let answer = ask(&json!({"id": "only-persons", "apiKey": persons, "scopes": asked}));
+        says(&answer, 403, &format!("You don't have access to the requested '{refused}' scope"));
+    }
+    // The server's own hole: a negation was compared as it stands, and then meant everything else.
+    let hole = ask(&json!({"id": "anything-of-a-person", "apiKey": persons, "scopes": ["!x:Person:Create"]}));
+    says(&hole, 403, "You don't have access to the requested '!x:Person:Create' scope");
+    // And what is no JSON, or another method.
+    assert_eq!(send(&gateway, &post("/jwt", &json!(null)).body("{\"id\":")).status, 400);
+    for method in ["GET", "PUT"] {
+        let answer = send(&gateway, &Request::new(method, "/jwt"));
+        let allow = answer.header("allow").unwrap_or_default();
+        assert!(answer.status == 405 && allow.contains("POST"), "{method}: {answer:?}");
+    }
+    let preflight = Request::new("OPTIONS", "/jwt").header("Origin", "https://any.example");
+    let preflight = send(&gateway, &preflight.header("Access-Control-Request-Method", "POST"));
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, Some("*")));
+    assert_eq!(trompa.upstream.count(), 0, "the upstream heard of a token");
+}
+
+#[test]
+fn the_lifetime_is_a_span_and_a_bare_number_is_seconds() {
+    let trompa = Trompa::new();
+    for (span, seconds) in [
+        (None, 86_400),
+        (Some("2 days"), 172_800),
+        (Some("10h"), 36_000),
+        (Some("1.5h"), 5_400),
+        (Some("90s"), 90),
+        (Some("1w"), 604_800),
+        (Some("1y"), 31_557_600),
+        (Some("1D"), 86_400),
+        (Some("1 hour"), 3_600),
+        (Some("3600"), 3_600),
+    ] {
+        assert_eq!(lifetime(&trompa, span), seconds, "{span:?}");
+    }
+}
+
+/// The token of the documentation, valid until 2023-03-23: its shape and its dates, under a key of ours.
+#[test]
+fn the_token_of_the_documentation_is_over() {
+    let trompa = Trompa::new();
+    let issuer = "https://api.trompamusic.eu";
+    let gateway = trompa.setup().env("JWT_ISSUER", issuer).start();
+    let key = Key::secret("HS256", trompa.jwt_secret.as_bytes());
+    let token = |iat: i64, exp: i64| {
+        let header = json!({"alg": "HS256", "typ": "JWT"}).to_string();
+        let claims =
+            json!({"id": "local", "scopes": ["*"], "iat": iat, "exp": exp, "iss": issuer}).to_string();
+        crate::harness::canary::token(key.compact(&header, claims.as_bytes()))
+    };
+    let call = |token: &str| {
+        let query = json!({"query": "mutation { CreatePerson(name: \"a\") { identifier } }"});
+        send(&gateway, &post("/", &query).bearer(token))
+    };
+    let over = call(&token(1_616_417_124, 1_679_532_324));
+    assert_eq!((over.status, &over.json()["errors"][0]["message"]), (401, &json!("Your token is expired")));
+    gateway.wait_for_log(&["\"reason\":\"expired\""]);
+    assert_eq!(trompa.upstream.count(), 0);
+    // The same with dates of today counts: nothing else was wrong with it.
+    assert_eq!(call(&token(now(), now() + 3_600)).status, 200);
+}
+
+#[test]
+fn only_a_token_for_every_mutation_may_send_one() {
+    let trompa = Trompa::new();
+    let gateway = trompa.setup().start();
+    let call =
+        |token: &str| send(&gateway, &post("/", &json!({"query": "mutation { x }"})).bearer(token)).status;
+    for (scopes, status) in [
+        (&["*"][..], 200),
+        (&["Mutation:*"], 200),
+        (&["Mutation:*:*"], 200),
+        (&["Query:x", "Mutation:*"], 200),
+        (&["Mutation:*:Create"], 403),
+        (&["Mutation:Person:*"], 403),
+        (&["Query:*"], 403),
+    ] {
+        let token = mint(&gateway, "admin", &trompa.keys[0], scopes);
+        assert_eq!(call(&token), status, "{scopes:?}");
+    }
+    // What only reads is for everybody.
+    assert_eq!(send(&gateway, &Request::get("/?query=%7BPerson%7Bname%7D%7D")).status, 200);
+    assert_eq!(send(&gateway, &Request::get("/0b2b1f9e-0000-4000-8000-000000000000")).status, 200);
+}
