@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::gate::Stop;
 use crate::gate::checks::Checked;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
 use crate::gate::memo::TokenFacts;
 use crate::gate::proof::key;
-use crate::gate::Stop;
 use crate::keys::{Unverified, Verified};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;

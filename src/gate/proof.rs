@@ -106,7 +106,8 @@ fn judged<'s>(
     match verdict.outcome {
         Ok(verified) => {
             let state = &snapshot.issuers[verdict.issuer];
-            let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified, |granted| memo.shared(granted)));
+            let facts =
+                Arc::new(TokenFacts::new(verdict.issuer, state, verified, |granted| memo.shared(granted)));
             memo.remember_good(verdict.token, Arc::clone(&facts));
             Ok(facts)
         }

@@ -59,7 +59,10 @@ impl Scene {
             .upstream(&upstream)
             .route("GET /orders", "orders:read")
             .route("POST /orders", "orders:write")
-            .route("GET /me", "{require: authenticated, forward: {headers: {X-Subject: sub, X-Client: client_id}}}")
+            .route(
+                "GET /me",
+                "{require: authenticated, forward: {headers: {X-Subject: sub, X-Client: client_id}}}",
+            )
             .file("kek", [7; 32])
             .file("pepper", "a pepper of some thirty-two octets")
             .env("ALICE", &canary::secret(ALICE))
@@ -78,8 +81,8 @@ impl Scene {
     /// Posts a form, as a client.
     #[track_caller]
     pub fn form(&self, target: &str, client: Option<(&str, &str)>, pairs: &[(&str, &str)]) -> Response {
-        let mut request = Request::post(target, form(pairs))
-            .header("Content-Type", "application/x-www-form-urlencoded");
+        let mut request =
+            Request::post(target, form(pairs)).header("Content-Type", "application/x-www-form-urlencoded");
         if let Some((id, secret)) = client {
             request = request.header("Authorization", &basic(id, secret));
         }

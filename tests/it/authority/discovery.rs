@@ -48,7 +48,8 @@ fn the_metadata_names_the_endpoints() {
 
 #[test]
 fn a_resource_says_what_its_routes_ask_for() {
-    let yaml = format!("{OAUTH}\nendpoints:\n  GET /.well-known/oauth-protected-resource: {{resource: {{}}}}\n");
+    let yaml =
+        format!("{OAUTH}\nendpoints:\n  GET /.well-known/oauth-protected-resource: {{resource: {{}}}}\n");
     let scene = Scene::with(&yaml);
     let document = document(&scene, "/.well-known/oauth-protected-resource");
     assert_eq!(

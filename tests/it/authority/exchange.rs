@@ -55,7 +55,8 @@ fn an_exchange_gives_no_more_than_there_was() {
     assert_error(&exchange(&scene, alice, &narrow, &kind), 400, "invalid_request");
     let no_type = [("grant_type", EXCHANGE), ("subject_token", narrow.as_str())];
     assert_error(&scene.form("/oauth/token", Some(alice), &no_type), 400, "invalid_request");
-    let no_client = [("grant_type", EXCHANGE), ("subject_token", &narrow), ("subject_token_type", ACCESS_TOKEN)];
+    let no_client =
+        [("grant_type", EXCHANGE), ("subject_token", &narrow), ("subject_token_type", ACCESS_TOKEN)];
     assert_error(&scene.form("/oauth/token", None, &no_client), 401, "invalid_client");
     scene.form("/oauth/revoke", Some(alice), &[("token", &narrow)]);
     assert_error(&exchange(&scene, alice, &narrow, &[]), 400, "invalid_request");
@@ -84,7 +85,9 @@ fn who_acts_is_written_down() {
 fn a_token_of_another_issuer_gives_no_more_than_its_client_has() {
     let corp = Issuer::start();
     let scene = Scene::of(&format!("{CLIENTS}{OAUTH}"), |setup| {
-        setup.issuer("corp", &corp).route("GET /orders", "{require: {issuers: [access], scopes: [orders:read]}}")
+        setup
+            .issuer("corp", &corp)
+            .route("GET /orders", "{require: {issuers: [access], scopes: [orders:read]}}")
     });
     let foreign = corp.mint("orders:read orders:write admin");
     assert_eq!(scene.status("/orders", &foreign), 401, "the route does not trust it");

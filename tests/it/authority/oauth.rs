@@ -154,7 +154,11 @@ fn a_refresh_token_is_of_its_client() {
     assert_error(&refresh(&scene, ("bob", BOB), &token, &[]), 400, "invalid_grant");
     assert_eq!(refresh(&scene, ("alice", ALICE), &token, &[]).status, 200, "nothing had happened to it");
     assert_error(&refresh(&scene, ("alice", ALICE), "nonsense", &[]), 400, "invalid_grant");
-    assert_error(&scene.form(TOKEN, Some(("alice", ALICE)), &[("grant_type", "refresh_token")]), 400, "invalid_request");
+    assert_error(
+        &scene.form(TOKEN, Some(("alice", ALICE)), &[("grant_type", "refresh_token")]),
+        400,
+        "invalid_request",
+    );
 }
 
 #[test]

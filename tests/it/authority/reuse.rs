@@ -33,8 +33,8 @@ fn a_token_that_was_revoked_is_not_given_again() {
     let claims = crate::authority::claims(&session);
     let entry = serde_json::json!({"kind": "subject", "issuer": "own", "value": claims["sub"],
         "not_before": claims["iat"].as_i64().unwrap() + 1});
-    let request = Request::post("/v1/revocations", entry.to_string())
-        .host(&scene.gateway.ports.admin.to_string());
+    let request =
+        Request::post("/v1/revocations", entry.to_string()).host(&scene.gateway.ports.admin.to_string());
     let revoked = scene.gateway.send_admin(&request);
     assert_eq!(revoked.status, 201, "{revoked:?}");
     if scene.status("/mine", &first) == 401 {

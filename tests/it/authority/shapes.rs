@@ -60,7 +60,10 @@ fn what_is_wrong_first_is_said_first() {
     };
     let (wrong, denied) = ("wrong", json!(["Query:x"]));
     assert_eq!(ask(json!({"id": "alice", "scopes": []})), (401, "id or apiKey is missing".into()));
-    assert_eq!(ask(json!({"id": "", "apiKey": ALICE, "scopes": denied})), (401, "id or apiKey is missing".into()));
+    assert_eq!(
+        ask(json!({"id": "", "apiKey": ALICE, "scopes": denied})),
+        (401, "id or apiKey is missing".into())
+    );
     assert_eq!(ask(json!({"id": "alice", "apiKey": wrong})), (401, "scopes is no list".into()));
     for scopes in [json!([]), json!("Mutation:*"), json!(null), json!({}), json!([1])] {
         let body = json!({"id": "alice", "apiKey": wrong, "scopes": scopes});
@@ -101,9 +104,11 @@ fn no_pattern_is_a_way_to_more_scopes() {
         assert_eq!(response.status, 403, "{scope}: {response:?}");
         assert_eq!(response.json()["message"], format!("no access to '{scope}'"));
     }
-    for (id, key, scope) in
-        [("bob", BOB, "Mutation:Perso?:Create"), ("alice", ALICE, "Mutation:{a,b}:?"), ("alice", ALICE, "Mutation:*")]
-    {
+    for (id, key, scope) in [
+        ("bob", BOB, "Mutation:Perso?:Create"),
+        ("alice", ALICE, "Mutation:{a,b}:?"),
+        ("alice", ALICE, "Mutation:*"),
+    ] {
         let response = scene.json("/jwt", &json!({"id": id, "apiKey": key, "scopes": [scope]}));
         assert_eq!(response.status, 200, "{scope}: {response:?}");
     }
@@ -155,7 +160,10 @@ fn a_body_is_json_whatever_it_is_called_and_errors_have_the_systems_own_shape() 
     let body = response.json();
     assert_eq!(body.as_object().unwrap().len(), 2, "as the template has it, and nothing else: {body}");
     let refresh = text(&body, "refresh_token");
-    assert!(refresh.len() >= 64 && refresh.bytes().all(|octet| b"0123456789abcdef".contains(&octet)), "{refresh}");
+    assert!(
+        refresh.len() >= 64 && refresh.bytes().all(|octet| b"0123456789abcdef".contains(&octet)),
+        "{refresh}"
+    );
     let first = claims(&text(&body, "access_token"));
     assert_eq!((&first["kind"], &first["nbf"]), (&json!("key"), &first["iat"]));
     assert_eq!(first["echo"], json!({"a": [1]}), "a value keeps its type");
