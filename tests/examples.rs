@@ -283,7 +283,9 @@ fn every_system_passes_check_without_a_warning() {
     names.sort();
     let (files, pages): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.ends_with(".yaml"));
     assert_eq!(files, ["jexia.yaml", "prequel.yaml", "pubq.yaml", "trompa.yaml", "weavy.yaml"]);
-    let stems = |names: &[&String]| names.iter().filter_map(|name| name.split('.').next().map(str::to_owned)).collect();
+    let stems = |names: &[&String]| {
+        names.iter().filter_map(|name| name.split('.').next().map(str::to_owned)).collect()
+    };
     let (stems, explained): (Vec<String>, Vec<String>) = (stems(&files), stems(&pages));
     assert_eq!(explained, stems, "each has its page");
     let write = |name: &str, text: &str| {
@@ -292,14 +294,24 @@ fn every_system_passes_check_without_a_warning() {
         fs::set_permissions(path, Permissions::from_mode(0o600)).expect("a mode");
     };
     write("weavy-keys.json", r#"[{"id": "backend", "secret": "wys_0123456789abcdef0123456789abcdef"}]"#);
-    write("jexia-users.json", r#"[{"email": "a@example.com", "password": "$argon2id$v=19$m=19456,t=2,p=1$pyUyL2TUERQHSVaWTww8kQ$zbZbuNgQX9LkD7oCduGKizNoXVKw8BPIoCUvEc6JWvg"}]"#);
+    write(
+        "jexia-users.json",
+        r#"[{"email": "a@example.com", "password": "$argon2id$v=19$m=19456,t=2,p=1$pyUyL2TUERQHSVaWTww8kQ$zbZbuNgQX9LkD7oCduGKizNoXVKw8BPIoCUvEc6JWvg"}]"#,
+    );
     let key = "0123456789abcdef0123456789abcdef";
     let keys = format!(r#"[{{"id": "a", "secret": "{key}", "scopes": ["*"], "restrictions": null}}]"#);
     let pairs = format!(r#"[{{"id": "a", "apiKey": "{key}", "scopes": ["*"]}}]"#);
     let prefixed = format!(r#"[{{"id": "a", "secret": "sk_prod_{key}"}}]"#);
     let variables = [
-        ("JWT_SECRET", key), ("JWT_AUTH_KEYS", &pairs), ("JEXIA_KEYS", &keys), ("JEXIA_SECRET", key),
-        ("SESSION_KEY", key), ("APP_SECRET", key), ("PUBQ_KEYS", &keys), ("PREQUEL_KEYS", &prefixed), ("SCOPED_KEY", key),
+        ("JWT_SECRET", key),
+        ("JWT_AUTH_KEYS", &pairs),
+        ("JEXIA_KEYS", &keys),
+        ("JEXIA_SECRET", key),
+        ("SESSION_KEY", key),
+        ("APP_SECRET", key),
+        ("PUBQ_KEYS", &keys),
+        ("PREQUEL_KEYS", &prefixed),
+        ("SCOPED_KEY", key),
     ];
     for name in files {
         let config = directory.path().join(name);

@@ -48,11 +48,8 @@ impl Endpoints {
         };
         let mut answered = outcome
             .unwrap_or_else(|refusal| answer::refused(call, body.as_ref().ok(), &refusal, clock::now().0));
-        if !matches!(call.endpoint.action, Action::KeySet(_) | Action::Metadata(_) | Action::Resource)
-            && !answered.headers.iter().any(|(name, _)| **name == *CACHE_CONTROL)
-        {
-            // RFC 6749 section 5.1: also what intermediaries of HTTP/1.0 keep.
-            answered.headers.push((CACHE_CONTROL.into(), "no-store".into()));
+        if matches!(call.endpoint.action, Action::OAuthToken { .. }) {
+            // RFC 6749 section 5.1, for caches of HTTP/1.0; for all others it is said by whoever writes the answer.
             answered.headers.push(("pragma".into(), "no-cache".into()));
         }
         if is_giving(&call.endpoint.action) {
@@ -95,5 +92,3 @@ fn is_giving(action: &Action) -> bool {
         | Action::Resource => false,
     }
 }
-
-const CACHE_CONTROL: &str = "cache-control";

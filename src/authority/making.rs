@@ -155,7 +155,7 @@ impl Endpoints {
                     let Looked::Known(claims) = self.authority.opaque.look_up(&minted.name, text, now) else {
                         return None;
                     };
-                    let verified: Verified = Claims::parse(&claims).ok().and(None)?;
+                    let verified = Verified::of_record(Claims::parse(&claims).ok()?);
                     held::judged(&snapshot, self.place(&snapshot, minted)?, verified, now).ok()
                 }
                 Format::Refresh { .. } => None,

@@ -1,8 +1,7 @@
 //! A token that is held out to an endpoint: to be refreshed, revoked, exchanged or told about. It is believed as it would be in
 //! a request, by the same steps; only that no route asks for any scope.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::gate::Stop;
 use crate::gate::checks::Checked;
@@ -13,9 +12,6 @@ use crate::gate::proof::key;
 use crate::keys::{Unverified, Verified};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
-use crate::token::claims::Selector;
-use crate::token::json::document::Value;
-use crate::token::scope::Granted;
 
 /// Steps 5 to 11 for a JWT of one of these issuers, by their places in the snapshot. No key is fetched for it.
 pub fn verified(
@@ -50,29 +46,12 @@ pub fn judged(
 ) -> Result<TokenFacts, Denial> {
     let untrusted = || Denial::new(Reason::UntrustedIssuer, "there is no such issuer");
     let state = snapshot.issuers.get(index).ok_or_else(untrusted)?;
-    let claims = &state.config.claims;
-    let read = verified.claims();
-    let text = |selector: &Selector| {
-        selector.find(read.members()).and_then(Value::as_text).and_then(|text| read.span(text))
-    };
-    let facts = TokenFacts {
-        issuer: index,
-        epoch: state.epoch,
-        granted: Arc::new(Granted::from_claims(
-            claims.scope.find_all(read.members()),
-            state.config.scope_match,
-        )),
-        subject: text(&claims.subject),
-        token_id: text(&claims.id),
-        revocable: OnceLock::new(),
-        standing: Ok(()),
-        permitted: AtomicU64::new(0),
-        records: state.keys.records(),
-        verified,
-    };
+    let facts = TokenFacts::new(index, state, verified, Arc::new);
     let checked = Checked { config: &state.config, facts: &facts, now };
     checked.time()?;
-    checked.standing()?;
+    if let Err(denial) = &facts.standing {
+        return Err(Denial::clone(denial));
+    }
     checked.not_revoked(&snapshot.revocations)?;
     Ok(facts)
 }

@@ -106,7 +106,8 @@ fn judged<'s>(
     match verdict.outcome {
         Ok(verified) => {
             let state = &snapshot.issuers[verdict.issuer];
-            let facts = Arc::new(TokenFacts::new(verdict.issuer, state, verified, memo));
+            let facts =
+                Arc::new(TokenFacts::new(verdict.issuer, state, verified, |granted| memo.shared(granted)));
             memo.remember_good(verdict.token, Arc::clone(&facts));
             Ok(facts)
         }
@@ -163,12 +164,12 @@ fn unavailable() -> Denial {
 }
 
 impl TokenFacts {
-    /// What is to be remembered of a token that somebody vouches for.
+    /// What is to be remembered of a token that somebody vouches for; `share` puts its scopes where others have the same.
     pub(in crate::gate) fn new(
         index: usize,
         state: &IssuerState,
         verified: Verified,
-        memo: &mut Memo,
+        share: impl FnOnce(Granted) -> Arc<Granted>,
     ) -> Self {
         let (read, claims) = (verified.claims(), &state.config.claims);
         let members = read.members();
@@ -181,7 +182,7 @@ impl TokenFacts {
             issuer: index,
             epoch: state.epoch,
             records: state.keys.records(),
-            granted: memo.shared(granted),
+            granted: share(granted),
             subject,
             token_id,
             revocable: OnceLock::new(),

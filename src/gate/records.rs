@@ -111,7 +111,7 @@ pub(in crate::gate) fn settle<'s>(
         RecordAnswer::Known { candidate, verified, lasting } => {
             let (index, _, _) = asked.candidates.get(candidate)?;
             let state = snapshot.issuers.get(*index)?;
-            let facts = Arc::new(TokenFacts::new(*index, state, *verified, memo));
+            let facts = Arc::new(TokenFacts::new(*index, state, *verified, |granted| memo.shared(granted)));
             if lasting {
                 memo.remember_good(shown.token, Arc::clone(&facts));
             }

@@ -16,6 +16,7 @@
 mod activation;
 mod admin;
 mod allow;
+mod authority;
 mod cache;
 mod claims_to_headers;
 mod conditions;

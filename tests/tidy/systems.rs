@@ -32,12 +32,17 @@ pub fn words(stem: &str, text: &str) -> Vec<String> {
     let mut words = vec![stem.to_owned()];
     for line in text.lines().map(|line| line.split(" #").next().unwrap_or_default()) {
         let key = line.strip_prefix("  ").filter(|rest| !rest.starts_with([' ', '#']));
-        let path = key.and_then(|key| key.split_once(": ").or_else(|| key.strip_suffix(':').map(|key| (key, ""))));
+        let path =
+            key.and_then(|key| key.split_once(": ").or_else(|| key.strip_suffix(':').map(|key| (key, ""))));
         let path = path.and_then(|(key, _)| key.find('/').map(|at| &key[at..]));
         words.extend(path.filter(|path| path.len() >= ANYBODYS && !COMMON.contains(path)).map(str::to_owned));
         words.extend(prefixes(line));
         let said = line.split("message: \"").skip(1).filter_map(|rest| rest.split('"').next());
-        words.extend(said.flat_map(|said| said.split(['{', '}'])).map(str::to_owned).filter(|said| said.len() >= ANYBODYS));
+        words.extend(
+            said.flat_map(|said| said.split(['{', '}']))
+                .map(str::to_owned)
+                .filter(|said| said.len() >= ANYBODYS),
+        );
     }
     words.iter().map(|word| word.to_lowercase()).collect()
 }

@@ -84,7 +84,10 @@ fn never_reached(upstream: &Upstream, secrets: &[&str]) {
     for secret in secrets {
         assert!(!secret.is_empty() && !raw.contains(secret), "{secret} reached the upstream:\n{raw}");
     }
-    assert!(!raw.to_ascii_lowercase().contains("\nauthorization:"), "a credential reached the upstream:\n{raw}");
+    assert!(
+        !raw.to_ascii_lowercase().contains("\nauthorization:"),
+        "a credential reached the upstream:\n{raw}"
+    );
 }
 
 /// A vendor's client in a process of its own: what it is told to do, it says what came of. It ends when this is dropped.

@@ -97,7 +97,10 @@ fn a_key_reads_what_it_may_and_a_person_changes_it_in_node() {
     assert_eq!(client.error("insert", json!({"set": "orders", "record": {"total": 1}}))["status"], 403);
     let held = client.value("tokens", json!({}));
     let access = claims(held["access_token"].as_str().expect("a token"));
-    assert_eq!((&access["aud"], &access["iss"]), (&json!("https://api.jexia.com"), &json!("https://jexia.com")));
+    assert_eq!(
+        (&access["aud"], &access["iss"]),
+        (&json!("https://api.jexia.com"), &json!("https://jexia.com"))
+    );
     assert_eq!(access["exp"].as_i64().expect("exp") - access["iat"].as_i64().expect("iat"), 7_200);
     let random = held["refresh_token"].as_str().expect("a token");
     assert!(random.len() == 64 && random.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{random}");
@@ -191,7 +194,8 @@ fn three_refreshes_at_once_all_succeed() {
 fn t5_a_replayed_refresh_token_kills_its_family() {
     let jexia = Jexia::new();
     let gateway = jexia.setup().start();
-    let answer = send(&gateway, &post("/auth", &json!({"method": "apk", "key": "blog", "secret": jexia.key})));
+    let answer =
+        send(&gateway, &post("/auth", &json!({"method": "apk", "key": "blog", "secret": jexia.key})));
     assert_eq!(answer.status, 200, "{answer:?}");
     let token = |answer: &Response, name: &str| answer.json()[name].as_str().expect("a token").to_owned();
     let old = token(&answer, "refresh_token");

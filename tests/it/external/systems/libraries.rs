@@ -22,7 +22,8 @@ struct Presets {
 impl Presets {
     fn start() -> Self {
         let (upstream, secret) = (Upstream::start(), secret("client-"));
-        let clients = json!([{"id": "reporting", "secret": secret, "scopes": ["orders:read", "orders:write"]}]);
+        let clients =
+            json!([{"id": "reporting", "secret": secret, "scopes": ["orders:read", "orders:write"]}]);
         let gateway = setup(&upstream).env("CLIENTS", &clients.to_string()).start();
         Self { upstream, secret, gateway }
     }
@@ -59,19 +60,31 @@ fn text(answer: &Value, name: &str) -> String {
 fn oauth4webapi_discovers_issues_narrows_introspects_refreshes_and_revokes() {
     let presets = Presets::start();
     let variables = presets.variables();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut client = Client::node("oauth_client.mjs", &[], &variables);
     let metadata = client.value("discover", json!({}));
     let base = address(&presets.gateway);
-    assert_eq!((&metadata["issuer"], text(&metadata, "token_endpoint")), (&json!(base), format!("{base}/oauth/token")));
+    assert_eq!(
+        (&metadata["issuer"], text(&metadata, "token_endpoint")),
+        (&json!(base), format!("{base}/oauth/token"))
+    );
 
     let all = client.value("issue", json!({}));
-    assert_eq!((text(&all, "token_type").to_lowercase(), &all["expires_in"]), ("bearer".into(), &json!(300)), "{all}");
+    assert_eq!(
+        (text(&all, "token_type").to_lowercase(), &all["expires_in"]),
+        ("bearer".into(), &json!(300)),
+        "{all}"
+    );
     let access = text(&all, "access_token");
     assert_eq!([presets.call("/orders", &access), presets.call("/people", &access)], [200, 403]);
     // By the published keys alone, as RFC 9068 has it.
     let claims = client.value("validate", json!({"token": access, "audience": AUDIENCE}));
-    assert_eq!((&claims["client_id"], &claims["sub"]), (&json!("reporting"), &json!("reporting")), "{claims}");
+    assert_eq!(
+        (&claims["client_id"], &claims["sub"]),
+        (&json!("reporting"), &json!("reporting")),
+        "{claims}"
+    );
     let wrong = client.error("validate", json!({"token": access, "audience": "https://other.example"}));
     assert!(wrong["message"].is_string(), "{wrong}");
     let narrow = client.value("issueByPost", json!({"scope": "orders:write"}));
@@ -93,7 +106,11 @@ fn oauth4webapi_discovers_issues_narrows_introspects_refreshes_and_revokes() {
     client.value("revoke", json!({"token": "nothing"}));
     if let Some(refresh) = all["refresh_token"].as_str() {
         let pair = client.value("refresh", json!({"token": text(&narrow, "refresh_token")}));
-        assert_eq!(presets.call("/orders", &text(&pair, "access_token")), 403, "a refresh widened its scopes");
+        assert_eq!(
+            presets.call("/orders", &text(&pair, "access_token")),
+            403,
+            "a refresh widened its scopes"
+        );
         never_reached(&presets.upstream, &[refresh, &access, &presets.secret]);
     }
 }
@@ -102,7 +119,8 @@ fn oauth4webapi_discovers_issues_narrows_introspects_refreshes_and_revokes() {
 fn requests_oauthlib_gets_a_token_and_uses_it() {
     let presets = Presets::start();
     let variables = presets.variables();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut client = Client::python("python", "oauth_client.py", &variables);
     let token = client.value("issue", json!({"scope": ["orders:read"]}));
     assert_eq!(text(&token, "token_type").to_lowercase(), "bearer", "{token}");

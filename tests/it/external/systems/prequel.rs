@@ -27,7 +27,12 @@ impl Prequel {
                 br#"{"status":"success","message":"","data":{"destinations":[{"id":"d1"}],"models":["m1"],"transfers":[]}}"#,
             )
         });
-        Self { upstream, production: secret("sk_prod_"), staging: secret("sk_staging_"), scoped_key: secret("signs-") }
+        Self {
+            upstream,
+            production: secret("sk_prod_"),
+            staging: secret("sk_staging_"),
+            scoped_key: secret("signs-"),
+        }
     }
 
     fn setup(&self) -> Setup {
@@ -47,7 +52,8 @@ impl Prequel {
     /// What the last request said of whoever asked.
     fn told(&self) -> [Option<String>; 3] {
         let seen = self.upstream.last();
-        ["x-recipient-id", "x-environment", "x-destination"].map(|name| seen.head.header(name).map(str::to_owned))
+        ["x-recipient-id", "x-environment", "x-destination"]
+            .map(|name| seen.head.header(name).map(str::to_owned))
     }
 }
 
@@ -79,7 +85,8 @@ fn the_functions_work_with_tokens_for_one_recipient() {
 
     let tested = page.value("test", json!({"recipient": "acme", "destination": destination()}));
     assert_eq!(tested["status"], "success");
-    let update = json!({"recipient": "acme", "before": {"id": "d1", "name": "a"}, "after": {"id": "d1", "name": "b"}});
+    let update =
+        json!({"recipient": "acme", "before": {"id": "d1", "name": "a"}, "after": {"id": "d1", "name": "b"}});
     assert_eq!(page.value("update", update)["status"], "success");
     assert_eq!(prequel.upstream.last().head.target, "/export/destinations/d1");
     let remove = json!({"recipient": "acme", "destination": {"id": "d1"}});
@@ -90,7 +97,10 @@ fn the_functions_work_with_tokens_for_one_recipient() {
     assert_eq!((&minted["env"], &minted["origin"]), (&json!("production"), &json!(ORIGIN)), "{minted}");
     assert_eq!(minted["exp"].as_i64().expect("exp") - minted["iat"].as_i64().expect("iat"), 3_600);
     never_reached(&prequel.upstream, &[&tokens[0], &tokens[1], &prequel.production]);
-    assert!(!prequel.upstream.raw().to_lowercase().contains("x-api-key"), "the key's header reached the upstream");
+    assert!(
+        !prequel.upstream.raw().to_lowercase().contains("x-api-key"),
+        "the key's header reached the upstream"
+    );
 }
 
 #[test]
@@ -112,7 +122,10 @@ fn a_token_counts_for_its_page_its_recipient_and_what_it_was_made_for() {
 
     let ask = |method: &str, target: &str, token: &str, origin: Option<&str>| {
         let request = Request::new(method, target).bearer(token).body("{}");
-        send(&gateway, &origin.into_iter().fold(request, |request, origin| request.header("X-APP-ID", origin)))
+        send(
+            &gateway,
+            &origin.into_iter().fold(request, |request, origin| request.header("X-APP-ID", origin)),
+        )
     };
     for (method, target, origin) in [
         // No page at all, another page, another recipient by name.
@@ -125,7 +138,11 @@ fn a_token_counts_for_its_page_its_recipient_and_what_it_was_made_for() {
         ("PATCH", "/export/destinations/d1", Some(ORIGIN)),
     ] {
         let answer = ask(method, target, token, origin);
-        assert_eq!((answer.status, &answer.json()["status"]), (403, &json!("error")), "{method} {target}: {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()["status"]),
+            (403, &json!("error")),
+            "{method} {target}: {answer:?}"
+        );
     }
     // A token at what is for servers, and none at all.
     let answer = ask("GET", "/actions/list-everything", token, Some(ORIGIN));
@@ -144,7 +161,9 @@ fn a_token_counts_for_its_page_its_recipient_and_what_it_was_made_for() {
         Key::secret("HS256", key.as_bytes()).compact(&old, claims.to_string().as_bytes())
     };
     let exp = payload["exp"].as_i64().expect("exp");
-    for token in [sign(&prequel.scoped_key, 1_700_000_000), sign("another key of thirty-two octets or more", exp)] {
+    for token in
+        [sign(&prequel.scoped_key, 1_700_000_000), sign("another key of thirty-two octets or more", exp)]
+    {
         let answer = ask("GET", "/destinations-for-recipient", &token, Some(ORIGIN));
         assert_eq!((answer.status, &answer.json()["status"]), (401, &json!("error")), "{answer:?}");
     }
@@ -169,7 +188,9 @@ fn an_api_key_says_its_environment_by_its_prefix() {
         assert!(minted.get("origin").is_none() && minted.get("destination").is_none(), "{minted}");
     }
     let before = prequel.upstream.count();
-    for wrong in ["sk_prod_nothing", "sk_test_nothing", &prequel.production[8..], &format!("{}x", prequel.staging)] {
+    for wrong in
+        ["sk_prod_nothing", "sk_test_nothing", &prequel.production[8..], &format!("{}x", prequel.staging)]
+    {
         let answer = ask("/export/models", wrong);
         assert_eq!((answer.status, &answer.json()["status"]), (401, &json!("error")), "{answer:?}");
     }

@@ -27,7 +27,9 @@ struct Pubq {
 impl Pubq {
     fn new() -> Self {
         let upstream = Upstream::start();
-        upstream.on("/*", |exchange| exchange.answer(200, "Content-Type: application/json\r\n", br#"{"data":{}}"#));
+        upstream.on("/*", |exchange| {
+            exchange.answer(200, "Content-Type: application/json\r\n", br#"{"data":{}}"#)
+        });
         Self { upstream, key: secret("9pWb"), app_secret: secret("signs-"), session_key: secret("session-") }
     }
 
@@ -112,7 +114,8 @@ fn a_token_says_what_the_vendors_says() {
     let wrong = format!("Basic {}", base64(&format!("{KEY_ID}:another")));
     for authorization in [Some(&*wrong), Some("Basic !"), None] {
         let request = post("/v1/keys/tokens", &json!({}));
-        let request = authorization.into_iter().fold(request, |request, it| request.header("Authorization", it));
+        let request =
+            authorization.into_iter().fold(request, |request, it| request.header("Authorization", it));
         assert_eq!(send(&gateway, &request).status, 401, "{authorization:?}");
     }
     never_reached(&pubq.upstream, &[&token, &narrow, &pubq.key]);
@@ -151,7 +154,9 @@ fn a_page_issues_refreshes_and_revokes_with_the_applications_session() {
     let pubq = Pubq::new();
     let gateway = pubq.setup().start();
     let session = pubq.session("john");
-    let at = |path: &str, body: &Value| send(&gateway, &post(path, body).bearer(&session).header("Origin", ORIGIN));
+    let at = |path: &str, body: &Value| {
+        send(&gateway, &post(path, body).bearer(&session).header("Origin", ORIGIN))
+    };
     let answer = at("/auth", &json!({"room": "lobby"}));
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN), "{answer:?}");
     let first = token(&answer);
@@ -213,7 +218,8 @@ fn the_python_package_sends_what_the_gateway_takes() {
     // authUrl, with the application's own header.
     let session = format!("Bearer {}", pubq.session("john"));
     let auth = format!("{}/auth", address(&gateway));
-    client.value("begin", json!({"authUrl": auth, "authBody": {}, "authHeaders": {"Authorization": session}}));
+    client
+        .value("begin", json!({"authUrl": auth, "authBody": {}, "authHeaders": {"Authorization": session}}));
     assert_eq!(client.error("requestToken", json!({}))["name"], "TypeError");
     gateway.wait_for_log(&["portcullis::access", "\"route\":\"auth\"", "\"status\":200"]);
     never_reached(&pubq.upstream, &[&held, &pubq.key]);

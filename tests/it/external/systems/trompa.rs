@@ -84,7 +84,10 @@ fn the_client_issues_calls_is_refused_and_issues_again_by_itself() {
     assert!(now() >= minted["exp"].as_i64().expect("exp"), "it asked for another before the first was over");
 
     // A token for persons is none for whatever a request to `/` may hold.
-    client.value("begin", json!({"id": "only-persons", "key": trompa.keys[1], "scopes": ["Mutation:Person:Create"]}));
+    client.value(
+        "begin",
+        json!({"id": "only-persons", "key": trompa.keys[1], "scopes": ["Mutation:Person:Create"]}),
+    );
     let before = trompa.upstream.count();
     let refused = client.value("create", json!({}))["refused"].to_string();
     assert!(refused.contains("You are not authorized for this resource"), "{refused}");
@@ -104,7 +107,11 @@ const WRONG_PAIR: &str = "The apiKey and id combination is not correct";
 
 #[track_caller]
 fn says(answer: &Response, status: u16, message: &str) {
-    assert_eq!((answer.status, answer.json()), (status, json!({"success": false, "message": message})), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.json()),
+        (status, json!({"success": false, "message": message})),
+        "{answer:?}"
+    );
 }
 
 /// graphql.md 1.2: what the server itself answered, row by row and in its order.
@@ -144,14 +151,19 @@ fn every_row_of_the_token_endpoint() {
     }
     says(&ask(&json!({"id": "admin", "apiKey": admin})), 401, NO_SCOPES);
     // Then the pair.
-    for (id, key) in [("admin", persons.as_str()), ("nobody", admin), ("only-persons", admin), ("Admin", admin)] {
+    for (id, key) in
+        [("admin", persons.as_str()), ("nobody", admin), ("only-persons", admin), ("Admin", admin)]
+    {
         says(&ask(&json!({"id": id, "apiKey": key, "scopes": ["*"]})), 403, WRONG_PAIR);
     }
     // Then each scope, the first that is too much by name.
     for (asked, refused) in [
         (json!(["*"]), "*"),
         (json!(["Mutation:*"]), "Mutation:*"),
-        (json!(["Mutation:Person:Create", "Mutation:DigitalDocument:Create", "*"]), "Mutation:DigitalDocument:Create"),
+        (
+            json!(["Mutation:Person:Create", "Mutation:DigitalDocument:Create", "*"]),
+            "Mutation:DigitalDocument:Create",
+        ),
         (json!(["Query:ControlAction"]), "Query:ControlAction"),
         (json!(["mutation:person:create"]), "mutation:person:create"),
         (json!([""]), ""),
@@ -203,7 +215,8 @@ fn the_token_of_the_documentation_is_over() {
     let key = Key::secret("HS256", trompa.jwt_secret.as_bytes());
     let token = |iat: i64, exp: i64| {
         let header = json!({"alg": "HS256", "typ": "JWT"}).to_string();
-        let claims = json!({"id": "local", "scopes": ["*"], "iat": iat, "exp": exp, "iss": issuer}).to_string();
+        let claims =
+            json!({"id": "local", "scopes": ["*"], "iat": iat, "exp": exp, "iss": issuer}).to_string();
         crate::harness::canary::token(key.compact(&header, claims.as_bytes()))
     };
     let call = |token: &str| {
@@ -222,7 +235,8 @@ fn the_token_of_the_documentation_is_over() {
 fn only_a_token_for_every_mutation_may_send_one() {
     let trompa = Trompa::new();
     let gateway = trompa.setup().start();
-    let call = |token: &str| send(&gateway, &post("/", &json!({"query": "mutation { x }"})).bearer(token)).status;
+    let call =
+        |token: &str| send(&gateway, &post("/", &json!({"query": "mutation { x }"})).bearer(token)).status;
     for (scopes, status) in [
         (&["*"][..], 200),
         (&["Mutation:*"], 200),

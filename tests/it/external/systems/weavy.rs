@@ -39,7 +39,8 @@ impl Weavy {
         upstream.on("/api/*", answer("application/json", r#"{"id":1}"#));
         upstream.on("/version", answer("text/plain", VERSION));
         upstream.on("/status", answer("text/plain", "Ok"));
-        upstream.on("/hubs/*", answer("application/json", r#"{"connectionId":"1","availableTransports":[]}"#));
+        upstream
+            .on("/hubs/*", answer("application/json", r#"{"connectionId":"1","availableTransports":[]}"#));
         Self { upstream, key: secret("wys_"), session_key: secret("session-") }
     }
 
@@ -84,7 +85,10 @@ fn the_kit_in_chromium_refreshes_what_was_revoked() {
         [("GATEWAY", &*address(&gateway)), ("COOKIE", &cookie), ("PAGE_PORT", &page_port.to_string())];
     let mut page = Client::node("browser.mjs", &["weavy"], &variables);
     page.value("init", json!({}));
-    assert_eq!(page.value("fetch", json!({"path": "/api/user"})), json!({"status": 200, "body": "{\"id\":1}"}));
+    assert_eq!(
+        page.value("fetch", json!({"path": "/api/user"})),
+        json!({"status": 200, "body": "{\"id\":1}"})
+    );
     let given = page.value("given", json!({}));
     assert_eq!(given.as_array().map(Vec::len), Some(1), "{given}");
     assert_eq!(given[0]["refresh"], false);
@@ -111,7 +115,8 @@ fn the_kit_in_chromium_refreshes_what_was_revoked() {
     assert!([json!(401), json!(403)].contains(&refused["status"]), "{refused}");
     assert_eq!(page.value("given", json!({})).as_array().map(Vec::len), Some(3));
     assert_eq!(page.value("state", json!({}))["version"], VERSION);
-    let tokens: Vec<&str> = [&given[0], &given[1]].iter().filter_map(|given| given["token"].as_str()).collect();
+    let tokens: Vec<&str> =
+        [&given[0], &given[1]].iter().filter_map(|given| given["token"].as_str()).collect();
     never_reached(&weavy.upstream, &[tokens[0], tokens[1], &weavy.key, &cookie]);
 }
 
@@ -169,9 +174,7 @@ fn the_vendors_auth_server_is_a_super_user_over_tls() {
         let seen = weavy.upstream.requests();
         seen.iter().filter(|seen| seen.head.method == "PUT" && seen.head.target.starts_with(kind)).count()
     };
-    wait_until("every user and agent was put", || {
-        users("/api/users/") == 9 && users("/api/agents/") == 4
-    });
+    wait_until("every user and agent was put", || users("/api/users/") == 9 && users("/api/agents/") == 4);
     for seen in weavy.upstream.requests().iter().filter(|seen| seen.head.method == "PUT") {
         assert_eq!((seen.head.header("x-sudo"), seen.head.header("x-user")), (Some("server"), None));
     }
@@ -196,7 +199,8 @@ fn tokens_are_given_again_until_they_are_refreshed_and_revoked_by_their_user() {
     // The server key: for anybody, for as long as it says, up to a bound.
     let issue = |user: &str, body: Option<Value>| {
         let request = Request::new("POST", &format!("/api/users/{user}/tokens")).bearer(&weavy.key);
-        let request = body.map_or_else(|| request.clone().body(""), |body| request.clone().body(body.to_string()));
+        let request =
+            body.map_or_else(|| request.clone().body(""), |body| request.clone().body(body.to_string()));
         let answer = send(&gateway, &request);
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
@@ -231,7 +235,8 @@ fn tokens_are_given_again_until_they_are_refreshed_and_revoked_by_their_user() {
 fn the_server_key_is_a_super_user_and_a_users_token_is_not() {
     let weavy = Weavy::new();
     let gateway = weavy.setup("https://app.example").start();
-    let put = |path: &str, token: &str| send(&gateway, &Request::new("PUT", path).bearer(token).body("{}")).status;
+    let put =
+        |path: &str, token: &str| send(&gateway, &Request::new("PUT", path).bearer(token).body("{}")).status;
     let user = token(&gateway, &weavy.token_request(false));
     for path in ["/api/users/x", "/api/agents/x"] {
         assert_eq!(put(path, &weavy.key), 200);
@@ -263,7 +268,8 @@ fn refusals_have_the_headers_of_cors_for_the_exact_origin() {
         assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"), "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), Some("true"), "{path}");
     }
-    let wrong_user = Token::new("https://app.example", &Key::secret("HS256", b"another key of 32 octets or more")).sign();
+    let wrong_user =
+        Token::new("https://app.example", &Key::secret("HS256", b"another key of 32 octets or more")).sign();
     for request in [
         Request::get("/api/user"),
         Request::get("/api/user").bearer("wyu_nothing"),

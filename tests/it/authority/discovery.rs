@@ -1,0 +1,64 @@
+//! What clients and protected resources find out by themselves: keys (RFC 7517), RFC 8414, RFC 9728.
+
+use serde_json::{Value, json};
+
+use crate::authority::oauth::OAUTH;
+use crate::authority::{ALICE, Scene};
+use crate::harness::client::Request;
+
+fn document(scene: &Scene, target: &str) -> Value {
+    let response = scene.ask(&Request::get(target).host("api.example.com"));
+    assert_eq!(response.status, 200, "{response:?}");
+    let cached = response.header("cache-control").unwrap_or_default();
+    assert!(cached.starts_with("public, max-age="), "{response:?}");
+    response.json()
+}
+
+#[test]
+fn the_keys_are_public_and_nothing_else_is() {
+    let scene = Scene::with(OAUTH);
+    let (token, _) = scene.pair(("alice", ALICE), "orders:read");
+    let set = document(&scene, "/.well-known/jwks.json");
+    let keys = set["keys"].as_array().expect("keys");
+    assert!(!keys.is_empty(), "{set}");
+    for private in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
+        assert!(keys.iter().all(|key| key.get(private).is_none()), "{private} in {set}");
+    }
+    let header = token.split('.').next().unwrap();
+    let header: Value =
+        serde_json::from_slice(&base64_simd::URL_SAFE_NO_PAD.decode_to_vec(header).unwrap()).unwrap();
+    assert!(keys.iter().any(|key| key["kid"] == header["kid"]), "{header} {set}");
+    assert_eq!(header["typ"], "at+jwt");
+}
+
+#[test]
+fn the_metadata_names_the_endpoints() {
+    let scene = Scene::with(OAUTH);
+    let metadata = document(&scene, "/.well-known/oauth-authorization-server");
+    for (name, value) in [
+        ("issuer", json!("http://localhost")),
+        ("token_endpoint", json!("http://localhost/oauth/token")),
+        ("revocation_endpoint", json!("http://localhost/oauth/revoke")),
+        ("introspection_endpoint", json!("http://localhost/oauth/introspect")),
+        ("jwks_uri", json!("http://localhost/.well-known/jwks.json")),
+    ] {
+        assert_eq!(metadata[name], value, "{name}: {metadata}");
+    }
+}
+
+#[test]
+fn a_resource_says_what_its_routes_ask_for() {
+    let yaml =
+        format!("{OAUTH}\nendpoints:\n  GET /.well-known/oauth-protected-resource: {{resource: {{}}}}\n");
+    let scene = Scene::with(&yaml);
+    let document = document(&scene, "/.well-known/oauth-protected-resource");
+    assert_eq!(
+        document,
+        json!({
+            "resource": "http://api.example.com",
+            "authorization_servers": ["http://localhost"],
+            "scopes_supported": ["orders:read", "orders:write"],
+            "bearer_methods_supported": ["header"],
+        })
+    );
+}

@@ -1,0 +1,101 @@
+//! Token exchange (RFC 8693): never more out than in.
+
+use serde_json::json;
+
+use crate::authority::oauth::OAUTH;
+use crate::authority::{ALICE, BOB, CLIENTS, Scene, assert_error, claims, text};
+use crate::harness::client::Response;
+use crate::harness::issuer::Issuer;
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+fn exchange(scene: &Scene, client: (&str, &str), subject: &str, more: &[(&str, &str)]) -> Response {
+    let mut pairs =
+        vec![("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
+    pairs.extend(more);
+    scene.form("/oauth/token", Some(client), &pairs)
+}
+
+#[test]
+fn a_token_is_narrowed_and_dies_with_its_family() {
+    let scene = Scene::with(OAUTH);
+    let (whole, refresh) = scene.pair(("alice", ALICE), "orders:read orders:write");
+    let response = exchange(&scene, ("bob", BOB), &whole, &[("scope", "orders:read")]);
+    assert_eq!(response.status, 200, "{response:?}");
+    let body = response.json();
+    assert_eq!(body["issued_token_type"], ACCESS_TOKEN);
+    assert_eq!(body["scope"], "orders:read");
+    assert_eq!(body.get("refresh_token"), None);
+    let narrow = text(&body, "access_token");
+    let (said, before) = (claims(&narrow), claims(&whole));
+    assert_eq!(said["sub"], "alice", "the subject is the same");
+    assert_eq!(said["client_id"], "bob", "it is another client's");
+    assert_eq!(said["sid"], before["sid"]);
+    assert_ne!(said["jti"], before["jti"]);
+    assert!(said["exp"].as_i64() <= before["exp"].as_i64(), "it lives no longer");
+    assert_eq!(scene.status("/orders", &narrow), 200);
+    let post = crate::harness::client::Request::post("/orders", "{}").bearer(&narrow);
+    assert_eq!(scene.gateway.send(&post).status, 403);
+    scene.form("/oauth/revoke", Some(("alice", ALICE)), &[("token", &refresh)]);
+    assert_eq!(scene.status("/orders", &narrow), 401, "it died with its family");
+}
+
+#[test]
+fn an_exchange_gives_no_more_than_there_was() {
+    let scene = Scene::with(OAUTH);
+    let (narrow, refresh) = scene.pair(("alice", ALICE), "orders:read");
+    let alice = ("alice", ALICE);
+    assert_error(&exchange(&scene, alice, &narrow, &[("scope", "orders:write")]), 400, "invalid_scope");
+    assert_error(&exchange(&scene, alice, "nonsense", &[]), 400, "invalid_request");
+    assert_error(&exchange(&scene, alice, &refresh, &[]), 400, "invalid_request");
+    let target = [("audience", "https://elsewhere.example")];
+    assert_error(&exchange(&scene, alice, &narrow, &target), 400, "invalid_target");
+    let kind = [("requested_token_type", "urn:ietf:params:oauth:token-type:saml2")];
+    assert_error(&exchange(&scene, alice, &narrow, &kind), 400, "invalid_request");
+    let no_type = [("grant_type", EXCHANGE), ("subject_token", narrow.as_str())];
+    assert_error(&scene.form("/oauth/token", Some(alice), &no_type), 400, "invalid_request");
+    let no_client =
+        [("grant_type", EXCHANGE), ("subject_token", &narrow), ("subject_token_type", ACCESS_TOKEN)];
+    assert_error(&scene.form("/oauth/token", None, &no_client), 401, "invalid_client");
+    scene.form("/oauth/revoke", Some(alice), &[("token", &narrow)]);
+    assert_error(&exchange(&scene, alice, &narrow, &[]), 400, "invalid_request");
+}
+
+#[test]
+fn who_acts_is_written_down() {
+    let scene = Scene::with(OAUTH);
+    let (subject, _) = scene.pair(("alice", ALICE), "orders:read");
+    let (actor, _) = scene.pair(("bob", BOB), "orders:read");
+    let acting = [("actor_token", actor.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    let body = exchange(&scene, ("bob", BOB), &subject, &acting).json();
+    let once = text(&body, "access_token");
+    assert_eq!(claims(&once)["act"], json!({"sub": "bob"}));
+    let (second, _) = scene.pair(("alice", ALICE), "orders:read");
+    let acting = [("actor_token", second.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    let body = exchange(&scene, ("bob", BOB), &once, &acting).json();
+    let twice = claims(&text(&body, "access_token"));
+    assert_eq!(twice["act"], json!({"sub": "alice", "act": {"sub": "bob"}}));
+    let without_type = [("actor_token", actor.as_str())];
+    assert_error(&exchange(&scene, ("bob", BOB), &subject, &without_type), 400, "invalid_request");
+}
+
+/// A route that trusts only the gateway's tokens must not be open to whatever another issuer says.
+#[test]
+fn a_token_of_another_issuer_gives_no_more_than_its_client_has() {
+    let corp = Issuer::start();
+    let scene = Scene::of(&format!("{CLIENTS}{OAUTH}"), |setup| {
+        setup
+            .issuer("corp", &corp)
+            .route("GET /orders", "{require: {issuers: [access], scopes: [orders:read]}}")
+    });
+    let foreign = corp.mint("orders:read orders:write admin");
+    assert_eq!(scene.status("/orders", &foreign), 401, "the route does not trust it");
+    let body = exchange(&scene, ("bob", BOB), &foreign, &[]).json();
+    assert_eq!(body["scope"], "orders:read", "{body}");
+    assert_eq!(scene.status("/orders", &text(&body, "access_token")), 200);
+    let more = exchange(&scene, ("bob", BOB), &foreign, &[("scope", "orders:read admin")]);
+    assert_error(&more, 400, "invalid_scope");
+    let strangers = Issuer::start().mint("orders:read");
+    assert_error(&exchange(&scene, ("bob", BOB), &strangers, &[]), 400, "invalid_request");
+}
