@@ -13,6 +13,7 @@ mod descriptors;
 mod handover;
 mod holding;
 mod logging;
+mod minting;
 mod notify;
 mod part;
 mod revocations;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::admin::readiness::Readiness;
+use crate::app::minting::Minting;
 use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
@@ -41,8 +43,6 @@ use crate::config::address::Address;
 use crate::control::config_file::Loaded;
 use crate::control::reload::{Environment, ReloadError};
 use crate::control::{Control, ControlHandle, Unasked};
-use crate::gate::call::{Answered, AskAuthority};
-use crate::gate::evidence::{AskRecord, RecordAnswer, RecordFound};
 use crate::metrics::Metrics;
 use crate::proxy::recall::Recall;
 use crate::proxy::{self, Proxy, Signals};
@@ -123,11 +123,13 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref(), &mut loaded)?;
     show_warnings(&origin, &loaded);
+    let minting = Minting::open(&origin, &mut loaded, store.as_ref())?;
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     control.tell(by_file(audit.clone()));
     let recall = Arc::new(Recall::default());
-    let proxy = data_plane(&config, reader, &handle, Arc::clone(&metrics), Arc::clone(&recall));
+    minting.join(&mut control, &handle);
+    let proxy = data_plane(&config, reader, &handle, &minting, (Arc::clone(&metrics), Arc::clone(&recall)));
     let mut bound = proxy
         .bind(&config.listeners, inheritance.listeners)
         .map_err(|refused| AppError::Listen { address: refused.address, source: refused.source })?;
@@ -155,6 +157,9 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
     }
+    let mut over = switches.control.subscribe();
+    let over = async move { drop(over.wait_for(|over| *over).await) };
+    server.add_service(Part::new("minting", after(switches.go.subscribe(), minting.upkeep(over))).0);
     let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
     server.add_service(control);
     let (files, workers) = (bound.take_files(), bound.workers());
@@ -170,7 +175,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         ready,
         files,
         succession,
-        prospects: prospects(&handle, accepted, workers),
+        prospects: prospects(&handle, minting, accepted, workers),
         on_ready: until.on_ready,
         reload: by_signal(handle, audit),
         readiness,
@@ -202,14 +207,14 @@ fn data_plane(
     config: &Config,
     reader: Reader,
     handle: &ControlHandle,
-    metrics: Arc<Metrics>,
-    recall: Arc<Recall>,
+    minting: &Minting,
+    (metrics, recall): (Arc<Metrics>, Arc<Recall>),
 ) -> Proxy {
     Proxy::new(proxy::Parts {
-        reader,
         ask_keys: handle.ask_keys(),
-        ask_record: unknown(),
-        ask_authority: unanswered(),
+        ask_record: minting.look_up(),
+        ask_authority: minting.ask(&reader, &metrics),
+        reader,
         metrics,
         listeners: config.listeners.clone(),
         limits: config.limits.clone(),
@@ -219,19 +224,6 @@ fn data_plane(
         shutdown_grace: config.shutdown_grace,
         recall,
         recheck_streams: config.recheck_streams(),
-    })
-}
-
-/// Nobody looks tokens up yet.
-fn unknown() -> AskRecord {
-    Arc::new(|asked| Box::pin(std::future::ready(RecordFound { asked, answer: RecordAnswer::Unavailable })))
-}
-
-/// Nobody answers for endpoints yet.
-fn unanswered() -> AskAuthority {
-    Arc::new(|_| {
-        let (headers, body) = (Vec::new(), Vec::new());
-        Box::pin(std::future::ready(Answered { status: 503, headers, body, result: "overloaded" }))
     })
 }
 
@@ -312,12 +304,20 @@ fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recal
     }
 }
 
-fn prospects(handle: &ControlHandle, accepting: watch::Receiver<usize>, workers: usize) -> Prospects {
+fn prospects(
+    handle: &ControlHandle,
+    minting: Minting,
+    accepting: watch::Receiver<usize>,
+    workers: usize,
+) -> Prospects {
     let (waiting, following) = (handle.clone(), handle.clone());
     let waiting = Box::new(move || waiting_issuers(&waiting));
     let catch_up: CatchUp = Box::new(move || {
-        let handle = following.clone();
-        Box::pin(async move { handle.catch_up().await.map_err(|error| error.to_string()) })
+        let (handle, minted) = (following.clone(), minting.catch_up());
+        Box::pin(async move {
+            handle.catch_up().await.map_err(|error| error.to_string())?;
+            minted.await
+        })
     });
     Prospects { waiting, catch_up, accepting, workers }
 }

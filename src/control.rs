@@ -14,6 +14,7 @@ pub mod config_file;
 pub mod files;
 pub mod importing;
 pub mod key_fetch;
+pub mod own;
 pub mod reload;
 pub mod revocation_file;
 pub mod revoking;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, watch as watched};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at};
 
+use crate::config::material::Material;
 use crate::config::problems::Problem;
 use crate::config::{Config, Issuer};
 use crate::control::config_file::{Attempt, Loaded};
@@ -39,6 +41,7 @@ use crate::control::files::Files;
 use crate::control::key_fetch::client::Client;
 use crate::control::key_fetch::mirror::Mirror;
 use crate::control::key_fetch::{Arrival, AtHand, KeyFetch, Means, is_fetched, same_source};
+use crate::control::own::{KeysOf, OWN, OwnKeys};
 use crate::control::reload::{
     Environment, Origin, ReloadError, Report, Requests, load_settled, needs_restart, refused,
 };
@@ -65,14 +68,22 @@ pub struct Control {
     arrivals: (mpsc::Sender<Arrival>, mpsc::Receiver<Arrival>),
     /// What the store has taken.
     heard: mpsc::Receiver<Heard>,
+    /// What is made in this process.
+    own: mpsc::Receiver<OwnKeys>,
+    keys_of: Option<KeysOf>,
     files: Arc<Files>,
     watcher: Watcher,
     /// Hears how reloads end that nobody asked for.
     unasked: Option<Unasked>,
+    /// Takes on what is minted here.
+    configured: Option<Configured>,
 }
 
 /// What hears of a reload by a file that changed: whether it is in force.
 pub type Unasked = Box<dyn Fn(bool) + Send + Sync>;
+
+/// What takes on a configuration, with the secrets and lists that it names for what is minted here.
+pub type Configured = Box<dyn Fn(Arc<Config>, Material) + Send + Sync>;
 
 /// Asks the writer, from anywhere.
 #[derive(Clone)]
@@ -92,6 +103,7 @@ struct Shared {
     fetches: ArcSwap<BTreeMap<Box<str>, Arc<KeyFetch>>>,
     /// Tells the writer what the store has taken.
     heard: mpsc::Sender<Heard>,
+    own: mpsc::Sender<OwnKeys>,
     keeping: Option<Keeping>,
 }
 
@@ -128,7 +140,7 @@ impl Control {
         kept: Option<Kept>,
         metrics: Arc<Metrics>,
     ) -> (Self, Reader, ControlHandle) {
-        let Loaded { config, change, admin_token, at_hand, files, warnings } = loaded;
+        let Loaded { config, change, material: _, admin_token, at_hand, files, warnings } = loaded;
         let (mut publisher, reader) = channel(change);
         let keeping = kept.map(|kept| {
             let (keeping, revocations) = kept.beside(&reader.load().revocations);
@@ -137,6 +149,7 @@ impl Control {
         });
         let warnings = all_warnings(&warnings, keeping.as_ref(), &config);
         let (sender, heard) = mpsc::channel(HEARD);
+        let (own_sender, own) = mpsc::channel(OWN);
         let generation = reader.load().generation;
         let report = Report { at: clock::now(), result: Ok(generation) };
         let shared = Arc::new(Shared {
@@ -147,6 +160,7 @@ impl Control {
             admin_token: ArcSwapOption::from(admin_token.map(Arc::new)),
             fetches: ArcSwap::default(),
             heard: sender,
+            own: own_sender,
             keeping,
         });
         let mut control = Self {
@@ -159,9 +173,12 @@ impl Control {
             tasks: 0,
             arrivals: mpsc::channel(ARRIVALS),
             heard,
+            own,
+            keys_of: None,
             files: Arc::new(files.closed(None)),
             watcher: Watcher::start(),
             unasked: None,
+            configured: None,
         };
         control.follow_issuers(at_hand);
         control.gauge();
@@ -172,6 +189,12 @@ impl Control {
     /// Has `unasked` hear how each reload ends that a file's change has brought about.
     pub fn tell(&mut self, unasked: Unasked) {
         self.unasked = Some(unasked);
+    }
+
+    /// Has `configured` take on each configuration that is reloaded, before it is published: what a request finds in the new
+    /// one, it can ask for. The first configuration is taken from [`Loaded`] by whoever loaded it.
+    pub fn on_config(&mut self, configured: Configured) {
+        self.configured = Some(configured);
     }
 
     /// Publishes what comes until `shutdown` is true or its sender is gone.
@@ -195,6 +218,7 @@ impl Control {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(arrival) = self.arrivals.1.recv() => self.publish_keys(arrival),
                 Some(heard) = self.heard.recv() => self.publish_revocations(heard),
+                Some(own) = self.own.recv() => self.publish_own(own),
                 _ = sweep.0.tick() => self.sweep(sweep.1.next().unwrap_or_default()),
                 attempt = ended(loading.as_mut(), &self.origin) => {
                     let up_to = loading.take().map_or(0, |loading| loading.up_to);
@@ -245,7 +269,7 @@ impl Control {
     }
 
     fn apply(&mut self, loaded: Loaded) -> Result<u64, ReloadError> {
-        let Loaded { config, mut change, warnings, admin_token, at_hand, files: _ } = loaded;
+        let Loaded { config, mut change, material, warnings, admin_token, at_hand, files: _ } = loaded;
         let fixed = needs_restart(&self.shared.config.load(), &config);
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart(fixed));
@@ -254,11 +278,19 @@ impl Control {
             let (line, column) = (warning.at.line, warning.at.column);
             tracing::warn!(line, column, "{}", warning.what);
         }
-        carry_over(&mut change, &self.shared.reader.load());
+        let config = Arc::new(config);
+        let before = Arc::clone(&self.shared.reader.load());
+        carry_over(&mut change, &before);
+        if let Some(configured) = &self.configured {
+            configured(Arc::clone(&config), material);
+        }
+        if let Some(keys_of) = &self.keys_of {
+            own::fill(&mut change, Some(&before), keys_of);
+        }
         let generation = self.publisher.publish(change);
         let warnings = all_warnings(&warnings, self.shared.keeping.as_ref(), &config);
         self.shared.warnings.store(Arc::new(warnings));
-        self.shared.config.store(Arc::new(config));
+        self.shared.config.store(config);
         self.shared.admin_token.store(admin_token.map(Arc::new));
         self.follow_issuers(at_hand);
         self.run_fetches();

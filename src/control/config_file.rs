@@ -4,6 +4,7 @@
 //! fetched here. Secrets are read, used and wiped; what is kept of them is digests and prepared keys.
 
 mod certificates;
+mod material;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use crate::config::material::Material;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::{self, Config, Context, Issuer, KeySource, Records, Secret, SecretSource};
 use crate::control::files::Files;
@@ -23,6 +25,7 @@ use crate::control::key_fetch::{AtHand, is_fetched, same_source};
 use crate::control::{clock, revocation_file};
 use crate::keys::KeySet;
 use crate::keys::jwk::{self, KeySetError, SkippedKey};
+use crate::keys::rotation::SigningKey;
 use crate::policy::route::Routes;
 use crate::revocation::Revocations;
 use crate::snapshot::{Change, Keys, Snapshot};
@@ -32,8 +35,10 @@ use crate::snapshot::{Change, Keys, Snapshot};
 pub struct Loaded {
     /// As parsed.
     pub config: Config,
-    /// What to publish: always a [`Change::Config`].
+    /// What to publish: always a [`Change::Config`]. Of issuers whose tokens are made here it has no keys.
     pub change: Change,
+    /// What it names and does not hold.
+    pub material: Material,
     /// What the operator should know; nothing that refuses.
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.
@@ -192,6 +197,7 @@ impl Loader<'_> {
             *revocation = problems;
             Revocations::default()
         });
+        let material = self.material(&config);
         let change = Change::Config {
             routes: Arc::new(Routes::compile_with(&config, &clients)),
             issuers,
@@ -200,7 +206,7 @@ impl Loader<'_> {
             token_limit: config.limits.token,
         };
         let (warnings, files) = (Vec::new(), Files::default());
-        Loaded { config, change, warnings, admin_token, at_hand, files }
+        Loaded { config, change, material, warnings, admin_token, at_hand, files }
     }
 
     /// The admin token: what can stand in `Authorization: Bearer` (RFC 6750 section 2.1).
@@ -234,11 +240,10 @@ impl Loader<'_> {
         let at = issuer.keys.at;
         let allowed = issuer.algorithms.as_deref();
         let set = match &issuer.keys.value {
-            KeySource::Discovery
-            | KeySource::JwksUrl(_)
-            | KeySource::Managed
-            | KeySource::SigningPem(_)
-            | KeySource::Records(_) => return None,
+            KeySource::Discovery | KeySource::JwksUrl(_) | KeySource::Managed | KeySource::Records(_) => {
+                return None;
+            }
+            KeySource::SigningPem(secret) => return self.public_half(issuer, secret),
             KeySource::JwksFile(path) => {
                 let text = self.file(path, at, Sort::PublicKeys)?;
                 jwk::parse_jwks(&text, allowed).map(|(set, skipped)| self.skipped(issuer, set, &skipped))
@@ -256,6 +261,22 @@ impl Loader<'_> {
         };
         let keep = |error: KeySetError| {
             self.problems.push(Problem::new(at, format!("the keys of `{}`: {error}", issuer.name)));
+        };
+        set.map_err(keep).ok()
+    }
+
+    /// What a token that is signed with this key is verified with.
+    fn public_half(&mut self, issuer: &Issuer, secret: &Secret) -> Option<KeySet> {
+        let octets = self.secret(secret)?;
+        let algorithm = issuer.algorithms.as_ref().and_then(|allowed| allowed.first().copied());
+        let key = SigningKey::from_pem(&octets, algorithm).map_err(|error| error.to_string());
+        let set = key.and_then(|key| {
+            let jwks = serde_json::json!({"keys": [key.public_jwk()]}).to_string();
+            let set = jwk::parse_jwks(jwks.as_bytes(), issuer.algorithms.as_deref());
+            set.map(|(set, _)| set).map_err(|error| error.to_string())
+        });
+        let keep = |why: String| {
+            self.problems.push(Problem::new(secret.at, format!("the key of `{}`: {why}", issuer.name)));
         };
         set.map_err(keep).ok()
     }

@@ -100,7 +100,7 @@ fn issuer(state: &IssuerState, health: &impl Fn(&str) -> Option<Health>) -> Issu
     IssuerStatus {
         name: state.config.name.clone(),
         issuer: state.config.issuer.clone(),
-        ready: !state.keys.is_empty(),
+        ready: !state.keys.is_empty() || state.keys.records().is_some(),
         keys: state.keys.len(),
         key_ids,
         fetched: health(&state.config.name).map(|health| FetchStatus {
