@@ -1,5 +1,6 @@
 //! What is minted and answered here, wired: the registries know neither the writer nor the data plane, nor they them.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +8,9 @@ use crate::app::AppError;
 use crate::authority::api_keys;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::means::{Doing, Means};
+use crate::authority::trouble::LoadError;
 use crate::authority::{Authority, clock, opaque};
+use crate::config::problems::Problem;
 use crate::config::{KeySource, Records};
 use crate::control::config_file::Loaded;
 use crate::control::revoking::RevokeError;
@@ -30,12 +33,21 @@ pub(crate) struct Minting {
 
 impl Minting {
     /// Reads what the store has, and puts the keys that it has into what is published first.
-    pub(crate) fn open(loaded: &mut Loaded, store: Option<&Arc<Store>>) -> Result<Self, AppError> {
+    pub(crate) fn open(
+        origin: &Path,
+        loaded: &mut Loaded,
+        store: Option<&Arc<Store>>,
+    ) -> Result<Self, AppError> {
         let handle = Arc::default();
         let config = Arc::new(loaded.config.clone());
         let material = std::mem::take(&mut loaded.material);
         let authority = Arc::new(Authority::new(config, material, means(&handle, store)));
-        authority.load().map_err(|error| AppError::Configuration(error.to_string()))?;
+        authority.load().map_err(|error| unread(origin, &error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|_| AppError::Fault("a runtime cannot be made"))?;
+        runtime.block_on(authority.signing.prepare(clock::now())).map_err(|error| {
+            AppError::Unavailable(format!("the keys that tokens are signed with cannot be made: {error}"))
+        })?;
         own::fill(&mut loaded.change, None, &|issuer| authority.signing.keys(issuer));
         Ok(Self { authority, handle })
     }
@@ -73,7 +85,6 @@ impl Minting {
         async move {
             tokio::select! {
                 () = over => {}
-                () = authority.signing.run() => {}
                 () = authority.upkeep() => {}
             }
             if let Err(error) = authority.settle().await {
@@ -115,6 +126,18 @@ impl Minting {
             Ok(())
         })
     }
+}
+
+/// Why it cannot start, with the line of the configuration that is to blame.
+fn unread(origin: &Path, error: &LoadError) -> AppError {
+    AppError::Configuration(match error {
+        LoadError::Store(error) => format!("what the store has cannot be read: {error}"),
+        LoadError::Sealed(problem) => {
+            let Problem { at, what, hint } = &**problem;
+            let (file, hint) = (origin.display(), hint.as_deref().unwrap_or_default());
+            format!("{file}:{}:{}: {what}\nhint: {hint}", at.line, at.column)
+        }
+    })
 }
 
 /// What the registries do to the world outside of them.

@@ -55,6 +55,7 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
         config,
         change,
         warnings: Vec::new(),
+        material: Material::default(),
         admin_token: Some(SecretString::from("token")),
         at_hand: BTreeMap::new(),
         files: Files::default(),
