@@ -97,8 +97,13 @@ impl Minting {
         }
     }
 
-    /// Reads again what the process before has written.
-    pub(crate) fn catch_up(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    /// What is managed at the admin listener.
+    pub(crate) fn authority(&self) -> &Arc<Authority> {
+        &self.authority
+    }
+
+    /// Reads again what the process before has written, once it has paused.
+    pub(crate) fn load(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
         let (authority, handle) = (Arc::clone(&self.authority), Arc::clone(&self.handle));
         Box::pin(async move {
             let load = Arc::clone(&authority);

@@ -40,7 +40,7 @@ fn a_client_gets_a_token_that_routes_take() {
     assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3600);
     assert_eq!(scene.status("/orders", &token), 200);
     assert_eq!(scene.status("/me", &token), 200);
-    assert_eq!(scene.upstream.last().unwrap().header("x-client"), Some("alice"));
+    assert_eq!(scene.upstream.last().head.header("x-client"), Some("alice"));
 }
 
 #[test]
