@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::forward::ForwardHeader;
 use crate::config::limits::Limits;
 use crate::config::network::Network;
 use crate::config::peer::Peer;
@@ -17,8 +18,8 @@ use crate::config::streams::{Literal, Member, Reauthenticate, Streams, Warning};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Require, Requirement, Route, Secret,
-    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+    Config, Cors, Health, Issuer, KeySource, Require, Requirement, Route, Secret, SecretSource, TokenPlace,
+    Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use crate::config::{Forward, Issuer, KeySource, Requirement, TokenType};
+use crate::config::forward::Forward;
+use crate::config::{Issuer, KeySource, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::memo::{REVOCABLE, TokenFacts};

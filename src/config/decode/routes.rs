@@ -11,13 +11,14 @@ use crate::config::decode::streams;
 use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::endpoint::Errors;
+use crate::config::forward::Forward;
 use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Problem, quoted};
 use crate::config::raw::{Content, Entry};
 use crate::config::shape;
 use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
-use crate::config::{Enforce, Forward, Require, Route};
+use crate::config::{Enforce, Require, Route};
 
 /// Reads `routes`. Not empty, and no two tie.
 pub(crate) fn routes(
