@@ -34,10 +34,8 @@ use crate::snapshot::{Change, Keys, Snapshot};
 pub struct Loaded {
     /// As parsed.
     pub config: Config,
-    /// What to publish: always a [`Change::Config`]. Of issuers whose tokens are made here it has no keys.
+    /// What to publish: always a [`Change::Config`].
     pub change: Change,
-    /// What it names and does not hold.
-    pub material: Material,
     /// What the operator should know; nothing that refuses.
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.
