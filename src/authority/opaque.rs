@@ -2,23 +2,41 @@
 //!
 //! The text is random, of 128 bits or more, and is nowhere kept: SHA-256 of it is as good as itself for finding it, and good
 //! for nothing else. Nothing needs to be slow or peppered where nothing can be guessed.
+//!
+//! A token costs some 500 octets of memory, and as many in the store; there are at most [`TOKENS`] of each name.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod held;
 
-use aws_lc_rs::digest::{SHA256, digest};
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use crate::authority::clock;
 use crate::authority::means::Means;
+use crate::authority::opaque::held::{Held, Token, hash};
 use crate::authority::trouble::Trouble;
+use crate::revocation::Kind;
+use crate::store::BATCH;
 use crate::store::error::StoreError;
+use crate::store::records::{RecordChange, RecordKind};
 use crate::token::NumericDate;
 
-/// Every opaque token that counts. One for the process.
+/// Every opaque token that counts. One for the process; clones are the same.
+#[derive(Clone)]
 pub struct Opaque {
-    _means: Means,
-    state: Mutex<HashMap<[u8; 32], Token>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    means: Means,
+    held: RwLock<Held>,
+    /// Removals are made one at a time: what one of them has seen is there until it removes it.
+    removing: Mutex<()>,
 }
 
 /// A token that was made and is to be kept.
@@ -32,12 +50,6 @@ pub struct NewToken<'a> {
     pub claims: &'a Map<String, Value>,
     /// It may be given again ([`Opaque::reuse`]), for which its text stays in memory.
     pub reusable: bool,
-}
-
-struct Token {
-    token: Box<str>,
-    claims: Map<String, Value>,
-    text: Option<Zeroizing<Box<str>>>,
 }
 
 /// What looking a token up came to.
@@ -74,85 +86,153 @@ pub enum Which<'a> {
 impl Opaque {
     /// None yet.
     pub fn new(means: Means) -> Self {
-        Self { _means: means, state: Mutex::default() }
+        Self { shared: Arc::new(Shared { means, held: RwLock::default(), removing: Mutex::default() }) }
     }
 
     /// Reads what the store has, in the place of what was read before. Blocks.
     pub fn load(&self) -> Result<(), StoreError> {
+        let (now, mut held, mut damaged) = (clock::now().0, Held::default(), false);
+        self.shared.means.kept(RecordKind::Opaque, &mut |record| match Token::read(&record) {
+            Some((key, token)) if token.expires > now => held.insert(key, token),
+            Some(_) => {}
+            None => damaged = true,
+        })?;
+        if damaged {
+            return Err(StoreError::Damaged(
+                "it has an opaque token that this version cannot read".to_owned(),
+            ));
+        }
+        let mut now_held = self.shared.write();
+        // What this process has issued can be given again after its store was read once more.
+        held.texts_of(&now_held);
+        *now_held = held;
         Ok(())
     }
 
     /// Keeps a new token: once it returns the token counts, and survives a crash. [`Trouble::Overloaded`] where there are too
     /// many of its name.
     pub async fn issue(&self, new: NewToken<'_>) -> Result<(), Trouble> {
-        let text = new.reusable.then(|| Zeroizing::new(new.text.into()));
-        let token = Token { token: new.token.into(), claims: new.claims.clone(), text };
-        self.lock().insert(hash(new.text), token);
-        Ok(())
+        let key = hash(new.text);
+        let token = Token::new(&new).ok_or(Trouble::Fault("a token without claims that it needs"))?;
+        let record = token.record(&key).ok_or(Trouble::Fault("claims that are no JSON"))?;
+        self.shared.write().reserve(new.token, clock::now().0)?;
+        let (shared, name) = (Arc::clone(&self.shared), Box::<str>::from(new.token));
+        // Whoever hangs up leaves no token that is kept and does not count, or the other way round.
+        let kept = tokio::spawn(async move {
+            let kept = shared.means.keep(vec![RecordChange::Keep(record)]).await;
+            let mut held = shared.write();
+            held.release(&name);
+            kept.map(|()| held.insert(key, token))
+        });
+        Ok(kept.await.map_err(|_| Trouble::Fault("a task has failed"))??)
     }
 
     /// What a text says that was presented for the issuer of this name.
     pub fn look_up(&self, issuer: &str, text: &str, now: NumericDate) -> Looked {
-        let state = self.lock();
-        let token = state.get(&hash(text)).filter(|token| *token.token == *issuer);
-        match token.filter(|token| expires(&token.claims) > now) {
-            Some(token) => Looked::Known(serde_json::to_vec(&token.claims).unwrap_or_default()),
-            None => Looked::Unknown,
-        }
+        let held = self.shared.read();
+        let token = held.get(&hash(text)).filter(|token| *token.token == *issuer && token.expires > now.0);
+        token.map_or(Looked::Unknown, |token| Looked::Known(token.claims.to_vec()))
     }
 
     /// A token of this name that says what these claims say, but for `iat`, `exp`, `nbf`, `jti` and `sid`, and counts until
     /// `at_least`. Only what this process has issued can be given again: its text is kept nowhere else.
     pub fn reuse(&self, token: &str, claims: &Map<String, Value>, at_least: NumericDate) -> Option<Reused> {
-        let lasting = |claims: &Map<String, Value>| {
-            let mut claims = claims.clone();
-            claims.retain(|name, _| !PASSING.contains(&name.as_str()));
-            claims
-        };
-        let state = self.lock();
-        let found = state.values().find(|held| {
-            *held.token == *token
-                && held.text.is_some()
-                && expires(&held.claims) >= at_least
-                && lasting(&held.claims) == lasting(claims)
-        })?;
-        let (text, claims) = (found.text.clone()?, found.claims.clone());
-        Some(Reused { text, expires: expires(&claims), claims })
+        let subject = claims.get("sub")?.as_str()?;
+        let held = self.shared.read();
+        let mut found = held.of_subject(token, subject).take(LOOKED_AT);
+        found.find_map(|(_, held)| {
+            let text = held.text.clone().filter(|_| held.expires >= at_least.0)?;
+            let said: Map<String, Value> = serde_json::from_slice(&held.claims).ok()?;
+            let expires = NumericDate(held.expires);
+            (lasting(&said) == lasting(claims)).then_some(Reused { text, claims: said, expires })
+        })
     }
 
     /// Revokes tokens of these names, and says how many there were: gone from the store, and refused from the next request
     /// on, those too that are remembered. None is no error (RFC 7009 section 2.2).
     pub async fn revoke(&self, tokens: &[&str], which: Which<'_>) -> Result<usize, Trouble> {
-        let mut state = self.lock();
-        let before = state.len();
-        let says = |token: &Token, name: &str, value: &str| {
-            token.claims.get(name).and_then(Value::as_str) == Some(value)
+        let keys: Vec<[u8; 32]> = {
+            let held = self.shared.read();
+            let named = |(key, token): (&[u8; 32], &Token)| tokens.contains(&&*token.token).then_some(*key);
+            match which {
+                Which::Text(text) => held.get_key_value(&hash(text)).and_then(named).into_iter().collect(),
+                Which::Subject(subject) => tokens
+                    .iter()
+                    .flat_map(|token| held.of_subject(token, subject))
+                    .filter_map(named)
+                    .collect(),
+                Which::Session(session) => held.of_session(session).filter_map(named).collect(),
+            }
         };
-        state.retain(|key, token| {
-            let meant = match which {
-                Which::Text(text) => *key == hash(text),
-                Which::Subject(subject) => says(token, "sub", subject),
-                Which::Session(session) => says(token, "sid", session),
-            };
-            !(meant && tokens.contains(&&*token.token))
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let shared = Arc::clone(&self.shared);
+        let removed = tokio::spawn(async move {
+            let _alone = shared.removing.lock().await;
+            shared.remove(&keys).await
         });
-        Ok(before - state.len())
+        removed.await.unwrap_or(Err(Trouble::Fault("a task has failed")))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Token>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets what is over, a part at a time. The store does so by itself.
+    pub fn sweep(&self, now: NumericDate) {
+        self.shared.write().sweep(now.0);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.shared.read().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
-fn expires(claims: &Map<String, Value>) -> NumericDate {
-    NumericDate(claims.get("exp").and_then(Value::as_i64).unwrap_or(0))
+impl Shared {
+    /// First they are revoked: whoever remembers them hears of that. Then they are gone.
+    async fn remove(&self, keys: &[[u8; 32]]) -> Result<usize, Trouble> {
+        let mut removed = 0;
+        for keys in keys.chunks(BATCH) {
+            let entries = {
+                let held = self.read();
+                let found = keys.iter().filter_map(|key| held.get(key));
+                let entry = |token: &Token| {
+                    let (iss, id) = (token.claim("iss")?, token.claim("jti")?);
+                    Some(Means::entry(Kind::Jti, &iss, &id, Some(token.expires), REASON))
+                };
+                found.filter_map(entry).collect::<Result<Vec<_>, _>>()?
+            };
+            (self.means.revoke)(entries).await?;
+            let removal =
+                |key: &[u8; 32]| RecordChange::Remove { kind: RecordKind::Opaque, id: key.as_slice().into() };
+            self.means.keep(keys.iter().map(removal).collect()).await?;
+            let mut held = self.write();
+            removed += keys.iter().filter(|key| held.remove(key)).count();
+        }
+        Ok(removed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn hash(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    hash
+fn lasting(claims: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    claims.iter().filter(|(name, _)| !PASSING.contains(&name.as_str())).collect()
 }
 
 /// Claims that are of one token, and not of whom it is for.
 const PASSING: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
+/// Tokens of one subject that are looked at for one that can be given again.
+const LOOKED_AT: usize = 64;
+/// Why, for operators.
+const REASON: &str = "revoked by an endpoint";
+/// Opaque tokens of one name: half a gigabyte.
+pub const TOKENS: usize = 1_000_000;

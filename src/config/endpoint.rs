@@ -253,6 +253,7 @@ pub const ROUTE_REASONS: &[&str] = &[
     "expectation_failed",
     "misdirected",
     "request_timeout",
+    "body_too_large",
     "headers_too_large",
     "upstream_failed",
     "upstream_timeout",

@@ -1,3 +1,4 @@
+mod endpoints;
 mod lasting;
 mod matching;
 mod reauthenticate;

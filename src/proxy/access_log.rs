@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Issuer;
+use crate::config::endpoint::Errors;
 use crate::gate::call::Called;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::grant::{Grant, Identity};
@@ -100,6 +101,11 @@ impl Record {
     /// The upstream in the table that the decision read.
     pub(in crate::proxy) fn upstream_view(&self, grant: &Grant) -> Option<&Rc<UpstreamView>> {
         self.view.as_ref()?.upstream(grant.upstream_index())
+    }
+
+    /// The matched route's own answers to refusals.
+    pub(in crate::proxy) fn errors(&self) -> Option<&Errors> {
+        self.route.as_ref()?.config.errors.as_deref()
     }
 
     /// It was granted.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::denial::{Advice, Denial, Reason, Refusal};
 use crate::gate::preflight;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, HeadLimits, Known, RequestError, RequestHead, ResponseHead, octets, text};
@@ -24,7 +24,7 @@ use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::h2::server::{self, PREFACE};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::parting::Stay;
-use crate::proxy::refuse::{self, Manner};
+use crate::proxy::refuse::{self, Addition, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::{FAREWELL, Worker};
@@ -54,6 +54,8 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) over: Option<Reason>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
+    /// Where a challenge says that what the route wants of tokens is described.
+    metadata: Option<Box<str>>,
     /// Waiting for a request: it can be closed without loss.
     idle: Rc<Cell<bool>>,
     /// A request was read and its answer is not all sent: dropped like this, the connection is reset.
@@ -108,6 +110,7 @@ impl Connection {
             stay: None,
             over: None,
             cors: Vec::new(),
+            metadata: None,
             idle,
             unfinished: false,
             served: 0,
@@ -247,17 +250,12 @@ impl Connection {
         record.read(snapshot.generation, self.worker.view(&snapshot));
         drop(snapshot);
         record.refused(&denial.clone().into());
-        record.count(denial.reason.status());
         self.out.clear();
-        refuse::respond(
-            &mut self.out,
-            &denial,
-            &record.id,
-            &[],
-            Manner { to_head: false, close: true, grpc: false },
-        );
+        let manner = Manner { to_head: false, close: true, grpc: false };
+        let status = refuse::respond(&mut self.out, &denial, &record.id, Addition::default(), manner);
+        record.count(status);
         let next = if self.send_out().await.is_ok() { Next::Close } else { Next::Abort };
-        (denial.reason.status(), next)
+        (status, next)
     }
 
     /// Decides a request whose head was read, and answers it.
@@ -268,6 +266,7 @@ impl Connection {
         record.request(method, octets(self.input.filled(), &self.head.path));
         self.to_head = method == "HEAD";
         self.cors.clear();
+        self.metadata = None;
         self.out.clear();
         let worker = Rc::clone(&self.worker);
         let asked = Asked {
@@ -282,6 +281,7 @@ impl Connection {
             Judged::Refuse(refusal) => {
                 record.refused(&refusal);
                 self.note_cors(refusal.route.as_deref());
+                self.note_metadata(&refusal);
                 self.refuse(&refusal.denial, record).await
             }
             Judged::Answer(called) => {
@@ -318,8 +318,8 @@ impl Connection {
     /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
     pub(in crate::proxy) async fn refuse(&mut self, denial: &Denial, record: &mut Record) -> (u16, Next) {
         let (close, mut body) = self.unread_body();
-        self.write_refusal(denial, record, close);
-        (denial.reason.status(), self.send_and_drain(&mut body, close).await)
+        let status = self.write_refusal(denial, record, close);
+        (status, self.send_and_drain(&mut body, close).await)
     }
 
     /// Sends a refusal after the way upstream failed.
@@ -329,25 +329,23 @@ impl Connection {
         record: &mut Record,
         close: bool,
     ) -> (u16, Next) {
-        self.write_refusal(denial, record, close);
+        let status = self.write_refusal(denial, record, close);
         let next = match (self.send_out().await, close) {
             (Err(_), _) => Next::Abort,
             (Ok(()), true) => Next::Close,
             (Ok(()), false) => Next::Again,
         };
-        (denial.reason.status(), next)
+        (status, next)
     }
 
-    fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) {
-        record.count(denial.reason.status());
-        self.out.clear();
-        refuse::respond(
-            &mut self.out,
-            denial,
-            &record.id,
-            &self.cors,
-            Manner { to_head: self.to_head, close, grpc: self.head.grpc },
-        );
+    fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) -> u16 {
+        let Self { out, cors, metadata, .. } = self;
+        out.clear();
+        let addition = Addition { cors, errors: record.errors(), metadata: metadata.as_deref() };
+        let manner = Manner { to_head: self.to_head, close, grpc: self.head.grpc };
+        let status = refuse::respond(out, denial, &record.id, addition, manner);
+        record.count(status);
+        status
     }
 
     /// Works out the CORS lines while the head is still there.
@@ -355,6 +353,14 @@ impl Connection {
         if let Some(cors) = route.and_then(|route| route.config.cors.as_ref()) {
             self.cors = preflight::answer_headers(cors, self.origin());
         }
+    }
+
+    /// Works out where the resource is described, for a challenge, while the head is still there.
+    fn note_metadata(&mut self, refusal: &Refusal) {
+        let route = refusal.route.as_ref().filter(|_| matches!(refusal.denial.reason.status(), 401 | 403));
+        let Some(path) = route.and_then(|route| route.resource.as_ref()) else { return };
+        let way = self.downstream.way(&self.head, self.input.filled());
+        self.metadata = Some(format!("{}://{}{path}", way.scheme, way.host).into());
     }
 
     /// Whether an answer that does not read the request's body ends the connection, and the body if it does not.

@@ -1,8 +1,12 @@
 //! Refusals as HTTP: the only place where one becomes octets (RFC 6750 section 3, RFC 9457).
 
+mod worded;
+
+use crate::config::endpoint::Errors;
 use crate::gate::call::Answered;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight::Preflight;
+use crate::proxy::refuse::worded::Worded;
 use crate::proxy::request_id::RequestId;
 use crate::proxy::stream::Socket;
 
@@ -20,34 +24,51 @@ pub(in crate::proxy) struct Manner {
     pub(in crate::proxy) grpc: bool,
 }
 
-/// Appends the answer for `denial` to `out`. `cors` are the lines of the route's rule, if it has one.
+/// What a route has to say to its refusals.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::proxy) struct Addition<'a> {
+    /// Lines of its CORS rule, if it has one.
+    pub(in crate::proxy) cors: &'a [(&'static str, String)],
+    /// Its own answers, by reason.
+    pub(in crate::proxy) errors: Option<&'a Errors>,
+    /// Where what it wants of tokens is described (RFC 9728 section 5.1).
+    pub(in crate::proxy) metadata: Option<&'a str>,
+}
+
+/// Appends the answer for `denial` to `out`, and says its status.
 ///
 /// Piece by piece, straight into place: a refusal is to cost less than what it refuses.
 pub(in crate::proxy) fn respond(
     out: &mut Vec<u8>,
     denial: &Denial,
     id: &RequestId,
-    cors: &[(&'static str, String)],
+    addition: Addition<'_>,
     manner: Manner,
-) {
+) -> u16 {
     let (reason, id) = (denial.reason, id.hex());
+    if let Some(errors) = addition.errors.filter(|_| !manner.grpc)
+        && let Some(worded) = Worded::of(denial, errors, id.text())
+    {
+        return worded.write(out, denial, addition, manner);
+    }
     let status = Digits::of(reason.status().into());
     let body = body(reason, status.text(), id.text());
     match manner.grpc {
         true => grpc_head(out, reason, id.text()),
         false => problem_head(out, status.text(), reason, &body),
     }
-    challenge(out, denial);
+    challenge(out, denial, reason.status(), addition.metadata);
     if let Advice::Allow(methods) = &denial.advice {
         line(out, "allow", methods);
     }
     if reason.status() == 503 {
         line(out, "retry-after", RETRY_AFTER);
     }
-    finish(out, cors, manner.close);
+    finish(out, addition.cors, manner.close);
     if !manner.to_head && !manner.grpc {
         append(out, &body);
     }
+    reason.status()
 }
 
 /// Appends the answer to a CORS preflight.
@@ -81,8 +102,12 @@ pub(in crate::proxy) fn answered(
         line(out, name, value);
     }
     // RFC 6749 section 5.1: what holds a token is kept by nobody.
-    if !answered.headers.iter().any(|(name, _)| &**name == "cache-control") {
-        append(out, &["cache-control: no-store\r\npragma: no-cache\r\n"]);
+    let named = |name: &str| answered.headers.iter().any(|(known, _)| **known == *name);
+    if !named("cache-control") {
+        line(out, "cache-control", "no-store");
+        if !named("pragma") {
+            line(out, "pragma", "no-cache");
+        }
     }
     finish(out, cors, manner.close);
     if !manner.to_head && !bodiless {
@@ -107,7 +132,8 @@ fn is_writable(name: &str, value: &str) -> bool {
 pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
     let mut out = Vec::new();
     let denial = Denial::new(Reason::Overloaded, "too many connections");
-    respond(&mut out, &denial, id, &[], Manner { to_head: false, close: true, grpc: false });
+    let manner = Manner { to_head: false, close: true, grpc: false };
+    respond(&mut out, &denial, id, Addition::default(), manner);
     // A client that cannot even take this is simply closed.
     let _ = socket.try_write(&out);
 }
@@ -183,18 +209,23 @@ fn body<'b>(reason: Reason, status: &'b str, id: &'b str) -> [&'b str; 11] {
     ]
 }
 
-/// The challenge: of every 401 and 403, and of a 400 at the credential step.
-fn challenge(out: &mut Vec<u8>, denial: &Denial) {
+/// The challenge: of every 401 and 403, whatever their bodies, and of a 400 at the credential step.
+fn challenge(out: &mut Vec<u8>, denial: &Denial, status: u16, metadata: Option<&str>) {
     let error: &[&str] = match (denial.reason.status(), denial.reason, &denial.advice) {
         (401, Reason::NoCredentials, _) => &[],
         (401, _, _) => &[", error=\"invalid_token\""],
         (403, _, Advice::Scope(scope)) => &[", error=\"insufficient_scope\", scope=\"", scope, "\""],
         (403, _, _) => &[", error=\"insufficient_scope\""],
         (400, _, Advice::InvalidRequest) => &[", error=\"invalid_request\""],
+        // RFC 9110 section 15.5.2: a 401 has one, also where a template makes it of something else.
+        _ if status == 401 => &[],
         _ => return,
     };
     append(out, &["www-authenticate: Bearer realm=\"portcullis\""]);
     append(out, error);
+    if let Some(metadata) = metadata {
+        append(out, &[", resource_metadata=\"", metadata, "\""]);
+    }
     append(out, &["\r\n"]);
 }
 

@@ -22,6 +22,7 @@ mod claims_to_headers;
 mod conditions;
 mod cors;
 mod denials;
+mod endpoints;
 mod exhaustion;
 #[cfg(feature = "external")]
 mod external;

@@ -123,5 +123,5 @@ fn a_uuid_is_of_version_4() {
         octets.fill(0xff);
         Ok(())
     };
-    assert_eq!(super::uuid(&mut ones).expect("a uuid"), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    assert_eq!(uuid(&mut ones).expect("a uuid"), "ffffffff-ffff-4fff-bfff-ffffffffffff");
 }

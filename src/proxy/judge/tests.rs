@@ -1,6 +1,6 @@
 use crate::gate::denial::Reason;
 use crate::proxy::judge::{guarded, without};
-use crate::proxy::refuse::{self, Manner};
+use crate::proxy::refuse::{self, Addition, Manner};
 use crate::proxy::request_id::RequestIds;
 
 /// O7: a fault of ours is 500 for one request, tells nothing of itself, and never lets it through.
@@ -11,7 +11,13 @@ fn o7_a_panic_refuses_its_own_request_and_no_other() {
     assert_eq!(denial.reason, Reason::Internal);
     let mut out = Vec::new();
     let id = RequestIds::new(7).next();
-    refuse::respond(&mut out, &denial, &id, &[], Manner { to_head: false, close: false, grpc: false });
+    refuse::respond(
+        &mut out,
+        &denial,
+        &id,
+        Addition::default(),
+        Manner { to_head: false, close: false, grpc: false },
+    );
     let answer = String::from_utf8(out).expect("text");
     assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
     assert!(answer.contains("\"reason\":\"internal\""), "{answer}");

@@ -6,7 +6,7 @@ use crate::harness::canary;
 use crate::harness::client::Response;
 
 /// Headers that may leave on any answer.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "grpc-status",
     "grpc-message",
     "date",
@@ -19,6 +19,7 @@ const KNOWN: [&str; 24] = [
     "allow",
     "retry-after",
     "cache-control",
+    "pragma",
     "www-authenticate",
     "x-request-id",
     "upgrade",

@@ -1,0 +1,107 @@
+//! A refusal in a route's own words: the template of its reason, filled in.
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use crate::config::endpoint::Errors;
+use crate::config::template::Source;
+use crate::gate::denial::{Advice, Denial};
+use crate::mint::template::{render, render_text};
+use crate::proxy::refuse::{
+    Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase, title,
+};
+
+/// A template, filled in.
+#[derive(Debug)]
+pub(super) struct Worded {
+    status: u16,
+    headers: Vec<(Box<str>, String)>,
+    body: Option<String>,
+}
+
+impl Worded {
+    /// `None` where the route has no words for this reason, or they have a hole that nothing fills: it is answered as it
+    /// would be without.
+    pub(super) fn of(denial: &Denial, errors: &Errors, id: &str) -> Option<Self> {
+        let template = errors.find(denial.reason.code())?;
+        let fill = |source: &Source| fill(source, denial, id);
+        let body = match &template.body {
+            Some(body) => Some(render(body, &fill)?.to_string()),
+            None => None,
+        };
+        let mut headers = Vec::with_capacity(template.headers.len());
+        for (name, value) in &template.headers {
+            let value = render_text(value, &fill)?;
+            if is_writable(name, &value) {
+                headers.push((name.clone(), value));
+            }
+        }
+        Some(Self { status: template.status.unwrap_or(denial.reason.status()), headers, body })
+    }
+
+    /// Appends it, and says its status.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        denial: &Denial,
+        addition: Addition<'_>,
+        manner: Manner,
+    ) -> u16 {
+        let named = |name: &str| self.headers.iter().any(|(known, _)| **known == *name);
+        let body = self.body.as_deref().unwrap_or_default();
+        append(out, &["HTTP/1.1 ", Digits::of(self.status.into()).text(), " ", phrase(self.status), "\r\n"]);
+        if self.status != 204 {
+            line(out, "content-length", Digits::of(body.len()).text());
+        }
+        if self.body.is_some() && !named("content-type") {
+            line(out, "content-type", "application/json");
+        }
+        if !named("cache-control") {
+            line(out, "cache-control", "no-store");
+        }
+        for (name, value) in &self.headers {
+            line(out, name, value);
+        }
+        challenge(out, denial, self.status, addition.metadata);
+        if let Advice::Allow(methods) = &denial.advice {
+            line(out, "allow", methods);
+        }
+        if self.status == 503 && !named("retry-after") {
+            line(out, "retry-after", RETRY_AFTER);
+        }
+        finish(out, addition.cors, manner.close);
+        if !manner.to_head && self.status != 204 {
+            append(out, &[body]);
+        }
+        self.status
+    }
+}
+
+/// What there is to say of a refusal. Nothing of the request's own goes into it.
+fn fill(source: &Source, denial: &Denial, id: &str) -> Option<Value> {
+    match source {
+        Source::Message => Some(title(denial.reason).into()),
+        Source::Reason => Some(denial.reason.code().into()),
+        Source::RequestId => Some(id.into()),
+        Source::Scope => match &denial.advice {
+            Advice::Scope(scope) => Some(scope.as_str().into()),
+            Advice::None | Advice::Allow(_) | Advice::InvalidRequest => None,
+        },
+        Source::Credential(_)
+        | Source::Body(_)
+        | Source::Path(_)
+        | Source::Query(_)
+        | Source::Header(_)
+        | Source::Subject
+        | Source::Scopes
+        | Source::Session
+        | Source::Now
+        | Source::Uuid
+        | Source::Random(_)
+        | Source::Token(_)
+        | Source::Expires(_)
+        | Source::Lifetime(_) => None,
+    }
+}
