@@ -125,7 +125,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref(), &mut loaded)?;
     show_warnings(&origin, &loaded);
-    let minting = Minting::open(&mut loaded, store.as_ref())?;
+    let minting = Minting::open(&origin, &mut loaded, store.as_ref())?;
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     control.tell(by_file(audit.clone()));
