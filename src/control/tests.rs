@@ -51,10 +51,10 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
         token_limit: config.limits.token,
     };
     Loaded {
-        material: Material::default(),
         config,
         change,
         warnings: Vec::new(),
+        material: Material::default(),
         admin_token: Some(SecretString::from("token")),
         at_hand: BTreeMap::new(),
         files: Files::default(),
