@@ -26,8 +26,8 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
     Ok(octets)
 }
 
-/// Fresh randomness, for what is minted.
-pub fn entropy(octets: &mut [u8]) -> Result<(), NoEntropy> {
+/// Fills octets with fresh randomness: what [`crate::mint`] draws from.
+pub fn fill(octets: &mut [u8]) -> Result<(), NoEntropy> {
     rand::fill(octets).map_err(|_| NoEntropy)
 }
 

@@ -125,8 +125,8 @@ impl Families {
     /// too many of its name.
     pub async fn begin(&self, minted: &Minted, family: Family) -> Result<Given, Trouble> {
         let shape = shape(minted).ok_or(Trouble::Fault("not a refresh token"))?;
-        let begun = opaque::family(shape, &mut clock::entropy)?;
-        let text = given(&opaque::member(shape, &begun, &mut clock::entropy)?);
+        let begun = opaque::family(shape, &mut clock::fill)?;
+        let text = given(&opaque::member(shape, &begun, &mut clock::fill)?);
         let family = Arc::new(family);
         let live = Live::begin(Arc::clone(&family), hash(&text));
         let key = hash(&begun);
@@ -283,7 +283,7 @@ impl Shared {
         after: fn(&Live, &Zeroizing<Box<str>>, &Use) -> Live,
     ) -> Result<Given, NotGiven> {
         let begun = opaque::family_of(&using.shape, &using.presented).ok_or(NotGiven::Unknown)?;
-        let text = opaque::member(&using.shape, begun, &mut clock::entropy)
+        let text = opaque::member(&using.shape, begun, &mut clock::fill)
             .map_err(|error| NotGiven::Trouble(error.into()))?;
         let text = given(&text);
         let next = after(live, &text, using);

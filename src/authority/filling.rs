@@ -85,8 +85,8 @@ impl<'f> Filling<'f> {
             },
             Source::Session => self.session.map(Value::from),
             Source::Now => Some(self.now.into()),
-            Source::Uuid => opaque::uuid(&mut clock::entropy).ok().map(Value::from),
-            Source::Random(characters) => opaque::alphanumeric(*characters, &mut clock::entropy)
+            Source::Uuid => opaque::uuid(&mut clock::fill).ok().map(Value::from),
+            Source::Random(characters) => opaque::alphanumeric(*characters, &mut clock::fill)
                 .ok()
                 .map(|text| Value::from(text.as_str())),
             Source::Token(name) => self.made(name).map(|made| Value::from(made.text.as_str())),

@@ -31,7 +31,7 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
     let now = clock::now().0;
     let principal = acting(authority, asked, issue, caller, now)?;
     let scopes = granted(here, asked, &issue.scopes, &principal, &issue.tokens)?;
-    let session = opaque::uuid(&mut clock::entropy).map_err(|_| Refusal::internal())?;
+    let session = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
     let mut filling = Filling::new(Some(asked), now);
     filling.principal = Some(&principal);
     filling.scopes = Some(&scopes);

@@ -71,7 +71,7 @@ impl Endpoints {
         let text = match &minted.format {
             Format::Jwt { .. } => self.authority.signing.sign(&minted.name, &claims)?,
             Format::Opaque { shape, .. } => {
-                let text = opaque::token(shape, &mut clock::entropy).map_err(Trouble::from)?;
+                let text = opaque::token(shape, &mut clock::fill).map_err(Trouble::from)?;
                 let new = NewToken { token: &minted.name, text: &text, claims: &claims, reusable: false };
                 self.authority.opaque.issue(new).await?;
                 text

@@ -75,7 +75,7 @@ async fn client_credentials(
     let matching = client.credential.scope_match;
     let scopes = scopes::granted(wanted(asked)?, &client.scopes, ScopeMode::Subset, matching, &read)
         .map_err(issue::denied)?;
-    let session = opaque::uuid(&mut clock::entropy).map_err(|_| Refusal::internal())?;
+    let session = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
     let filling = Filling {
         principal: Some(client),
         scopes: Some(&scopes),

@@ -53,7 +53,7 @@ pub async fn exchange(
     may_act(&subject, actor.as_ref())?;
     let scopes = narrowed(here, wanted(asked)?, &subject, access, client)?;
     let now = clock::now().0;
-    let fresh = opaque::uuid(&mut clock::entropy).map_err(|_| Refusal::internal())?;
+    let fresh = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
     let own = subject.minted.is_some();
     let session = subject.whose.session.clone().filter(|_| own).unwrap_or_else(|| fresh.into());
     let name = subject.whose.subject.clone().ok_or_else(Refusal::bad_token)?;

@@ -66,7 +66,7 @@ impl Key {
     pub(super) fn record(&self, sealing: &SealingKey, dates: Dates) -> Result<Record, NoEntropy> {
         let algorithm = self.key.algorithm().name();
         let pem = self.key.to_pem().ok_or(NoEntropy)?;
-        let sealed = sealing.seal(&about(algorithm, &self.key_id), pem.as_bytes(), &mut clock::entropy)?;
+        let sealed = sealing.seal(&about(algorithm, &self.key_id), pem.as_bytes(), &mut clock::fill)?;
         let sealed = base64_simd::STANDARD.encode_to_string(sealed);
         let body = serde_json::to_vec(&Body { algorithm: algorithm.into(), dates, sealed });
         Ok(Record {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::config::decode::value::Value;
 use crate::config::problems::{Wrong, closest, quoted};
 use crate::config::raw::Content;
-use crate::config::template::{Source, Template, Text};
+use crate::config::template::{Hole, Source, Template, Text};
 
 /// A place that a template stands in, and what is known when it is filled.
 #[derive(Clone)]
@@ -110,7 +110,10 @@ impl<'p> Place<'p> {
 
     /// Whether every hole is filled there.
     pub(crate) fn check(&self, text: &Text) -> Result<(), Wrong> {
-        text.holes().try_for_each(|hole| self.check_source(&hole.source))
+        // What may stay empty may do so on a path that has no such parameter: a token is given out at several paths.
+        let elsewhere = |hole: &Hole| hole.optional && matches!(hole.source, Source::Path(_));
+        let mut holes = text.holes().filter(|hole| !(elsewhere(hole) && self.knows.contains(&Known::Path)));
+        holes.try_for_each(|hole| self.check_source(&hole.source))
     }
 
     fn check_source(&self, source: &Source) -> Result<(), Wrong> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::external::systems::{Client, ORIGIN, address, claims, never_reached, post, secret, send, system};
 use crate::harness::client::{Request, Response};
 use crate::harness::gateway::Gateway;
-use crate::harness::keys::{Key, mac};
+use crate::harness::keys::{Key, mac, pem};
 use crate::harness::setup::Setup;
 use crate::harness::token::{Token, now};
 use crate::harness::upstream::Upstream;
@@ -57,8 +57,8 @@ impl Pubq {
 }
 
 fn base64(text: &str) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(text)
+    let armoured = pem("x", text.as_bytes());
+    armoured.lines().filter(|line| !line.starts_with('-')).collect()
 }
 
 /// The token of an answer, whose `expires_in` has to be the time of its end: it is the vendor's word for that.
