@@ -184,7 +184,7 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             authority.api_keys.check(name, Presented::Whole(text), now).map_err(|_| bad())?
         }
         (CredentialKind::ApiKeys(_), What::Pair(id, secret)) => {
-            authority.api_keys.check(name, Presented::Pair { id, secret }, now).map_err(|_| bad())?
+            by_pair(authority, name, id, secret, now).ok_or_else(bad)?
         }
         (CredentialKind::People(_), What::Pair(person, password)) => {
             match authority.people.sign_in(name, person, password).await {
@@ -222,6 +222,14 @@ pub async fn principal(
     selection: &Selection,
 ) -> Result<Principal, Refusal> {
     checked(authority, asked, shown(asked, selection)?).await
+}
+
+/// A key that was made here is shown as one text: it is its own secret, beside its id. Both ways are gone, whatever the first
+/// comes to.
+fn by_pair(authority: &Authority, name: &str, id: &str, secret: &str, now: NumericDate) -> Option<Arc<Holder>> {
+    let pair = authority.api_keys.check(name, Presented::Pair { id, secret }, now);
+    let whole = authority.api_keys.check(name, Presented::Whole(secret), now);
+    pair.or(whole).ok().filter(|holder| *holder.id == *id)
 }
 
 /// The holder of this id of a credential, if it counts now: for whom another has vouched.
