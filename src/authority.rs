@@ -38,6 +38,8 @@ mod asked;
 mod listed;
 mod registry;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
