@@ -22,6 +22,7 @@ pub mod problems;
 pub mod raw;
 pub mod revocation;
 pub mod schema;
+pub mod scope;
 pub mod shape;
 pub mod shown;
 pub mod streams;
@@ -51,6 +52,7 @@ use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::peer::Peer;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::revocation::{DeclaredClaim, Revocation};
+use crate::config::scope::Built;
 use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
@@ -431,7 +433,7 @@ pub enum Require {
     Token(Requirement),
 }
 
-/// What a token must have. `scopes` and `any_scope` both empty and no `when` is `authenticated`.
+/// What a token must have. `scopes` and `any_scope` both empty, nothing `built` and no `when` is `authenticated`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Requirement {
     /// Indices into [`Config::issuers`]: those trusted here. Not empty.
@@ -440,6 +442,8 @@ pub struct Requirement {
     pub scopes: Vec<Box<str>>,
     /// And, unless empty, one of these.
     pub any_scope: Vec<Box<str>>,
+    /// And these, which are built from the request; boxed, as nearly every requirement is literal.
+    pub built: Option<Box<Built>>,
     /// And this.
     pub when: Option<Expression>,
 }

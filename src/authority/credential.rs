@@ -62,7 +62,9 @@ impl Principal {
             "id" => Some(Value::from(&*self.id)),
             "name" => self.name.as_deref().map(Value::from),
             "scopes" => Some(json!(self.scopes)),
-            _ => filling::member(&self.members, name),
+            // What a list says is null is known to be null, and not missing.
+            _ => filling::member(&self.members, name)
+                .or_else(|| self.members.get(name).filter(|value| value.is_null()).cloned()),
         };
         own.or_else(|| self.beneath.as_ref().and_then(|beneath| beneath.member(name)))
     }

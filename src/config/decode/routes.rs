@@ -80,6 +80,8 @@ fn route(
         value.report.problem(problem.hint(require::HINT));
         return None;
     }
+    let parameters = key.path.clone();
+    let parameters: Vec<&str> = parameters.parameters().collect();
     let RouteKey { methods, host, path } = key;
     let short = |require, upstream| Route {
         name: Box::from(&*entry.key),
@@ -99,14 +101,14 @@ fn route(
         dangerous_path: false,
     };
     if value.is_scalar() {
-        let require = requirements.read(value);
+        let require = requirements.read(value, &parameters);
         return Some(short(require?, only(upstreams, value)?));
     }
     let fields = Fields::open(value, &shape::route::ROUTE)?;
     let name = fields
         .value("name")
         .and_then(|value| value.read(|text| names::check_label(text).map(|()| Box::from(text))));
-    let require = fields.value("require").and_then(|value| requirements.read(value));
+    let require = fields.value("require").and_then(|value| requirements.read(value, &parameters));
     let forward = fields.value("forward").and_then(forward::forward).unwrap_or_default();
     let cors = fields.value("cors").and_then(forward::cors);
     let websocket = fields.value("websocket").and_then(forward::websocket).unwrap_or_default();
