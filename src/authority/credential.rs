@@ -164,8 +164,10 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             let facts = asked.call.caller.as_ref().ok_or_else(Refusal::internal)?;
             return Ok(Principal::token(&credential, facts, scopes_of(authority, facts)));
         }
-        // What is one text has no id before it is known: it is the address alone that may fail only so often.
-        What::Whole(_) | What::Unfit => "",
+        // What is one text has no id but itself: an id that many share would have strangers lock each other out. What is left
+        // is that the address may fail only so often.
+        What::Whole(text) => text.as_str(),
+        What::Unfit => &*asked.call.request_id,
         What::Pair(id, _) => id.as_str(),
     };
     let (name, from, most) = (&*credential.name, asked.call.peer, asked.call.endpoint.attempts);
