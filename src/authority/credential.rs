@@ -230,7 +230,13 @@ pub async fn principal(
 
 /// A key that was made here is shown as one text: it is its own secret, beside its id. Both ways are gone, whatever the first
 /// comes to.
-fn by_pair(authority: &Authority, name: &str, id: &str, secret: &str, now: NumericDate) -> Option<Arc<Holder>> {
+fn by_pair(
+    authority: &Authority,
+    name: &str,
+    id: &str,
+    secret: &str,
+    now: NumericDate,
+) -> Option<Arc<Holder>> {
     let pair = authority.api_keys.check(name, Presented::Pair { id, secret }, now);
     let whole = authority.api_keys.check(name, Presented::Whole(secret), now);
     pair.or(whole).ok().filter(|holder| *holder.id == *id)

@@ -22,8 +22,16 @@ pub(crate) fn print(scene: &Scene, public: SocketAddr, out: &mut dyn Write) -> i
     let member = |name: &str| format!("sed 's/.*\"{name}\":\"\\([^\"]*\\)\".*/\\1/'");
     let get = format!("curl -i http://{public}/orders/1 -H");
     writeln!(out, "# issue: an API key in, tokens out")?;
-    writeln!(out, "PAIR=$(curl -s {client} -d grant_type=client_credentials http://{public}{TOKEN}); echo \"$PAIR\"")?;
-    writeln!(out, "TOKEN=$(echo \"$PAIR\" | {}); REFRESH=$(echo \"$PAIR\" | {})\n", member("access_token"), member("refresh_token"))?;
+    writeln!(
+        out,
+        "PAIR=$(curl -s {client} -d grant_type=client_credentials http://{public}{TOKEN}); echo \"$PAIR\""
+    )?;
+    writeln!(
+        out,
+        "TOKEN=$(echo \"$PAIR\" | {}); REFRESH=$(echo \"$PAIR\" | {})\n",
+        member("access_token"),
+        member("refresh_token")
+    )?;
     writeln!(out, "# call: 200\n{get} \"Authorization: Bearer $TOKEN\"\n")?;
     writeln!(out, "# narrow: a token with fewer scopes (RFC 8693)")?;
     writeln!(
@@ -32,7 +40,10 @@ pub(crate) fn print(scene: &Scene, public: SocketAddr, out: &mut dyn Write) -> i
          -d scope=orders:read http://{public}{TOKEN}\n"
     )?;
     writeln!(out, "# refresh: the next pair")?;
-    writeln!(out, "curl {client} -d grant_type=refresh_token -d refresh_token=$REFRESH http://{public}{TOKEN}\n")?;
+    writeln!(
+        out,
+        "curl {client} -d grant_type=refresh_token -d refresh_token=$REFRESH http://{public}{TOKEN}\n"
+    )?;
     writeln!(out, "# revoke, and the token is refused: 401 revoked")?;
     writeln!(out, "curl {client} -d token=$TOKEN http://{public}{REVOKE}")?;
     writeln!(out, "{get} \"Authorization: Bearer $TOKEN\"\n")

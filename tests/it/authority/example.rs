@@ -37,7 +37,10 @@ fn a_key_that_is_made_at_run_time_gets_a_token_and_an_invitation() {
     let tail = tail.split_once("\nstore:").map(|(_, rest)| format!("store:{rest}")).unwrap();
     let (tail, _) = tail.split_once("\nroutes:").unwrap();
     let scene = Scene::of(tail, |setup| {
-        setup.route("GET /table", "{require: {issuers: [invitation]}, forward: {headers: {X-Guest: sub, X-Host: host}}}")
+        setup.route(
+            "GET /table",
+            "{require: {issuers: [invitation]}, forward: {headers: {X-Guest: sub, X-Host: host}}}",
+        )
     });
     let new = json!({"credential": "clients", "scopes": ["orders:read"]}).to_string();
     let made = scene.gateway.send_admin(

@@ -38,7 +38,8 @@ fn strangers_who_guess_at_whole_keys_keep_nobody_out() {
     let guess = Request::post("/api/users/bugs/tokens", "{}").bearer("wys_wrong");
     let statuses: Vec<u16> = (0..11)
         .map(|_| {
-            let stranger = Connection::from_source(Ipv4Addr::new(127, 0, 0, 2).into(), scene.gateway.ports.public);
+            let stranger =
+                Connection::from_source(Ipv4Addr::new(127, 0, 0, 2).into(), scene.gateway.ports.public);
             stranger.expect("another address of this machine").unaudited().send(&guess).status
         })
         .collect();
