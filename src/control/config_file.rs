@@ -42,8 +42,6 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.
     pub admin_token: Option<SecretString>,
-    /// Secrets and lists of what is minted here.
-    pub material: Material,
     /// What the mirror held of fetched issuers, by name.
     pub at_hand: BTreeMap<Box<str>, AtHand>,
     /// The files it was made of.
