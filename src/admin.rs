@@ -7,6 +7,7 @@
 //! have bounds.
 
 pub mod api;
+pub mod managing;
 pub mod readiness;
 pub mod revocations;
 
@@ -29,6 +30,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::admin::managing::Managing;
 use crate::admin::places::{Place, Places};
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::Revocations;
@@ -64,6 +66,8 @@ pub struct Controls {
     pub reload: Arc<dyn Fn() -> Reloading + Send + Sync>,
     /// Revokes and lifts.
     pub revocations: Revocations,
+    /// Manages API keys and people.
+    pub managing: Managing,
 }
 
 /// A reload under way.

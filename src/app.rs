@@ -11,6 +11,7 @@
 mod activation;
 mod descriptors;
 mod handover;
+mod holders;
 mod holding;
 mod logging;
 mod minting;
@@ -38,6 +39,7 @@ use crate::app::part::Part;
 use crate::app::shutdown::{Conductor, Fault, Switches};
 use crate::app::succession::{CatchUp, Inheritance, Prospects, Succession};
 use crate::audit::{Audit, Event as AuditEvent};
+use crate::authority::Authority;
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::control::config_file::Loaded;
@@ -123,7 +125,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
     let store = holding::open(&config, inheritance.store)?;
     let kept = holding::load(store.as_ref(), &mut loaded)?;
     show_warnings(&origin, &loaded);
-    let minting = Minting::open(&mut loaded, store.as_ref())?;
+    let minting = Minting::open(&origin, &mut loaded, store.as_ref())?;
     let (mut control, reader, handle) =
         Control::start(origin, environment(), loaded, kept, Arc::clone(&metrics));
     control.tell(by_file(audit.clone()));
@@ -151,7 +153,7 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
             address: admin.address,
             metrics,
             readiness: Arc::clone(&readiness),
-            controls: controls(&handle, audit.clone(), recall),
+            controls: controls(&handle, minting.authority(), audit.clone(), recall),
             audit: audit.clone(),
         };
         let serve = admin::serve(listener, parts, succession.handed());
@@ -278,7 +280,12 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recall>) -> admin::Controls {
+fn controls(
+    handle: &ControlHandle,
+    authority: &Arc<Authority>,
+    audit: Option<Arc<Audit>>,
+    recall: Arc<Recall>,
+) -> admin::Controls {
     let (token, status, config, reload) = (handle.clone(), handle.clone(), handle.clone(), handle.clone());
     let claims = handle.clone();
     admin::Controls {
@@ -300,6 +307,7 @@ fn controls(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Arc<Recal
             let handle = reload.clone();
             Box::pin(async move { handle.reload().await.map_err(|error| refused(&error)) })
         }),
+        managing: holders::ways(authority, audit.clone()),
         revocations: revocations::ways(handle, audit, recall),
     }
 }
@@ -313,13 +321,11 @@ fn prospects(
     let (waiting, following) = (handle.clone(), handle.clone());
     let waiting = Box::new(move || waiting_issuers(&waiting));
     let catch_up: CatchUp = Box::new(move || {
-        let (handle, minted) = (following.clone(), minting.catch_up());
-        Box::pin(async move {
-            handle.catch_up().await.map_err(|error| error.to_string())?;
-            minted.await
-        })
+        let handle = following.clone();
+        Box::pin(async move { handle.catch_up().await.map_err(|error| error.to_string()) })
     });
-    Prospects { waiting, catch_up, accepting, workers }
+    let load: CatchUp = Box::new(move || minting.load());
+    Prospects { waiting, catch_up, load, accepting, workers }
 }
 
 /// The issuers that have no keys.

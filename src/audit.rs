@@ -63,6 +63,18 @@ pub enum Event {
     Reload,
     /// Another process took over.
     Upgrade,
+    /// An API key is to be made.
+    MakeKey,
+    /// An API key, or one of its secrets, is to be changed.
+    ChangeKey,
+    /// An API key is to be removed.
+    RemoveKey,
+    /// A person is to be let in.
+    MakePerson,
+    /// A person is to be changed.
+    ChangePerson,
+    /// A person is to be removed.
+    RemovePerson,
     /// Something is to be shown: written down only where that was refused at the door.
     Read,
 }
@@ -115,6 +127,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<usize>,
@@ -143,6 +159,15 @@ impl Audit {
     pub fn asked(&self, by: &Asker, event: Event, entries: &[About]) -> io::Result<()> {
         let count = (!entries.is_empty()).then_some(entries.len());
         let line = Line { count, entries, ..line(by, event, "asked", None) };
+        self.append(&line)?.sync_data()
+    }
+
+    /// The same of somebody who holds a credential of this name: an API key's id, or the hash of a person's name. What is
+    /// made has no id before.
+    pub fn asked_of(&self, by: &Asker, event: Event, credential: &str, holder: &str) -> io::Result<()> {
+        let said = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        let (credential, holder) = (said(credential), said(holder));
+        let line = Line { credential, holder, ..line(by, event, "asked", None) };
         self.append(&line)?.sync_data()
     }
 
@@ -264,6 +289,8 @@ fn unasked<'a>(event: Event, step: &'static str, why: Option<&'a str>) -> Line<'
         request_id: None,
         actor: None,
         peer: None,
+        credential: None,
+        holder: None,
         why,
         count: None,
         entries: &[],

@@ -38,10 +38,14 @@ mod asked;
 mod listed;
 mod registry;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::authority::api_keys::ApiKeys;
 use crate::authority::attempts::Attempts;
@@ -122,9 +126,24 @@ impl Authority {
         self.signing.load()
     }
 
-    /// Does what nobody waits for, until it is dropped: writes down when credentials were last used.
+    /// Does what nobody waits for, until it is dropped: writes down when credentials were last used, replaces keys, and
+    /// forgets what is over.
     pub async fn upkeep(&self) {
-        registry::write_uses_of([self.api_keys.uses(), self.people.uses()]).await;
+        tokio::select! {
+            () = registry::write_uses_of([self.api_keys.uses(), self.people.uses()]) => {}
+            () = self.signing.run() => {}
+            () = self.sweep() => {}
+        }
+    }
+
+    async fn sweep(&self) {
+        let mut next = interval(SWEEP);
+        next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            next.tick().await;
+            self.opaque.sweep(clock::now());
+            self.families.sweep(clock::now());
+        }
     }
 
     /// Writes down at the end what [`Self::upkeep`] would have.
@@ -133,6 +152,9 @@ impl Authority {
         self.people.uses().write_uses().await
     }
 }
+
+/// Between two times that what is over is forgotten: texts of refresh tokens live no longer than their grace and this.
+const SWEEP: Duration = Duration::from_secs(1);
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,8 +1,10 @@
 //! The command line: one file a command, results on standard output, messages on standard error.
 
+pub mod api_keys;
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod holders;
 pub mod keys;
 pub mod request;
 pub mod revoke;
@@ -12,6 +14,9 @@ pub mod terminal;
 pub mod test;
 pub mod time;
 pub mod token;
+pub mod users;
+
+mod admin_client;
 
 use std::ffi::OsString;
 use std::io;
@@ -56,6 +61,12 @@ enum Command {
     /// Revocations, one by one or a file of them, at a running gateway.
     #[command(subcommand)]
     Revoke(revoke::Command),
+    /// API keys, at a running gateway.
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
+    /// People who may sign in, at a running gateway.
+    #[command(subcommand)]
+    Users(users::Command),
     /// What must survive a restart.
     #[command(subcommand)]
     Store(store::Command),
@@ -89,6 +100,8 @@ fn command(command: &Command, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
         Command::Keys(command) => keys::keys(command, terminal),
         Command::Token(command) => token::token(command, terminal),
         Command::Revoke(command) => revoke::revoke(command, terminal),
+        Command::ApiKeys(command) => api_keys::api_keys(command, terminal),
+        Command::Users(command) => users::users(command, terminal),
         Command::Store(command) => store::store(command, terminal),
     }
 }

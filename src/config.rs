@@ -4,10 +4,12 @@
 //! with its line, column, what and hint. Nothing here reads files, the clock or the process environment.
 
 pub mod address;
+pub mod authority;
 pub mod credential;
 pub mod defaults;
 pub mod endpoint;
 pub mod expression;
+pub mod forward;
 pub mod limits;
 pub mod log;
 pub mod material;
@@ -18,7 +20,9 @@ pub mod pattern;
 pub mod peer;
 pub mod problems;
 pub mod raw;
+pub mod revocation;
 pub mod schema;
+pub mod scope;
 pub mod shape;
 pub mod shown;
 pub mod streams;
@@ -37,16 +41,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::address::Address;
-use crate::config::credential::Credential;
+use crate::config::authority::Authority;
 use crate::config::endpoint::{Endpoint, Errors};
 use crate::config::expression::Expression;
+use crate::config::forward::Forward;
 use crate::config::limits::Limits;
 use crate::config::log::Log;
-use crate::config::minted::{Minted, SigningKeys};
 use crate::config::network::Network;
 use crate::config::pattern::{HostPattern, PathPattern};
 use crate::config::peer::Peer;
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::revocation::{DeclaredClaim, Revocation};
+use crate::config::scope::Built;
 use crate::config::shown::{ListenerTls, UpstreamTls};
 use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
@@ -103,21 +109,6 @@ impl Config {
     pub fn recheck_streams(&self) -> Duration {
         self.revocation.as_ref().map_or(defaults::RECHECK_STREAMS, |revocation| revocation.recheck_streams)
     }
-}
-
-/// `credentials`, `tokens`, `endpoints`, and what they have in common.
-#[derive(Debug, Clone, Default)]
-pub struct Authority {
-    /// `credentials`, in file order.
-    pub credentials: Vec<Arc<Credential>>,
-    /// `tokens`, in file order.
-    pub tokens: Vec<Arc<Minted>>,
-    /// `endpoints` and those of `oauth`, in file order.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// `signing_keys`.
-    pub signing_keys: Option<SigningKeys>,
-    /// `errors` of the file: what is answered where no route is known. Routes have it among their own.
-    pub errors: Option<Arc<Errors>>,
 }
 
 /// One address clients connect to.
@@ -312,6 +303,25 @@ pub enum KeySource {
     Records(Records),
 }
 
+impl KeySource {
+    /// The secret in it, if there is one.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Secret { secret, .. } | Self::SigningPem(secret) => Some(secret),
+            Self::Records(Records::Introspection(introspection)) => Some(&introspection.secret),
+            Self::Records(Records::Opaque { .. } | Records::ApiKeys { .. })
+            | Self::Managed
+            | Self::Discovery
+            | Self::JwksUrl(_)
+            | Self::JwksFile(_)
+            | Self::JwksInline(_)
+            | Self::PemFile(_)
+            | Self::PemEnv(_)
+            | Self::PemInline(_) => None,
+        }
+    }
+}
+
 /// Where a token is looked up that is nothing but a name for what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Records {
@@ -423,7 +433,7 @@ pub enum Require {
     Token(Requirement),
 }
 
-/// What a token must have. `scopes` and `any_scope` both empty and no `when` is `authenticated`.
+/// What a token must have. `scopes` and `any_scope` both empty, nothing `built` and no `when` is `authenticated`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Requirement {
     /// Indices into [`Config::issuers`]: those trusted here. Not empty.
@@ -432,40 +442,10 @@ pub struct Requirement {
     pub scopes: Vec<Box<str>>,
     /// And, unless empty, one of these.
     pub any_scope: Vec<Box<str>>,
+    /// And these, which are built from the request; boxed, as nearly every requirement is literal.
+    pub built: Option<Box<Built>>,
     /// And this.
     pub when: Option<Expression>,
-}
-
-/// What the upstream is told.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forward {
-    /// Identity headers: lower-case name, and the claim that fills it.
-    pub headers: Vec<ForwardHeader>,
-    /// Whether the credential travels on (`authorization: keep`); it is stripped otherwise.
-    pub keep_authorization: bool,
-}
-
-/// One identity header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForwardHeader {
-    /// As written; compared without case.
-    pub name: Box<str>,
-    /// Which claim.
-    pub claim: Selector,
-    /// How an array is written.
-    pub array: ArrayForm,
-}
-
-/// How an array claim becomes a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ArrayForm {
-    /// Joined by commas.
-    #[default]
-    Comma,
-    /// As JSON.
-    Json,
-    /// One line each.
-    Repeat,
 }
 
 /// CORS (Fetch standard) for one route.
@@ -491,28 +471,6 @@ pub enum Enforce {
     Deny,
     /// It is counted and logged, and the request goes on without an identity.
     Shadow,
-}
-
-/// `revocation`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// A YAML list of entries, if there is one.
-    pub file: Option<PathBuf>,
-    /// Claims that entries of the kind `claim` may name.
-    pub claims: Arc<[DeclaredClaim]>,
-    /// How often open streams are checked against what no longer counts, should they not have been told.
-    pub recheck_streams: Duration,
-    /// Where it stands.
-    pub at: Position,
-}
-
-/// One of `revocation.claims`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredClaim {
-    /// As written, here and in entries: a name or a pointer.
-    pub name: Box<str>,
-    /// Where that is.
-    pub selector: Selector,
 }
 
 /// What [`parse`] needs from outside.

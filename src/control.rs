@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config_file;
 pub mod files;
 pub mod importing;
+pub mod introspection;
 pub mod key_fetch;
 pub mod own;
 pub mod reload;

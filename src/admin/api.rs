@@ -1,9 +1,12 @@
 //! What the admin listener answers.
 
+mod api_keys;
 mod document;
+mod holders;
 mod importing;
 mod revocations;
 mod shapes;
+mod users;
 
 use std::fmt::Write as _;
 use std::io;
@@ -96,6 +99,12 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(revocations::list, revocations::add))
         .routes(routes!(importing::import))
         .routes(routes!(revocations::lift))
+        .routes(routes!(api_keys::list, api_keys::make))
+        .routes(routes!(api_keys::show, api_keys::change, api_keys::remove))
+        .routes(routes!(api_keys::add_secret))
+        .routes(routes!(api_keys::remove_secret))
+        .routes(routes!(users::list, users::make))
+        .routes(routes!(users::show, users::change, users::remove))
 }
 
 /// The checks before any endpoint: whom the request means, and who asks. What is refused here is written down too.
@@ -166,6 +175,14 @@ fn event(request: &Request) -> Event {
         Method::POST if path == "/v1/reload" => Event::Reload,
         Method::POST if path.starts_with("/v1/revocations") => Event::Revoke,
         Method::DELETE if path.starts_with("/v1/revocations") => Event::Lift,
+        Method::POST if path.starts_with("/v1/api-keys") && path.ends_with("/secrets") => Event::ChangeKey,
+        Method::POST if path.starts_with("/v1/api-keys") => Event::MakeKey,
+        Method::PATCH if path.starts_with("/v1/api-keys") => Event::ChangeKey,
+        Method::DELETE if path.starts_with("/v1/api-keys") && path.contains("/secrets/") => Event::ChangeKey,
+        Method::DELETE if path.starts_with("/v1/api-keys") => Event::RemoveKey,
+        Method::POST if path.starts_with("/v1/users") => Event::MakePerson,
+        Method::PATCH if path.starts_with("/v1/users") => Event::ChangePerson,
+        Method::DELETE if path.starts_with("/v1/users") => Event::RemovePerson,
         _ => Event::Read,
     }
 }

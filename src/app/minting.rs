@@ -1,5 +1,6 @@
 //! What is minted and answered here, wired: the registries know neither the writer nor the data plane, nor they them.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
@@ -7,9 +8,12 @@ use crate::app::AppError;
 use crate::authority::api_keys;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::means::{Doing, Means};
+use crate::authority::trouble::LoadError;
 use crate::authority::{Authority, clock, opaque};
-use crate::config::{KeySource, Records};
+use crate::config::problems::Problem;
+use crate::config::{Issuer, KeySource, Records};
 use crate::control::config_file::Loaded;
+use crate::control::introspection::{self, Introspections};
 use crate::control::revoking::RevokeError;
 use crate::control::{Control, ControlHandle, own};
 use crate::gate::call::AskAuthority;
@@ -30,12 +34,21 @@ pub(crate) struct Minting {
 
 impl Minting {
     /// Reads what the store has, and puts the keys that it has into what is published first.
-    pub(crate) fn open(loaded: &mut Loaded, store: Option<&Arc<Store>>) -> Result<Self, AppError> {
+    pub(crate) fn open(
+        origin: &Path,
+        loaded: &mut Loaded,
+        store: Option<&Arc<Store>>,
+    ) -> Result<Self, AppError> {
         let handle = Arc::default();
         let config = Arc::new(loaded.config.clone());
         let material = std::mem::take(&mut loaded.material);
         let authority = Arc::new(Authority::new(config, material, means(&handle, store)));
-        authority.load().map_err(|error| AppError::Configuration(error.to_string()))?;
+        authority.load().map_err(|error| unread(origin, &error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|_| AppError::Fault("a runtime cannot be made"))?;
+        runtime.block_on(authority.signing.prepare(clock::now())).map_err(|error| {
+            AppError::Unavailable(format!("the keys that tokens are signed with cannot be made: {error}"))
+        })?;
         own::fill(&mut loaded.change, None, &|issuer| authority.signing.keys(issuer));
         Ok(Self { authority, handle })
     }
@@ -57,10 +70,13 @@ impl Minting {
 
     /// Looks tokens up.
     pub(crate) fn look_up(&self) -> AskRecord {
-        let authority = Arc::clone(&self.authority);
+        let (authority, introspections) = (Arc::clone(&self.authority), Arc::new(Introspections::default()));
         Arc::new(move |asked| {
-            let answer = looked_up(&authority, &asked, clock::now());
-            Box::pin(std::future::ready(RecordFound { asked, answer }))
+            let (authority, introspections) = (Arc::clone(&authority), Arc::clone(&introspections));
+            Box::pin(async move {
+                let answer = looked_up(&authority, &introspections, &asked, clock::now()).await;
+                RecordFound { asked, answer }
+            })
         })
     }
 
@@ -73,7 +89,6 @@ impl Minting {
         async move {
             tokio::select! {
                 () = over => {}
-                () = authority.signing.run() => {}
                 () = authority.upkeep() => {}
             }
             if let Err(error) = authority.settle().await {
@@ -82,8 +97,13 @@ impl Minting {
         }
     }
 
-    /// Reads again what the process before has written.
-    pub(crate) fn catch_up(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    /// What is managed at the admin listener.
+    pub(crate) fn authority(&self) -> &Arc<Authority> {
+        &self.authority
+    }
+
+    /// Reads again what the process before has written, once it has paused.
+    pub(crate) fn load(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
         let (authority, handle) = (Arc::clone(&self.authority), Arc::clone(&self.handle));
         Box::pin(async move {
             let load = Arc::clone(&authority);
@@ -115,6 +135,18 @@ impl Minting {
             Ok(())
         })
     }
+}
+
+/// Why it cannot start, with the line of the configuration that is to blame.
+fn unread(origin: &Path, error: &LoadError) -> AppError {
+    AppError::Configuration(match error {
+        LoadError::Store(error) => format!("what the store has cannot be read: {error}"),
+        LoadError::Sealed(problem) => {
+            let Problem { at, what, hint } = &**problem;
+            let (file, hint) = (origin.display(), hint.as_deref().unwrap_or_default());
+            format!("{file}:{}:{}: {what}\nhint: {hint}", at.line, at.column)
+        }
+    })
 }
 
 /// What the registries do to the world outside of them.
@@ -164,33 +196,21 @@ where
     })
 }
 
-/// Asks the registries in the order of the candidates.
-fn looked_up(authority: &Authority, asked: &RecordAsked, now: NumericDate) -> RecordAnswer {
-    let mut answer = RecordAnswer::Unknown;
+/// Asks in the order of the candidates. That one of them cannot be asked is no answer, unless another knows the token.
+async fn looked_up(
+    authority: &Authority,
+    introspections: &Introspections,
+    asked: &RecordAsked,
+    now: NumericDate,
+) -> RecordAnswer {
+    let (mut later, mut unavailable) = (false, false);
     for (candidate, (_, _, issuer)) in asked.candidates.iter().enumerate() {
-        let token = &asked.token.0;
-        let known = match &issuer.keys.value {
-            KeySource::Records(Records::Opaque { .. }) => {
-                match authority.opaque.look_up(&issuer.name, token, now) {
-                    opaque::Looked::Known(claims) => Some(claims),
-                    opaque::Looked::Unknown => None,
-                }
-            }
-            KeySource::Records(Records::ApiKeys { .. }) => {
-                match authority.api_keys.look_up(&issuer.name, token, now) {
-                    api_keys::Looked::Known(claims) => Some(claims),
-                    api_keys::Looked::NotNow => {
-                        answer = RecordAnswer::NotNow;
-                        None
-                    }
-                    api_keys::Looked::Unknown => None,
-                }
-            }
+        let found = match &issuer.keys.value {
             KeySource::Records(Records::Introspection(_)) => {
-                answer = RecordAnswer::Unavailable;
-                None
+                introspected(authority, introspections, issuer, &asked.token.0).await
             }
-            KeySource::Discovery
+            KeySource::Records(Records::Opaque { .. } | Records::ApiKeys { .. })
+            | KeySource::Discovery
             | KeySource::JwksUrl(_)
             | KeySource::JwksFile(_)
             | KeySource::JwksInline(_)
@@ -199,17 +219,77 @@ fn looked_up(authority: &Authority, asked: &RecordAsked, now: NumericDate) -> Re
             | KeySource::PemInline(_)
             | KeySource::Secret { .. }
             | KeySource::Managed
-            | KeySource::SigningPem(_) => None,
+            | KeySource::SigningPem(_) => registered(authority, issuer, &asked.token.0, now),
         };
-        if let Some(claims) = known {
-            return match Claims::parse(&claims) {
-                Ok(claims) => {
-                    let verified = Box::new(Verified::of_record(claims));
-                    RecordAnswer::Known { candidate, verified, lasting: true }
-                }
-                Err(_) => RecordAnswer::Unavailable,
-            };
+        match found {
+            Found::Known(claims, lasting) => {
+                let verified = Box::new(Verified::of_record(claims));
+                return RecordAnswer::Known { candidate, verified, lasting };
+            }
+            Found::NotNow => later = true,
+            Found::Unavailable => unavailable = true,
+            Found::Unknown => {}
         }
     }
-    answer
+    match (unavailable, later) {
+        (true, _) => RecordAnswer::Unavailable,
+        (false, true) => RecordAnswer::NotNow,
+        (false, false) => RecordAnswer::Unknown,
+    }
+}
+
+/// What one candidate knows.
+enum Found {
+    /// Until it is revoked, if the flag says so.
+    Known(Claims, bool),
+    NotNow,
+    Unavailable,
+    Unknown,
+}
+
+/// Asks whoever issued it.
+async fn introspected(
+    authority: &Authority,
+    introspections: &Introspections,
+    issuer: &Arc<Issuer>,
+    token: &str,
+) -> Found {
+    let secret = authority.configured.load().material.introspection.get(&issuer.name).cloned();
+    let Some(secret) = secret else { return Found::Unavailable };
+    match introspections.ask(issuer, &secret, token).await {
+        introspection::Answer::Active(claims) => Found::Known(Claims::clone(&claims), false),
+        introspection::Answer::Inactive => Found::NotNow,
+        introspection::Answer::Unavailable => Found::Unavailable,
+    }
+}
+
+/// Asks the registries.
+fn registered(authority: &Authority, issuer: &Issuer, token: &str, now: NumericDate) -> Found {
+    let claims = match &issuer.keys.value {
+        KeySource::Records(Records::Opaque { .. }) => {
+            match authority.opaque.look_up(&issuer.name, token, now) {
+                opaque::Looked::Known(claims) => claims,
+                opaque::Looked::Unknown => return Found::Unknown,
+            }
+        }
+        KeySource::Records(Records::ApiKeys { .. }) => {
+            match authority.api_keys.look_up(&issuer.name, token, now) {
+                api_keys::Looked::Known(claims) => claims,
+                api_keys::Looked::NotNow => return Found::NotNow,
+                api_keys::Looked::Unknown => return Found::Unknown,
+            }
+        }
+        KeySource::Records(Records::Introspection(_))
+        | KeySource::Discovery
+        | KeySource::JwksUrl(_)
+        | KeySource::JwksFile(_)
+        | KeySource::JwksInline(_)
+        | KeySource::PemFile(_)
+        | KeySource::PemEnv(_)
+        | KeySource::PemInline(_)
+        | KeySource::Secret { .. }
+        | KeySource::Managed
+        | KeySource::SigningPem(_) => return Found::Unknown,
+    };
+    Claims::parse(&claims).map_or(Found::Unavailable, |claims| Found::Known(claims, true))
 }

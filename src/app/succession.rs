@@ -44,6 +44,8 @@ pub(crate) struct Prospects {
     pub(crate) waiting: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Puts in force what the process before has written to the store.
     pub(crate) catch_up: CatchUp,
+    /// Reads the records that it has kept, once it has paused.
+    pub(crate) load: CatchUp,
     /// The workers that accept.
     pub(crate) accepting: watch::Receiver<usize>,
     /// How many there are to be.
@@ -188,7 +190,11 @@ impl Succession {
             None => Some(predecessor),
         };
         // It has answered for the last change: all of them are in the store.
-        let caught_up = timeout_at(until, (prospects.catch_up)()).await;
+        let caught_up = async {
+            (prospects.catch_up)().await?;
+            (prospects.load)().await
+        };
+        let caught_up = timeout_at(until, caught_up).await;
         caught_up.unwrap_or_else(|_| Err("it takes too long".into())).map_err(|why| {
             AppError::Unavailable(format!("no upgrade: the store cannot be followed: {why}"))
         })?;

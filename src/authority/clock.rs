@@ -26,7 +26,6 @@ pub fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], StoreError> {
     Ok(octets)
 }
 
-
 /// Fills octets with fresh randomness: what [`crate::mint`] draws from.
 pub fn fill(octets: &mut [u8]) -> Result<(), NoEntropy> {
     rand::fill(octets).map_err(|_| NoEntropy)

@@ -5,6 +5,7 @@
 //! replaced stays published until nothing that it signed counts any more. Whoever verifies sees every key before it sees a
 //! token of it.
 
+mod changing;
 mod ring;
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::clock;
 use crate::authority::means::Means;
-use crate::authority::signing::ring::{Dates, Due, Key, Ring, Unread};
+use crate::authority::signing::ring::{Key, Ring, Unread};
 use crate::authority::trouble::{LoadError, Trouble};
 use crate::config::material::Material;
 use crate::config::minted::{Format, Minted, Sign, SigningKeys};
@@ -31,9 +32,9 @@ use crate::keys::jwk;
 use crate::keys::rotation::SigningKey;
 use crate::mint::jwt;
 use crate::mint::sealed::SealingKey;
-use crate::revocation::Kind;
 use crate::snapshot::Keys;
-use crate::store::records::{RecordChange, RecordKind};
+use crate::store::error::StoreError;
+use crate::store::records::RecordKind;
 use crate::token::{Algorithm, NumericDate};
 
 /// The keys that sign. One for the process; clones are the same.
@@ -57,6 +58,8 @@ struct State {
     rings: BTreeMap<Algorithm, Ring>,
     /// Rings that tokens sign with.
     used: BTreeMap<Algorithm, Use>,
+    /// What the gate was last told to verify with, by the ids of the keys.
+    told: BTreeMap<Algorithm, BTreeSet<Box<str>>>,
     sealing: Option<Arc<SealingKey>>,
     /// What the store has was sealed with another key.
     to_seal: bool,
@@ -158,6 +161,8 @@ impl Signing {
         state.token_limit = config.limits.token;
         state.tokens.clear();
         state.used.clear();
+        // The gate may have other issuers now.
+        state.told.clear();
         for minted in &config.authority.tokens {
             let issuer = minted.issuer.and_then(|index| config.issuers.get(index));
             let given = material.signing.get(&minted.name).map(|octets| &octets[..]);
@@ -194,6 +199,18 @@ impl Signing {
         }
         self.shared.lock().rings = rings;
         self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Makes the keys that are due before anything is published for the first time: whoever publishes takes them from
+    /// [`Self::keys`], so that they sign at once. A store that is another process's to write makes none.
+    pub async fn prepare(&self, now: NumericDate) -> Result<(), Trouble> {
+        match self.shared.make_due(now.0).await {
+            Ok(_) | Err(Trouble::Store(StoreError::Paused)) => {}
+            Err(error) => return Err(error),
+        }
+        let mut state = self.shared.lock();
+        state.rings.values_mut().flat_map(Ring::keys_mut).for_each(|key| key.published = true);
         Ok(())
     }
 
@@ -303,155 +320,6 @@ impl Signing {
 }
 
 impl Shared {
-    async fn settle(&self, now: i64) -> Result<i64, Trouble> {
-        self.seal_again().await?;
-        let (used, rotate, publish) = {
-            let state = self.lock();
-            (state.used.clone(), state.rotate, state.publish)
-        };
-        let mut next = i64::MAX;
-        for (algorithm, used) in &used {
-            loop {
-                let due = self.lock().rings.entry(*algorithm).or_default().due(now, rotate, publish);
-                match due {
-                    Due::Make(signs_from) => drop(self.make(*algorithm, now, signs_from).await?),
-                    Due::Remove(key_id) => {
-                        self.means.keep(vec![removal(&key_id)]).await?;
-                        self.lock().rings.entry(*algorithm).or_default().remove(&key_id);
-                        tracing::info!(kid = &*key_id, "a signing key is over");
-                    }
-                    Due::Nothing(until) => {
-                        next = next.min(until);
-                        break;
-                    }
-                }
-            }
-            self.lengthen(*algorithm, used.life).await?;
-            self.publish(*algorithm, used, now).await?;
-        }
-        Ok(next)
-    }
-
-    /// Makes a key and keeps it. It neither signs nor is published yet.
-    async fn make(&self, algorithm: Algorithm, now: i64, signs_from: i64) -> Result<Box<str>, Trouble> {
-        let (sealing, life) = {
-            let state = self.lock();
-            let life = state.used.get(&algorithm).map_or(0, |used| used.life);
-            (state.sealing.clone().ok_or(Trouble::NoKey)?, life)
-        };
-        let key = generated(algorithm, Dates { created: now, signs_from, life }).await?;
-        self.means.keep(vec![RecordChange::Keep(key.record(&sealing, key.dates)?)]).await?;
-        let key_id = key.key_id.clone();
-        tracing::info!(kid = &*key_id, algorithm = algorithm.name(), signs_from, "a signing key was made");
-        self.lock().rings.entry(algorithm).or_default().insert(key);
-        Ok(key_id)
-    }
-
-    /// Makes the next key, unless it is there, and publishes it.
-    async fn stage(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
-        let (used, publish, staged) = {
-            let state = self.lock();
-            let last = state.rings.get(&algorithm).and_then(|ring| ring.keys().last());
-            let staged = last.filter(|key| key.dates.signs_from > now).map(|key| key.key_id.clone());
-            (state.used.get(&algorithm).cloned().unwrap_or_default(), state.publish, staged)
-        };
-        let key_id = match staged {
-            Some(key_id) => key_id,
-            None => self.make(algorithm, now, now.saturating_add(publish)).await?,
-        };
-        self.publish(algorithm, &used, now).await?;
-        Ok(key_id)
-    }
-
-    /// Throws all keys of a ring away for a new one that signs at once.
-    async fn replace(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
-        let (sealing, used, old) = {
-            let state = self.lock();
-            let sealing = state.sealing.clone().ok_or(Trouble::NoKey)?;
-            let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
-            let old: Vec<Key> = ring.keys().to_vec();
-            (sealing, state.used.get(&algorithm).cloned().unwrap_or_default(), old)
-        };
-        let key = generated(algorithm, Dates { created: now, signs_from: now, life: used.life }).await?;
-        let mut changes = vec![RecordChange::Keep(key.record(&sealing, key.dates)?)];
-        changes.extend(old.iter().map(|key| removal(&key.key_id)));
-        self.means.keep(changes).await?;
-        let key_id = key.key_id.clone();
-        let mut ring = Ring::default();
-        ring.insert(key);
-        // From here on nothing is signed until the gate has the new key, and has the old ones no more.
-        self.lock().rings.insert(algorithm, ring);
-        tracing::warn!(
-            kid = &*key_id,
-            algorithm = algorithm.name(),
-            "all signing keys were replaced at once"
-        );
-        self.publish(algorithm, &used, now).await?;
-        let mut entries = Vec::new();
-        for (_, iss) in &used.issuers {
-            for key in &old {
-                let ends = now.saturating_add(key.dates.life.max(used.life));
-                entries.push(Means::entry(Kind::Kid, iss, &key.key_id, Some(ends), EMERGENCY)?);
-            }
-        }
-        (self.means.revoke)(entries).await?;
-        Ok(key_id)
-    }
-
-    /// Has the gate verify with the ring as it is now; what it has not signed before can sign from then on.
-    async fn publish(&self, algorithm: Algorithm, used: &Use, now: i64) -> Result<(), Trouble> {
-        let (public, ids) = {
-            let state = self.lock();
-            let Some(ring) = state.rings.get(&algorithm) else { return Ok(()) };
-            let ids: BTreeSet<Box<str>> = ring.published(now).map(|key| key.key_id.clone()).collect();
-            (ring.public(now), ids)
-        };
-        for (name, _) in &used.issuers {
-            (self.means.publish_keys)(name.clone(), verifying(&public)).await?;
-        }
-        let mut state = self.lock();
-        for key in state.rings.entry(algorithm).or_default().keys_mut() {
-            key.published |= ids.contains(&key.key_id);
-        }
-        Ok(())
-    }
-
-    /// Remembers that tokens live longer than when these keys were made.
-    async fn lengthen(&self, algorithm: Algorithm, life: i64) -> Result<(), Trouble> {
-        let (sealing, shorter) = {
-            let state = self.lock();
-            let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
-            let shorter: Vec<Key> = ring.keys().iter().filter(|key| key.dates.life < life).cloned().collect();
-            (state.sealing.clone(), shorter)
-        };
-        let (Some(sealing), false) = (sealing, shorter.is_empty()) else { return Ok(()) };
-        let keep = |key: &Key| key.record(&sealing, Dates { life, ..key.dates }).map(RecordChange::Keep);
-        self.means.keep(shorter.iter().map(keep).collect::<Result<_, _>>()?).await?;
-        for key in self.lock().rings.entry(algorithm).or_default().keys_mut() {
-            key.dates.life = key.dates.life.max(life);
-        }
-        Ok(())
-    }
-
-    /// Seals what the store has with the key of now.
-    async fn seal_again(&self) -> Result<(), Trouble> {
-        let (sealing, keys) = {
-            let state = self.lock();
-            if !state.to_seal {
-                return Ok(());
-            }
-            let keys: Vec<Key> = state.rings.values().flat_map(Ring::keys).cloned().collect();
-            (state.sealing.clone().ok_or(Trouble::NoKey)?, keys)
-        };
-        let keep = |key: &Key| key.record(&sealing, key.dates).map(RecordChange::Keep);
-        self.means.keep(keys.iter().map(keep).collect::<Result<_, _>>()?).await?;
-        tracing::info!(keys = keys.len(), "signing keys were sealed with the new key");
-        let mut state = self.lock();
-        // Meanwhile there may be another one.
-        state.to_seal = state.sealing.as_ref() != Some(&sealing);
-        Ok(())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -499,12 +367,6 @@ impl State {
     }
 }
 
-/// A key of RSA takes a second to find: not on a thread that others wait for.
-async fn generated(algorithm: Algorithm, dates: Dates) -> Result<Key, Trouble> {
-    let key = tokio::task::spawn_blocking(move || Key::generate(algorithm, dates)).await;
-    Ok(key.map_err(|_| Trouble::Fault("a key could not be made"))??)
-}
-
 /// What is begun is ended, also if nobody waits for it.
 async fn ended<T>(task: tokio::task::JoinHandle<Result<T, Trouble>>) -> Result<T, Trouble> {
     task.await.unwrap_or(Err(Trouble::Fault("a task has failed")))
@@ -516,10 +378,6 @@ fn verifying(public: &[Value]) -> Keys {
         Ok((set, _)) => Keys::Ready { set: Arc::new(set), fetched: false },
         Err(_) => Keys::Unavailable,
     }
-}
-
-fn removal(key_id: &str) -> RecordChange {
-    RecordChange::Remove { kind: RecordKind::SigningKey, id: key_id.as_bytes().into() }
 }
 
 fn refusal(why: Unread, at: Position) -> Problem {
@@ -544,5 +402,3 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 const AT_MOST: Duration = Duration::from_secs(60);
 /// Until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Why keys are revoked here.
-const EMERGENCY: &str = "signing keys were replaced in an emergency";

@@ -1,6 +1,5 @@
 //! `portcullis revoke`: what the admin listener takes, in the same words.
 
-mod client;
 mod importing;
 
 use std::io::{self, Read};
@@ -10,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::cli::revoke::client::{Admin, Answer, Sent, encoded};
+use crate::cli::admin_client::{Admin, Answer, Sent, encoded};
 use crate::cli::terminal::{Exit, Terminal, visible};
 use crate::cli::time;
 use crate::token::NumericDate;
@@ -109,7 +108,7 @@ pub struct Lift {
 
 /// A point in time, perhaps from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(in crate::cli) enum Moment {
     At(NumericDate),
     In(i64),
 }
@@ -166,7 +165,7 @@ fn token(arguments: &Presented, terminal: &mut Terminal<'_>) -> io::Result<Exit>
     send(&admin, &object(members), arguments.dry_run, terminal)
 }
 
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+pub(in crate::cli) fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let said = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
     Value::Object(members.into_iter().filter_map(said).collect::<Map<String, Value>>())
 }
@@ -279,7 +278,7 @@ fn shown(entry: &Value) -> String {
 }
 
 /// Reads `now`, a point in time, or how far from now it is.
-fn moment(text: &str) -> Result<Moment, String> {
+pub(in crate::cli) fn moment(text: &str) -> Result<Moment, String> {
     if text == "now" {
         return Ok(Moment::In(0));
     }
@@ -295,7 +294,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 
 impl Moment {
     /// In Unix seconds; what is from now on, so much later.
-    fn seconds(self, now: NumericDate, later: i64) -> i64 {
+    pub(in crate::cli) fn seconds(self, now: NumericDate, later: i64) -> i64 {
         match self {
             Self::At(date) => date.0,
             Self::In(seconds) => now.0.saturating_add(seconds).saturating_add(later),

@@ -32,6 +32,23 @@ pub enum CredentialKind {
     Issuer(usize),
 }
 
+impl CredentialKind {
+    /// Every secret that it names.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let (entries, pepper) = match self {
+            Self::ApiKeys(keys) => (&keys.entries, keys.pepper.as_ref()),
+            Self::People(people) => (&people.entries, None),
+            Self::Issuer(_) => return Vec::new(),
+        };
+        let listed: Vec<&Secret> = match entries.as_ref().map(|entries| &entries.source) {
+            Some(EntriesSource::Secret(secret)) => vec![secret],
+            Some(EntriesSource::Listed(listed)) => listed.iter().map(|entry| &entry.secret).collect(),
+            None => Vec::new(),
+        };
+        pepper.into_iter().chain(listed).collect()
+    }
+}
+
 /// Where a credential stands in a request to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialPlace {

@@ -32,6 +32,7 @@ mod upstreams;
 
 use std::sync::Arc;
 
+use crate::config::authority::Authority;
 use crate::config::decode::endpoints::Around;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::oauth::OAuth;
@@ -41,7 +42,7 @@ use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::shape::table;
-use crate::config::{Authority, Config, Context, raw};
+use crate::config::{Config, Context, raw};
 
 /// What [`crate::config::parse`] does.
 pub(crate) fn decode(text: &str, context: &Context<'_>) -> Result<(Config, Vec<Problem>), Problems> {

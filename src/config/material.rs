@@ -1,4 +1,4 @@
-//! What the configuration names and does not hold: secrets and lists for [`crate::config::Authority`], read by whoever reads
+//! What the configuration names and does not hold: secrets and lists for [`crate::config::authority::Authority`], read by whoever reads
 //! files, and read again when they change.
 
 use std::collections::BTreeMap;

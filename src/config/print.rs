@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use crate::config::address::Address;
 use crate::config::decode::fields::Word;
+use crate::config::forward::ForwardHeader;
 use crate::config::limits::Limits;
 use crate::config::network::Network;
 use crate::config::peer::Peer;
+use crate::config::scope::BuiltScope;
 use crate::config::shown::{CertificateFiles, ListenerTls, UpstreamTls};
 use crate::config::streams::{Literal, Member, Reauthenticate, Streams, Warning};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, ForwardHeader, Health, Issuer, KeySource, Require, Requirement, Route, Secret,
-    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
+    Config, Cors, Health, Issuer, KeySource, Require, Requirement, Route, Secret, SecretSource, TokenPlace,
+    Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -246,11 +248,17 @@ fn print_route(out: &mut Out, route: &Route, config: &Config) {
 fn print_requirement(out: &mut Out, requirement: &Requirement, config: &Config) {
     let issuers = requirement.issuers.iter().filter_map(|index| config.issuers.get(*index));
     out.entry("issuers", words(&issuers.map(|issuer| &issuer.name).collect::<Vec<_>>()));
-    if !requirement.scopes.is_empty() {
-        out.entry("scopes", words(&requirement.scopes));
-    }
-    if !requirement.any_scope.is_empty() {
-        out.entry("any_scope", words(&requirement.any_scope));
+    let built = requirement.built.as_deref();
+    let both = |literal: &[Box<str>], built: Option<&Vec<BuiltScope>>| {
+        let built = built.into_iter().flatten().map(BuiltScope::written);
+        literal.iter().map(|scope| scope.to_string()).chain(built).collect::<Vec<_>>()
+    };
+    let scopes = both(&requirement.scopes, built.map(|built| &built.scopes));
+    let any_scope = both(&requirement.any_scope, built.map(|built| &built.any_scope));
+    for (key, scopes) in [("scopes", scopes), ("any_scope", any_scope)] {
+        if !scopes.is_empty() {
+            out.entry(key, words(&scopes));
+        }
     }
     if let Some(when) = &requirement.when {
         out.entry("when", quote(when.source()));

@@ -18,14 +18,13 @@ use zeroize::Zeroizing;
 
 use crate::config::material::Material;
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{self, Config, Context, Issuer, KeySource, Records, Secret, SecretSource};
+use crate::config::{self, Config, Context, Issuer, KeySource, Secret, SecretSource};
 use crate::control::files::Files;
 use crate::control::key_fetch::mirror::Mirror;
 use crate::control::key_fetch::{AtHand, is_fetched, same_source};
 use crate::control::{clock, revocation_file};
 use crate::keys::KeySet;
 use crate::keys::jwk::{self, KeySetError, SkippedKey};
-use crate::keys::rotation::SigningKey;
 use crate::policy::route::Routes;
 use crate::revocation::Revocations;
 use crate::snapshot::{Change, Keys, Snapshot};
@@ -35,10 +34,8 @@ use crate::snapshot::{Change, Keys, Snapshot};
 pub struct Loaded {
     /// As parsed.
     pub config: Config,
-    /// What to publish: always a [`Change::Config`]. Of issuers whose tokens are made here it has no keys.
+    /// What to publish: always a [`Change::Config`].
     pub change: Change,
-    /// What it names and does not hold.
-    pub material: Material,
     /// What the operator should know; nothing that refuses.
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.
@@ -79,7 +76,7 @@ pub fn attempt(path: &Path, env: Env<'_>, previous: Option<&Snapshot>) -> Attemp
         let Loader { problems, warnings, .. } = loader;
         match refusal(path, &text, &loaded.config, problems, revocation) {
             Some(problems) => Err(problems),
-            None => Ok(Loaded { warnings, ..loaded }),
+            None => Ok(Loaded { warnings: once(warnings), ..loaded }),
         }
     });
     Attempt { files, result }
@@ -125,6 +122,17 @@ fn refusal(
     Some(Problems { file: path.display().to_string(), text: text.into(), list: problems })
 }
 
+/// Each warning once: one file may hold several secrets' place.
+fn once(warnings: Vec<Problem>) -> Vec<Problem> {
+    let mut kept: Vec<Problem> = Vec::with_capacity(warnings.len());
+    for warning in warnings {
+        if !kept.contains(&warning) {
+            kept.push(warning);
+        }
+    }
+    kept
+}
+
 /// A problem of another file, said where the configuration names that file.
 fn named(file: &str, at: Position, problem: Problem) -> Problem {
     let Position { line, column } = problem.at;
@@ -133,24 +141,17 @@ fn named(file: &str, at: Position, problem: Problem) -> Problem {
 
 fn has_inline_secret(config: &Config) -> bool {
     let admin = config.admin.iter().filter_map(|admin| admin.token.as_ref());
-    let issuers = config.issuers.iter().filter_map(|issuer| match &issuer.keys.value {
-        KeySource::Secret { secret, .. } | KeySource::SigningPem(secret) => Some(secret),
-        KeySource::Records(Records::Introspection(introspection)) => Some(&introspection.secret),
-        KeySource::Managed
-        | KeySource::Records(Records::Opaque { .. } | Records::ApiKeys { .. })
-        | KeySource::Discovery
-        | KeySource::JwksUrl(_)
-        | KeySource::JwksFile(_)
-        | KeySource::JwksInline(_)
-        | KeySource::PemFile(_)
-        | KeySource::PemEnv(_)
-        | KeySource::PemInline(_) => None,
-    });
+    let issuers = config.issuers.iter().filter_map(|issuer| issuer.keys.value.secret());
     let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
     let shown = listeners.flat_map(|tls| &tls.certificates);
     let upstreams = config.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()?.client.as_ref());
     let certificates = shown.chain(upstreams).map(|files| &files.private_key);
-    admin.chain(issuers).chain(certificates).any(|secret| matches!(secret.source, SecretSource::Inline(_)))
+    let minted = config.authority.secrets();
+    admin
+        .chain(issuers)
+        .chain(certificates)
+        .chain(minted)
+        .any(|secret| matches!(secret.source, SecretSource::Inline(_)))
 }
 
 /// What a file holds, and so who may read and write it and how large it may be.
@@ -160,6 +161,7 @@ enum Sort {
     PublicKeys,
     Revocations,
     Certificates,
+    Entries,
 }
 
 struct Loader<'a> {
@@ -197,7 +199,6 @@ impl Loader<'_> {
             *revocation = problems;
             Revocations::default()
         });
-        let material = self.material(&config);
         let change = Change::Config {
             routes: Arc::new(Routes::compile_with(&config, &clients)),
             issuers,
@@ -205,8 +206,9 @@ impl Loader<'_> {
             listeners,
             token_limit: config.limits.token,
         };
+        let material = self.material(&config);
         let (warnings, files) = (Vec::new(), Files::default());
-        Loaded { config, change, material, warnings, admin_token, at_hand, files }
+        Loaded { config, change, warnings, admin_token, material, at_hand, files }
     }
 
     /// The admin token: what can stand in `Authorization: Bearer` (RFC 6750 section 2.1).
@@ -243,7 +245,7 @@ impl Loader<'_> {
             KeySource::Discovery | KeySource::JwksUrl(_) | KeySource::Managed | KeySource::Records(_) => {
                 return None;
             }
-            KeySource::SigningPem(secret) => return self.public_half(issuer, secret),
+            KeySource::SigningPem(secret) => jwk::from_private_pem(&self.secret(secret)?, allowed),
             KeySource::JwksFile(path) => {
                 let text = self.file(path, at, Sort::PublicKeys)?;
                 jwk::parse_jwks(&text, allowed).map(|(set, skipped)| self.skipped(issuer, set, &skipped))
@@ -261,22 +263,6 @@ impl Loader<'_> {
         };
         let keep = |error: KeySetError| {
             self.problems.push(Problem::new(at, format!("the keys of `{}`: {error}", issuer.name)));
-        };
-        set.map_err(keep).ok()
-    }
-
-    /// What a token that is signed with this key is verified with.
-    fn public_half(&mut self, issuer: &Issuer, secret: &Secret) -> Option<KeySet> {
-        let octets = self.secret(secret)?;
-        let algorithm = issuer.algorithms.as_ref().and_then(|allowed| allowed.first().copied());
-        let key = SigningKey::from_pem(&octets, algorithm).map_err(|error| error.to_string());
-        let set = key.and_then(|key| {
-            let jwks = serde_json::json!({"keys": [key.public_jwk()]}).to_string();
-            let set = jwk::parse_jwks(jwks.as_bytes(), issuer.algorithms.as_deref());
-            set.map(|(set, _)| set).map_err(|error| error.to_string())
-        });
-        let keep = |why: String| {
-            self.problems.push(Problem::new(secret.at, format!("the key of `{}`: {why}", issuer.name)));
         };
         set.map_err(keep).ok()
     }
@@ -362,11 +348,13 @@ impl Loader<'_> {
         if content.mode & 0o002 != 0 {
             let problem = Problem::new(at, says("is world-writable")).hint("chmod o-w");
             match sort {
-                Sort::Secret | Sort::PublicKeys | Sort::Certificates => self.problems.push(problem),
+                Sort::Secret | Sort::PublicKeys | Sort::Certificates | Sort::Entries => {
+                    self.problems.push(problem)
+                }
                 Sort::Revocations => self.warnings.push(problem),
             }
         }
-        if sort == Sort::Secret && content.mode & 0o004 != 0 {
+        if matches!(sort, Sort::Secret | Sort::Entries) && content.mode & 0o004 != 0 {
             self.warnings.push(Problem::new(at, says("is world-readable")).hint("chmod 0400"));
         }
         Some(content.octets)
@@ -380,6 +368,7 @@ impl Sort {
             Self::PublicKeys => "key",
             Self::Revocations => "revocation",
             Self::Certificates => "certificate",
+            Self::Entries => "list",
         }
     }
 
@@ -388,6 +377,7 @@ impl Sort {
             Self::Secret => MOST_SECRET,
             Self::PublicKeys | Self::Certificates => MOST_KEYS,
             Self::Revocations => MOST_REVOCATIONS,
+            Self::Entries => MOST_ENTRIES,
         }
     }
 }
@@ -425,6 +415,8 @@ const START: Position = Position { line: 1, column: 1 };
 /// 40,000 routes take about 3 MiB.
 const MOST_CONFIG: usize = 16 * 1024 * 1024;
 const MOST_SECRET: usize = 64 * 1024;
+/// 100,000 entries of 160 octets.
+const MOST_ENTRIES: usize = 16 * 1024 * 1024;
 const MOST_KEYS: usize = 1024 * 1024;
 /// About two million entries.
 const MOST_REVOCATIONS: usize = 256 * 1024 * 1024;

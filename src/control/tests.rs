@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::config::material::Material;
 use crate::config::{Config, Issuer, KeySource};
 use crate::control::config_file::Loaded;
 use crate::control::files::Files;
@@ -50,9 +51,11 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
         token_limit: config.limits.token,
     };
     Loaded {
+        material: Material::default(),
         config,
         change,
         warnings: Vec::new(),
+        material: Material::default(),
         admin_token: Some(SecretString::from("token")),
         at_hand: BTreeMap::new(),
         files: Files::default(),

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
-use crate::config::{Forward, Issuer, KeySource, Requirement, TokenType};
+use crate::config::forward::Forward;
+use crate::config::{Issuer, KeySource, Requirement, TokenType};
 use crate::gate::Request;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::memo::{REVOCABLE, TokenFacts};
 use crate::gate::revocable;
 use crate::policy::condition::{self, Seen};
+use crate::policy::identity;
+use crate::policy::requirement::{self, MissingScopes};
 use crate::policy::route::CompiledRoute;
-use crate::policy::{identity, requirement};
 use crate::revocation::key::Key;
 use crate::revocation::{Asked, Kind, Revocations};
 use crate::snapshot::Snapshot;
@@ -170,13 +172,24 @@ impl Checked<'_> {
         route: &CompiledRoute,
         snapshot: &Snapshot,
     ) -> Result<(), Denial> {
-        let mark = snapshot.route_mark(route.index);
-        if self.facts.permitted.load(Ordering::Relaxed) != mark {
-            requirement::check(required, &self.facts.granted).map_err(|missing| {
-                Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
-                    .advice(Advice::Scope(missing.0))
-            })?;
-            self.facts.permitted.store(mark, Ordering::Relaxed);
+        let refused = |missing: MissingScopes| {
+            Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
+                .advice(Advice::Scope(missing.0))
+        };
+        match &required.built {
+            // What the path says changes with every request: nothing of it is remembered.
+            Some(built) => {
+                let parameters = route.parameters(request.path.as_str());
+                requirement::check_built(required, built, &parameters, &self.facts.granted)
+                    .map_err(refused)?;
+            }
+            None => {
+                let mark = snapshot.route_mark(route.index);
+                if self.facts.permitted.load(Ordering::Relaxed) != mark {
+                    requirement::check(required, &self.facts.granted).map_err(refused)?;
+                    self.facts.permitted.store(mark, Ordering::Relaxed);
+                }
+            }
         }
         let Some(expression) = &required.when else { return Ok(()) };
         // A condition sees no header that the upstream will not get: a client's own identity headers are removed.

@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, RsaSubjectPublicKey};
 use serde_json::{Map, Value};
 
 use crate::keys::prepared::{self, Material, Prepared};
+use crate::keys::rotation::SigningKey;
 use crate::keys::{Builder, KeySet, Refused, pem};
 use crate::token::Algorithm;
 use crate::token::json::{self, Bounds};
@@ -41,6 +42,9 @@ pub enum KeySetError {
     /// A PEM file that is no public key this gateway can use.
     #[error("not a usable public key: {0}")]
     Pem(String),
+    /// A PEM file that is no private key this gateway can sign with.
+    #[error("not a usable private key: {0}")]
+    Private(String),
     /// A shared secret that is too short for its algorithm.
     #[error("a secret of {0} octets is shorter than the hash of {1} ({2} octets)")]
     ShortSecret(usize, &'static str, usize),
@@ -210,6 +214,17 @@ fn read_der(der: &[u8], allowed: Option<&[Algorithm]>) -> Result<Vec<Prepared>, 
     };
     let (_, material) = curves.into_iter().find(fits).ok_or("neither RSA, P-256, P-384 nor Ed25519")?;
     prepared::public(material, None, allowed)
+}
+
+/// The public half of a private key in PEM: what verifies that the gateway signs with. Its id is the key's thumbprint
+/// (RFC 7638).
+pub fn from_private_pem(text: &[u8], allowed: Option<&[Algorithm]>) -> Result<KeySet, KeySetError> {
+    let refuse = |why: &str| KeySetError::Pem(why.to_owned());
+    let only = allowed.and_then(|allowed| allowed.first().copied());
+    let key = SigningKey::from_pem(text, only).map_err(|error| KeySetError::Private(error.0))?;
+    let jwk = key.public_jwk().ok_or_else(|| refuse("it has no public half"))?;
+    let document = serde_json::json!({ "keys": [jwk] }).to_string();
+    parse_jwks(document.as_bytes(), allowed).map(|(set, _)| set)
 }
 
 /// Takes a shared secret for HMAC. `allowed` defaults to the algorithms its length is enough for (RFC 7518

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::config::ArrayForm;
+use crate::config::forward::ArrayForm;
 use crate::token::json::document::Value;
 
 /// The longest value an identity header may have, in octets (threats J20): more is no name or role but a

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::problems::{closest, quoted};
-use crate::config::{Config, DeclaredClaim, Issuer};
+use crate::config::revocation::DeclaredClaim;
+use crate::config::{Config, Issuer};
 use crate::revocation::{Entry, Kind};
 use crate::token::NumericDate;
 

@@ -64,7 +64,8 @@ fn a_body_of_one_octet_too_many_is_refused_before_it_is_read() {
     let large = "a".repeat((64 << 10) + 1);
     api.refuses(&post(&large), Reason::BodyTooLarge);
     let mut connection = api.gateway.connect();
-    let head = "POST /echo/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 70000\r\nExpect: 100-continue\r\n\r\n";
+    let head =
+        "POST /echo/x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 70000\r\nExpect: 100-continue\r\n\r\n";
     connection.write(head.as_bytes());
     let Outcome::Answer(refused) = connection.wait("POST", PATIENCE) else { panic!("no answer") };
     assert_refused(&refused, Reason::BodyTooLarge);
@@ -147,7 +148,10 @@ fn what_was_sent_arrives_whole_however_it_is_framed() {
     let response = connection.answer();
     assert_echo(&response, "slow");
     let echo = response.json();
-    assert_eq!((&echo["name"], &echo["query"], &echo["header"]), (&json!("a@b c+d"), &json!("1&2"), &json!("m")));
+    assert_eq!(
+        (&echo["name"], &echo["query"], &echo["header"]),
+        (&json!("a@b c+d"), &json!("1&2"), &json!("m"))
+    );
     assert!(!response.closes(), "{response:?}");
     assert_eq!(connection.send(&post(json)).status, 200, "the connection goes on");
     assert_eq!(api.upstream.count(), 0);
@@ -212,7 +216,11 @@ fn a_page_elsewhere_may_ask_where_the_rule_lets_it() {
         .header("Origin", "https://app.test")
         .header("Access-Control-Request-Method", "POST");
     let answer = api.gateway.send(&preflight);
-    assert_eq!((answer.status, answer.header("access-control-allow-methods")), (200, Some("POST")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-methods")),
+        (200, Some("POST")),
+        "{answer:?}"
+    );
     let asked = api.gateway.send(&post("{}").header("Origin", "https://app.test"));
     assert_eq!(asked.header("access-control-allow-origin"), Some("https://app.test"));
     let refused = api.gateway.send(&post(&"a".repeat(70_000)).header("Origin", "https://app.test"));

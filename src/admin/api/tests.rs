@@ -9,9 +9,11 @@ use tokio::sync::watch;
 use serde_json::json;
 
 use super::*;
+use crate::admin::managing::{Holders, Managing};
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::{Refused, Revocations};
 use crate::admin::{ReloadRefused, Status, serve};
+use crate::mint::managed::NotDone;
 
 const TOKEN: &str = "an admin token, with spaces!";
 
@@ -62,6 +64,7 @@ async fn ask(setup: Setup, lines: &[&str]) -> String {
                 })
             }),
             revocations: nothing_to_revoke(),
+            managing: nobody_to_manage(),
         },
         audit: None,
     };
@@ -83,6 +86,26 @@ fn nothing_to_revoke() -> Revocations {
         import: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         list: Arc::new(|_, _, _| Box::pin(async { Err(Refused::NoStore("none")) })),
         lift: Arc::new(|_, _| Box::pin(async { Err(Refused::NoStore("none")) })),
+    }
+}
+
+/// Who asks for keys or people is told that there are none.
+fn nobody_to_manage() -> Managing {
+    Managing {
+        keys: none(),
+        add_secret: Arc::new(|_, _| Box::pin(async { Err(NotDone::Unknown) })),
+        remove_secret: Arc::new(|_, _, _| Box::pin(async { Err(NotDone::Unknown) })),
+        people: none(),
+    }
+}
+
+fn none<N, M: 'static, C, S, P: 'static>() -> Holders<N, M, C, S, P> {
+    Holders {
+        make: Arc::new(|_, _| Box::pin(async { Err(NotDone::Conflict("there is one".to_owned())) })),
+        show: Arc::new(|_| Err(NotDone::Unknown)),
+        list: Arc::new(|_, _, _| Box::pin(async { Err(NotDone::Invalid(vec!["`after`".to_owned()])) })),
+        change: Arc::new(|_, _, _| Box::pin(async { Err(NotDone::Unavailable("full".to_owned())) })),
+        remove: Arc::new(|_, _| Box::pin(async { Err(NotDone::Unknown) })),
     }
 }
 
@@ -229,5 +252,54 @@ fn a_host_has_to_be_one_of_ours() {
     let arrived = "10.0.0.6".parse().ok();
     for (host, ours) in cases {
         assert_eq!(is_ours(host, configured, arrived), ours, "{host}");
+    }
+}
+
+/// Whatever is sent to be kept, what is wrong with it is said without it.
+#[tokio::test]
+async fn what_is_wrong_with_keys_and_people_is_said_without_what_was_sent() {
+    let authorization = format!("Authorization: Bearer {TOKEN}");
+    let post = async |path: &str, kind: &str, body: &str| {
+        let request = format!("POST {path} HTTP/1.1");
+        let (kind, length) = (format!("Content-Type: {kind}"), format!("Content-Length: {}", body.len()));
+        let whole = format!("{length}\r\nConnection: close\r\n\r\n{body}");
+        ask(Setup::default(), &[&request, HOST, &authorization, &kind, &whole]).await
+    };
+    let json = "application/json";
+    let hidden = r#"{"id": "ann", "password": {"canary": "s3cret"}}"#;
+    let wrong = [
+        ("/v1/users", json, "s3cret", 400, "malformed_request"),
+        ("/v1/users", json, r#"{"id": "ann"}"#, 422, "password"),
+        ("/v1/users", json, hidden, 422, "another type"),
+        ("/v1/users", json, r#"{"id": "a", "password": "s3cret", "s3cret": 1}"#, 422, "not known"),
+        ("/v1/users", "text/plain", "{}", 415, "unsupported_media_type"),
+        ("/v1/users?dry_run=true", json, "{}", 400, "malformed_request"),
+        ("/v1/api-keys", json, r#"{"scopes": "s3cret"}"#, 422, "another type"),
+        ("/v1/api-keys", json, "[]", 422, "invalid"),
+        ("/v1/api-keys", json, "{}", 409, "there is one"),
+        ("/v1/api-keys/keys/a/secrets", json, "", 404, "unknown"),
+    ];
+    for (path, kind, body, status, part) in wrong {
+        let answer = post(path, kind, body).await;
+        expect(&answer, status, &[part]);
+        assert!(!answer.contains("s3cret"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn keys_and_people_are_not_changed_by_a_process_that_was_taken_over_from() {
+    let authorization = format!("Authorization: Bearer {TOKEN}");
+    for request in ["DELETE /v1/users/p/a", "DELETE /v1/api-keys/k/a", "DELETE /v1/api-keys/k/a/secrets/1"] {
+        let line = format!("{request} HTTP/1.1");
+        let setup = Setup { handed: true, ..Setup::default() };
+        expect(&ask(setup, &[&line, HOST, &authorization]).await, 503, &["handed_over"]);
+        expect(&ask(Setup::default(), &[&line, HOST, &authorization]).await, 404, &["unknown"]);
+        expect(&ask(Setup::default(), &[&line, HOST]).await, 401, &["no_credentials"]);
+    }
+    for request in
+        ["GET /v1/users?after=x", "GET /v1/api-keys?limit=0", "GET /v1/users?limit=1001", "GET /v1/users?x=1"]
+    {
+        let line = format!("{request} HTTP/1.1");
+        expect(&ask(Setup::default(), &[&line, HOST, &authorization]).await, 400, &["malformed_request"]);
     }
 }

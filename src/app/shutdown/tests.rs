@@ -43,6 +43,7 @@ fn conductor(grace: Duration) -> (Conductor, Parts) {
         prospects: Prospects {
             waiting: Box::new(Vec::new),
             catch_up: Box::new(|| Box::pin(async { Ok(()) })),
+            load: Box::new(|| Box::pin(async { Ok(()) })),
             accepting: watch::channel(0).1,
             workers: 0,
         },

@@ -18,9 +18,9 @@ use crate::store::error::StoreError;
 
 /// Where passwords are hashed.
 pub(in crate::authority) struct Hashing {
-    running: Arc<Semaphore>,
+    pub(in crate::authority) running: Arc<Semaphore>,
     /// Places for those that run and those that wait.
-    places: Arc<Semaphore>,
+    pub(in crate::authority) places: Arc<Semaphore>,
 }
 
 /// What a password is compared with.

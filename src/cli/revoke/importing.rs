@@ -9,8 +9,8 @@ use std::thread;
 use clap::Args;
 use serde_json::Value;
 
+use crate::cli::admin_client::{Admin, Answer, Sending, Sent};
 use crate::cli::revoke::PATH;
-use crate::cli::revoke::client::{Admin, Answer, Sending, Sent};
 use crate::cli::terminal::{Exit, Terminal, visible};
 
 /// What `revoke import` is told.

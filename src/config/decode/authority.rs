@@ -1,6 +1,6 @@
 //! What `credentials` and `tokens` cannot be without.
 
-use crate::config::Authority;
+use crate::config::authority::Authority;
 use crate::config::credential::CredentialKind;
 use crate::config::decode::fields::Fields;
 use crate::config::minted::{Format, Sign};

@@ -15,13 +15,14 @@ use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::defaults::{ENDPOINTS, ISSUED};
 use crate::config::endpoint::{Action, Endpoint, Refresh, Revoke, Revoked, Selection};
+use crate::config::forward::Forward;
 use crate::config::minted::{Format, Minted};
 use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Position, Problem, Wrong, quoted};
 use crate::config::shape;
 use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
-use crate::config::{Enforce, Forward, Require, Requirement, Route};
+use crate::config::{Enforce, Require, Requirement, Route};
 
 /// What endpoints refer to.
 pub(crate) struct Around<'n> {

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::issuers::selector;
 use crate::config::decode::value::Value;
+use crate::config::forward::{ArrayForm, Forward, ForwardHeader};
 use crate::config::problems::{Problem, Wrong, quoted};
 use crate::config::raw::Entry;
 use crate::config::shape;
 use crate::config::websocket::WebSocket;
-use crate::config::{ArrayForm, Cors, Forward, ForwardHeader, net};
+use crate::config::{Cors, net};
 
 /// Reads `forward`.
 pub(crate) fn forward(value: Value<'_>) -> Option<Forward> {

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::address;
 use crate::config::decode::fields::{self, Fields};
 use crate::config::decode::issuers;
 use crate::config::decode::value::Value;
 use crate::config::defaults::{KEY_MIRROR, RECHECK_STREAMS, REVOCATION_CLAIMS};
 use crate::config::limits::Limits;
 use crate::config::log::Log;
+use crate::config::revocation::{DeclaredClaim, Revocation};
 use crate::config::shape::table;
-use crate::config::{DeclaredClaim, Revocation, address};
 
 /// Reads `revocation`.
 pub(crate) fn revocation(file: &Fields<'_>) -> Option<Revocation> {

@@ -7,7 +7,8 @@ use crate::config::decode::fields::Fields;
 use crate::config::decode::names::Names;
 use crate::config::decode::value::Value;
 use crate::config::expression::Expression;
-use crate::config::problems::{Problem, Wrong, quoted};
+use crate::config::problems::{Problem, Wrong, closest, quoted};
+use crate::config::scope::{Built, BuiltScope, ScopePiece};
 use crate::config::shape;
 use crate::config::{Require, Requirement};
 use crate::token::scope::is_scope_token;
@@ -30,15 +31,18 @@ impl<'n> Requirements<'n> {
     }
 
     /// Reads a requirement in short or long form.
-    pub(crate) fn read(&self, value: Value<'_>) -> Option<Require> {
+    /// Its scopes may be built from these parameters of the path.
+    pub(crate) fn read(&self, value: Value<'_>, parameters: &[&str]) -> Option<Require> {
         if value.is_scalar() {
             let word = value.word()?;
             return match &*word {
                 "public" => Some(Require::Public),
                 "authenticated" => self.token(value, Requirement::default()),
                 _ => {
-                    let scopes = vec![scope(value)?];
-                    self.token(value, Requirement { scopes, ..Requirement::default() })
+                    let mut requirement = Requirement::default();
+                    let read = scope(value, parameters)?;
+                    requirement.take(vec![read], Vec::new());
+                    self.token(value, requirement)
                 }
             };
         }
@@ -52,10 +56,10 @@ impl<'n> Requirements<'n> {
             issuers.map(|list| list.into_iter().filter_map(|value| self.issuers.find(value)).collect());
         let mut requirement = Requirement {
             issuers: issuers.unwrap_or_default(),
-            scopes: scopes(&fields, "scopes"),
-            any_scope: scopes(&fields, "any_scope"),
             when: fields.value("when").and_then(|value| self.condition(value)),
+            ..Requirement::default()
         };
+        requirement.take(scopes(&fields, "scopes", parameters), scopes(&fields, "any_scope", parameters));
         requirement.issuers.sort_unstable();
         requirement.issuers.dedup();
         self.token(value, requirement)
@@ -94,29 +98,91 @@ impl<'n> Requirements<'n> {
     }
 }
 
-fn scopes(fields: &Fields<'_>, name: &str) -> Vec<Box<str>> {
-    fields.value(name).map(Value::some).unwrap_or_default().into_iter().filter_map(scope).collect()
+/// A scope that was read.
+enum Scope {
+    Literal(Box<str>),
+    Built(BuiltScope),
 }
 
-/// Reads one required scope (RFC 6749 section 3.3). It is compared as it stands.
-fn scope(value: Value<'_>) -> Option<Box<str>> {
-    let scope: Box<str> = value.read(|text| {
+impl Requirement {
+    /// Takes required scopes, the literal ones apart from those that are built.
+    fn take(&mut self, scopes: Vec<Scope>, any_scope: Vec<Scope>) {
+        let mut built = Built::default();
+        for (read, literal, built) in [
+            (scopes, &mut self.scopes, &mut built.scopes),
+            (any_scope, &mut self.any_scope, &mut built.any_scope),
+        ] {
+            for scope in read {
+                match scope {
+                    Scope::Literal(scope) => literal.push(scope),
+                    Scope::Built(scope) => built.push(scope),
+                }
+            }
+        }
+        self.built = (built != Built::default()).then(|| Box::new(built));
+    }
+}
+
+fn scopes(fields: &Fields<'_>, name: &str, parameters: &[&str]) -> Vec<Scope> {
+    let values = fields.value(name).map(Value::some).unwrap_or_default();
+    values.into_iter().filter_map(|value| scope(value, parameters)).collect()
+}
+
+/// Reads one required scope (RFC 6749 section 3.3). It is compared as it stands, but for parameters of the path in it.
+fn scope(value: Value<'_>, parameters: &[&str]) -> Option<Scope> {
+    let (text, scope) = value.read(|text| {
         if text.contains(' ') {
             return Err(Wrong::is("is more than one scope")
                 .hint("write a list: `{scopes: [orders:read, orders:write]}`"));
         }
-        if text.contains(['{', '}']) {
-            return Err(Wrong::is("is built from the request, which is not in this version"));
+        if !is_scope_token(text) {
+            return Err(Wrong::is("is no scope").hint(HINT));
         }
-        if is_scope_token(text) { Ok(Box::from(text)) } else { Err(Wrong::is("is no scope").hint(HINT)) }
+        let scope = match text.contains(['{', '}']) {
+            true => Scope::Built(built(text, parameters)?),
+            false => Scope::Literal(text.into()),
+        };
+        Ok((text.to_owned(), scope))
     })?;
-    if scope.contains('*') {
-        let problem = Problem::new(value.node.at, format!("{} is compared as it stands", quoted(&scope)));
+    if text.contains('*') {
+        let problem = Problem::new(value.node.at, format!("{} is compared as it stands", quoted(&text)));
         value
             .report
             .warning(problem.hint("only granted scopes may be patterns (`scope_match` of the issuer)"));
     }
     Some(scope)
+}
+
+/// Takes a scope with parameters apart.
+fn built(text: &str, parameters: &[&str]) -> Result<BuiltScope, Wrong> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (literal, brace) = rest.split_at(at);
+        let hole = brace.strip_prefix('{').and_then(|after| after.split_once('}'));
+        let Some((name, after)) = hole.filter(|(name, _)| !name.contains('{')) else {
+            return Err(Wrong::is("has a brace without its pair").hint("write `read:ds/{set}`"));
+        };
+        if !parameters.contains(&name) {
+            let wrong =
+                Wrong::is(format!("is built from {}, which is no parameter of the path", quoted(name)));
+            return Err(match closest(name, parameters.iter().copied()) {
+                Some(near) => wrong.hint(format!("did you mean `{{{near}}}`?")),
+                None => wrong.hint(
+                    "a required scope is literal, or built from `{parameters}` of the route's own path",
+                ),
+            });
+        }
+        if !literal.is_empty() {
+            pieces.push(ScopePiece::Literal(literal.into()));
+        }
+        pieces.push(ScopePiece::Parameter(name.into()));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(ScopePiece::Literal(rest.into()));
+    }
+    Ok(BuiltScope(pieces))
 }
 
 /// What a requirement can be.

@@ -11,13 +11,14 @@ use crate::config::decode::streams;
 use crate::config::decode::ties::Ties;
 use crate::config::decode::value::Value;
 use crate::config::endpoint::Errors;
+use crate::config::forward::Forward;
 use crate::config::pattern::{self, RouteKey};
 use crate::config::problems::{Problem, quoted};
 use crate::config::raw::{Content, Entry};
 use crate::config::shape;
 use crate::config::streams::Streams;
 use crate::config::websocket::WebSocket;
-use crate::config::{Enforce, Forward, Require, Route};
+use crate::config::{Enforce, Require, Route};
 
 /// Reads `routes`. Not empty, and no two tie.
 pub(crate) fn routes(
@@ -79,6 +80,8 @@ fn route(
         value.report.problem(problem.hint(require::HINT));
         return None;
     }
+    let parameters = key.path.clone();
+    let parameters: Vec<&str> = parameters.parameters().collect();
     let RouteKey { methods, host, path } = key;
     let short = |require, upstream| Route {
         name: Box::from(&*entry.key),
@@ -98,14 +101,14 @@ fn route(
         dangerous_path: false,
     };
     if value.is_scalar() {
-        let require = requirements.read(value);
+        let require = requirements.read(value, &parameters);
         return Some(short(require?, only(upstreams, value)?));
     }
     let fields = Fields::open(value, &shape::route::ROUTE)?;
     let name = fields
         .value("name")
         .and_then(|value| value.read(|text| names::check_label(text).map(|()| Box::from(text))));
-    let require = fields.value("require").and_then(|value| requirements.read(value));
+    let require = fields.value("require").and_then(|value| requirements.read(value, &parameters));
     let forward = fields.value("forward").and_then(forward::forward).unwrap_or_default();
     let cors = fields.value("cors").and_then(forward::cors);
     let websocket = fields.value("websocket").and_then(forward::websocket).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use crate::config::decode::fields::Word;
 use crate::config::endpoint::{MemberKind, ScopeMode};
+use crate::config::forward::ArrayForm;
 use crate::config::log::LogFormat;
 use crate::config::minted::Encoding;
 use crate::config::shown::ClientCertificate;
-use crate::config::{ArrayForm, Balance, Enforce, ProxyProtocol, TokenType};
+use crate::config::{Balance, Enforce, ProxyProtocol, TokenType};
 use crate::token::scope::ScopeMatch;
 
 impl Word for Balance {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{config, file, issuer, read, route};
+use crate::config::forward::ArrayForm;
 use crate::config::log::LogFormat;
 use crate::config::peer::Peer;
 use crate::config::streams::{Literal, Streams, Warning};
 use crate::config::{
-    ArrayForm, Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource,
-    TokenPlace, TokenType, UpstreamHost,
+    Balance, Enforce, Health, Issuer, KeySource, Require, Requirement, Secret, SecretSource, TokenPlace,
+    TokenType, UpstreamHost,
 };
 use crate::token::Algorithm;
 use crate::token::claims::Selector;

@@ -9,7 +9,8 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use crate::config::problems::{Position, Problem, Problems};
-use crate::config::{Admin, Config, Issuer, KeySource, Revocation, Secret, SecretSource};
+use crate::config::revocation::Revocation;
+use crate::config::{Admin, Config, Issuer, KeySource, Secret, SecretSource};
 use crate::control::clock;
 use crate::control::config_file::{AtHand, Loader, load, mirrored, refusal, trimmed};
 use crate::control::files::Files;

@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION,
+};
 use reqwest::{Response, StatusCode, Url};
 use rustls::crypto::aws_lc_rs;
 use serde::Deserialize;
@@ -181,6 +183,28 @@ impl Client {
             return Ok(Fetched { text: None, etag: validator.or_else(|| etag.cloned()), max_age });
         }
         Ok(Fetched { text: Some(read(response, limit).await?), etag: validator, max_age })
+    }
+
+    /// Posts a form as a client with an `Authorization` of its own, and reads a JSON answer of at most `limit` octets. What was
+    /// posted is a secret: no redirect is followed with it.
+    pub async fn post(
+        &self,
+        place: &Place,
+        authorization: HeaderValue,
+        form: String,
+        limit: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        let request = self.part(place)?.post(place.url.clone());
+        let request = request
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(AUTHORIZATION, authorization)
+            .body(form);
+        let response = request.send().await.map_err(unreachable)?;
+        match response.status().as_u16() {
+            200 => read(response, limit).await,
+            status => Err(FetchError::Status(status)),
+        }
     }
 
     /// Gets, following redirects: 200, or 304 if `etag` was given.

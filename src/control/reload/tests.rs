@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::config::log::LogFormat;
 use crate::config::problems::{Position, Problem, Problems};
+use crate::config::revocation::Revocation;
 use crate::config::shown::{CertificateFiles, ClientCertificate, ListenerTls};
-use crate::config::{Admin, Config, KeySource, Located, Revocation, Secret, SecretSource};
+use crate::config::{Admin, Config, KeySource, Located, Secret, SecretSource};
 use crate::control::reload::{Origin, ReloadError, Report, Requests, load_settled, needs_restart};
 use crate::control::tests::fixture::{config, issuer};
 use crate::policy::route::Routes;

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use crate::config::defaults::RECHECK_STREAMS;
 use crate::config::problems::{Position, Problem};
-use crate::config::{Config, DeclaredClaim, Issuer, KeySource, Revocation};
+use crate::config::revocation::{DeclaredClaim, Revocation};
+use crate::config::{Config, Issuer, KeySource};
 use crate::control::revocation_file::parse;
 use crate::control::tests::fixture::{self, issuer};
 use crate::revocation::{Entry, Kind};

@@ -9,11 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::config::address::Address;
+use crate::config::authority::Authority;
 use crate::config::limits::Limits;
 use crate::config::log::{Log, LogFormat};
 use crate::config::problems::Position;
 use crate::config::{
-    Authority, ClaimMap, Config, Issuer, KeySource, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
+    ClaimMap, Config, Issuer, KeySource, Listener, Located, ProxyProtocol, TokenPlace, TokenType,
 };
 use crate::token::claims::Selector;
 use crate::token::scope::ScopeMatch;

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::config::ArrayForm;
+use crate::config::forward::ArrayForm;
 use crate::policy::identity::{FieldNames, UnsafeValue, VALUE_LIMIT};
 use crate::token::json::document::Document;
 

@@ -209,7 +209,12 @@ fn errors_have_cors_lines_too() {
     let preflight = Request::new("OPTIONS", "/auth")
         .header("Origin", "https://app.example.com")
         .header("Access-Control-Request-Method", "POST");
-    assert_eq!(scene.ask(&preflight).status, 204);
+    let allowed = scene.ask(&preflight);
+    assert_eq!(
+        (allowed.status, allowed.header("access-control-allow-methods")),
+        (200, Some("POST")),
+        "{allowed:?}"
+    );
 }
 
 const CARRIED: &str = r#"
@@ -346,11 +351,12 @@ fn issued(scene: &Scene, user: &str, body: &str) -> Value {
 #[test]
 fn an_opaque_token_is_of_its_subject_and_dies_with_all_of_them() {
     let (scene, _) = subjects();
-    let first = issued(&scene, "b%C3%BCgs", "");
+    let first = issued(&scene, "other%2Buser", "");
     assert_eq!(first["expires_in"], 3600);
     let first = text(&first, "access_token");
     assert!(first.starts_with("wyu_"), "{first}");
     assert_eq!(scene.status("/orders", &first), 200);
+    assert_eq!(scene.upstream.last().head.header("x-user"), Some("other+user"));
     let second = text(&issued(&scene, "bugs", "{\"name\": \"x\", \"expires_in\": 60}"), "access_token");
     assert_eq!(issued(&scene, "bugs", "{\"expires_in\": 60}")["expires_in"], 60);
     assert_eq!(issued(&scene, "bugs", "{\"expires_in\": 999999999}")["expires_in"], 30 * 86_400, "cut");

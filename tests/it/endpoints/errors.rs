@@ -8,7 +8,8 @@ use crate::harness::canary;
 use crate::harness::client::{Request, Response};
 
 const ALL: &str = r#"errors: {"*": {body: {status: error, why: "{reason}", message: "{message}", id: "{request.id}"}}, expired: {status: 419, headers: {X-Why: "{reason}"}, body: [again]}}"#;
-const ONE: &str = r#"{require: orders:write, errors: {insufficient_scope: {status: 404, body: {need: "{scope}"}}}}"#;
+const ONE: &str =
+    r#"{require: orders:write, errors: {insufficient_scope: {status: 404, body: {need: "{scope}"}}}}"#;
 const RESOURCE: &str = "endpoints: {GET /.well-known/oauth-protected-resource: {resource: {}}}";
 
 fn api() -> Api {
@@ -71,9 +72,7 @@ fn what_matches_no_route_is_answered_as_ever() {
 
 #[test]
 fn a_challenge_names_the_document_that_says_what_is_wanted() {
-    let api = Api::with(|setup| {
-        setup.yaml_tail(RESOURCE).listener("trusted_proxies: [127.0.0.1]")
-    });
+    let api = Api::with(|setup| setup.yaml_tail(RESOURCE).listener("trusted_proxies: [127.0.0.1]"));
     let challenge = |request: &Request| {
         let response = api.gateway.send(request);
         response.header("www-authenticate").unwrap_or_default().to_owned()
