@@ -34,8 +34,10 @@ use crate::snapshot::{Change, Keys, Snapshot};
 pub struct Loaded {
     /// As parsed.
     pub config: Config,
-    /// What to publish: always a [`Change::Config`].
+    /// What to publish: always a [`Change::Config`]. Of issuers whose tokens are made here it has no keys.
     pub change: Change,
+    /// What it names and does not hold.
+    pub material: Material,
     /// What the operator should know; nothing that refuses.
     pub warnings: Vec<Problem>,
     /// The admin listener's token, if it has one.

@@ -175,6 +175,10 @@ fn every_row_of_the_token_endpoint() {
         let answer = ask(&json!({"id": "only-persons", "apiKey": persons, "scopes": asked}));
         says(&answer, 403, &format!("You don't have access to the requested '{refused}' scope"));
     }
+    for wrong in [json!([7]), json!([null]), json!(["Mutation:Person:Create", {}])] {
+        let body = json!({"id": "only-persons", "apiKey": persons, "scopes": wrong});
+        says(&ask(&body), 403, "Expected input to be a string");
+    }
     // The server's own hole: a negation was compared as it stands, and then meant everything else.
     let hole = ask(&json!({"id": "anything-of-a-person", "apiKey": any, "scopes": ["!x:Person:Create"]}));
     says(&hole, 403, "You don't have access to the requested '!x:Person:Create' scope");
