@@ -51,7 +51,6 @@ fn loaded(config: Config, ids: &[&str]) -> Loaded {
         token_limit: config.limits.token,
     };
     Loaded {
-        material: Material::default(),
         config,
         change,
         warnings: Vec::new(),
