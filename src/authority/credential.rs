@@ -140,8 +140,11 @@ pub fn required(asked: Asked<'_>, members: &[RequiredMember]) -> Result<(), Refu
             (MemberKind::Text, Some(value)) => value.as_str().is_some_and(|text| !text.is_empty()),
             (MemberKind::Object, Some(value)) => value.is_object(),
             // A form has no lists: there the texts stand in one, with spaces between.
-            (MemberKind::TextList, Some(value)) => match (value, asked.body()) {
-                (Value::Array(values), _) => !values.is_empty() && values.iter().all(Value::is_string),
+            (kind @ (MemberKind::List | MemberKind::TextList), Some(value)) => match (value, asked.body()) {
+                (Value::Array(values), _) => {
+                    let texts = kind == MemberKind::List || values.iter().all(Value::is_string);
+                    !values.is_empty() && texts
+                }
                 (Value::String(text), request::Body::Form(_)) => !text.trim().is_empty(),
                 _ => false,
             },

@@ -16,7 +16,7 @@ store: {sqlite: portcullis.db}
 signing_keys: {sealed_with: {file: kek}, rotate: 7d}
 credentials:
   keys:
-    api_keys: {prefixes: {sk_prod_: {env: production}, sk_staging_: {env: staging}}, managed: true, pepper: {file: pepper}}
+    api_keys: {prefixes: {live_: {env: production}, test_: {env: staging}}, managed: true, pepper: {file: pepper}}
     from: {header: X-API-KEY}
     scope_match: glob
   listed:
@@ -44,7 +44,7 @@ tokens:
     from: [bearer, {query: access_token}]
   short: {sign: {algorithm: HS256, secret: {env: S}}, type: JWT, claim_names: {scope: scopes, subject: id}, leeway: 1s}
   pem: {sign: {algorithm: ES256, pem: {file: k.pem}}}
-  user: {format: opaque, prefix: wyu_, octets: 30, subject: "{path.user}"}
+  user: {format: opaque, prefix: usr_, octets: 30, subject: "{path.user}"}
   refresh: {format: refresh, encoding: hex, lifetime: 2h}
 endpoints:
   POST /auth:
@@ -99,8 +99,8 @@ fn tokens_and_keys_are_issuers_that_routes_trust() {
         KeySource::Records(records) => records.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(records("user"), Records::Opaque { prefix: "wyu_".into() });
-    assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["sk_prod_".into(), "sk_staging_".into()] });
+    assert_eq!(records("user"), Records::Opaque { prefix: "usr_".into() });
+    assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["live_".into(), "test_".into()] });
     assert!(matches!(records("partner"), Records::Introspection(_)));
     assert_eq!(issuer("keys").from, [TokenPlace::Header("x-api-key".into())]);
     let required = |index: usize| match &config.routes[index].require {
@@ -234,4 +234,15 @@ fn oauth_makes_a_whole_authorization_server() {
     let names: Vec<&str> = config.authority.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
     assert!(names.contains(&"POST /token"), "{names:?}");
     assert!(names.contains(&"GET /.well-known/oauth-authorization-server/t"), "{names:?}");
+}
+
+#[test]
+fn what_is_printed_parses_to_the_same_service() {
+    crate::config::tests::printed::check(SERVICE);
+    let oauth = file(&[
+        ("oauth", "{pepper: {file: pepper}, issuer: https://api.example.com}"),
+        ("store", "{sqlite: a.db}"),
+        ("signing_keys", "{sealed_with: {file: kek}}"),
+    ]);
+    crate::config::tests::printed::check(&oauth);
 }
