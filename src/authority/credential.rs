@@ -167,8 +167,10 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             let facts = asked.call.caller.as_ref().ok_or_else(Refusal::internal)?;
             return Ok(Principal::token(&credential, facts, scopes_of(authority, facts)));
         }
-        // What is one text has no id before it is known: it is the address alone that may fail only so often.
-        What::Whole(_) | What::Unfit => "",
+        // What is one text has no id but itself: an id that many share would have strangers lock each other out. What is left
+        // is that the address may fail only so often.
+        What::Whole(text) => text.as_str(),
+        What::Unfit => &*asked.call.request_id,
         What::Pair(id, _) => id.as_str(),
     };
     let (name, from, most) = (&*credential.name, asked.call.peer, asked.call.endpoint.attempts);
@@ -189,7 +191,7 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             authority.api_keys.check(name, Presented::Whole(text), now).map_err(|_| bad())?
         }
         (CredentialKind::ApiKeys(_), What::Pair(id, secret)) => {
-            authority.api_keys.check(name, Presented::Pair { id, secret }, now).map_err(|_| bad())?
+            by_pair(authority, name, id, secret, now).ok_or_else(bad)?
         }
         (CredentialKind::People(_), What::Pair(person, password)) => {
             match authority.people.sign_in(name, person, password).await {
@@ -227,6 +229,20 @@ pub async fn principal(
     selection: &Selection,
 ) -> Result<Principal, Refusal> {
     checked(authority, asked, shown(asked, selection)?).await
+}
+
+/// A key that was made here is shown as one text: it is its own secret, beside its id. Both ways are gone, whatever the first
+/// comes to.
+fn by_pair(
+    authority: &Authority,
+    name: &str,
+    id: &str,
+    secret: &str,
+    now: NumericDate,
+) -> Option<Arc<Holder>> {
+    let pair = authority.api_keys.check(name, Presented::Pair { id, secret }, now);
+    let whole = authority.api_keys.check(name, Presented::Whole(secret), now);
+    pair.or(whole).ok().filter(|holder| *holder.id == *id)
 }
 
 /// The holder of this id of a credential, if it counts now: for whom another has vouched.

@@ -80,11 +80,12 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
     let claims = revocation.as_ref().map(|revocation| Arc::clone(&revocation.claims)).unwrap_or_default();
     let mut issuers = issuers::issuers(&fields, &claims);
     let oauth = oauth::read(&fields, &listeners);
-    let url = oauth.as_ref().map(|oauth| &*oauth.url);
-    let mut tokens = tokens::tokens(&fields, url, &mut issuers);
-    let mut credentials = credentials::credentials(&fields, &mut issuers);
+    let mut tokens = tokens::tokens(&fields, oauth.as_ref(), &mut issuers);
     if let Some(oauth) = &oauth {
         oauth.complete_tokens(&fields, &mut tokens, &mut issuers);
+    }
+    let mut credentials = credentials::credentials(&fields, &mut issuers);
+    if let Some(oauth) = &oauth {
         oauth.complete_clients(&fields, &mut credentials);
     }
     let errors = fields.value("errors").and_then(errors::of_routes);

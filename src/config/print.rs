@@ -3,8 +3,11 @@
 //! Paths are printed as they were resolved. What is printed parses to the same configuration, but for secrets
 //! that stood in the file.
 
+mod minted;
+
 use std::fmt::{Display, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::address::Address;
@@ -19,8 +22,8 @@ use crate::config::streams::{Literal, Member, Reauthenticate, Streams, Warning};
 use crate::config::units::{write_duration, write_size};
 use crate::config::websocket::WebSocket;
 use crate::config::{
-    Config, Cors, Health, Issuer, KeySource, Require, Requirement, Route, Secret, SecretSource, TokenPlace,
-    Upstream, UpstreamHost, pattern,
+    ClaimMap, Config, Cors, Health, Issuer, KeySource, Records, Require, Requirement, Route, Secret,
+    SecretSource, TokenPlace, Upstream, UpstreamHost, pattern,
 };
 use crate::token::claims::{Place, Selector};
 
@@ -57,10 +60,18 @@ pub(crate) fn print(config: &Config) -> String {
     out.list("upstreams", &config.upstreams, |out, upstream| {
         out.nested(&quote(&upstream.name), |out| print_upstream(out, upstream));
     });
-    out.list("issuers", &config.issuers, |out, issuer| {
+    let minted: Vec<usize> = config.authority.tokens.iter().filter_map(|token| token.issuer).collect();
+    let issuers = config.issuers.iter().enumerate().filter(|(index, issuer)| {
+        let keys = matches!(issuer.keys.value, KeySource::Records(Records::ApiKeys { .. }));
+        !keys && !minted.contains(index)
+    });
+    let issuers: Vec<&Arc<Issuer>> = issuers.map(|(_, issuer)| issuer).collect();
+    out.list("issuers", &issuers, |out, issuer| {
         out.nested(&quote(&issuer.name), |out| print_issuer(out, issuer));
     });
-    out.list("routes", &config.routes, |out, route| {
+    minted::print(&mut out, config);
+    let routes: Vec<&Arc<Route>> = config.routes.iter().filter(|route| route.endpoint.is_none()).collect();
+    out.list("routes", &routes, |out, route| {
         out.nested(&quote(&pattern::render(&route.methods, &route.host, &route.path)), |out| {
             print_route(out, route, config);
         });
@@ -151,7 +162,18 @@ fn certificate(files: &CertificateFiles) -> String {
 fn print_issuer(out: &mut Out, issuer: &Issuer) {
     out.entry("issuer", quote(&issuer.issuer));
     out.entry("audience", issuer.audience.as_deref().map_or_else(|| "any".to_owned(), words));
-    out.entry("keys", keys(&issuer.keys.value));
+    match &issuer.keys.value {
+        KeySource::Records(Records::Introspection(introspection)) => {
+            out.nested("introspection", |out| {
+                out.entry("url", quote(&introspection.url));
+                out.entry("client", quote(&introspection.client));
+                out.entry("secret", secret(&introspection.secret, false));
+                out.time("cache", introspection.cache);
+                out.time("timeout", introspection.timeout);
+            });
+        }
+        source => out.entry("keys", keys(source)),
+    }
     out.time("refresh", issuer.refresh);
     out.time("cooldown", issuer.cooldown);
     out.time("max_stale", issuer.max_stale);
@@ -166,23 +188,29 @@ fn print_issuer(out: &mut Out, issuer: &Issuer) {
     out.time("max_token_lifetime", issuer.max_token_lifetime);
     out.entry("token_type", issuer.token_type.word());
     out.entry("scope_match", issuer.scope_match.word());
-    let claims = &issuer.claims;
-    out.nested("claims", |out| {
-        out.entry("scope", selector(&claims.scope));
-        out.entry("subject", selector(&claims.subject));
-        out.entry("client", selector(&claims.client));
-        out.entry("id", selector(&claims.id));
-        out.entry("session", selector(&claims.session));
-        out.entry("tenant", selector(&claims.tenant));
-    });
+    out.nested("claims", |out| print_claims(out, &issuer.claims));
+    out.entry("from", places(&issuer.from));
+    out.entry("dangerous_http", issuer.dangerous_http);
+}
+
+fn print_claims(out: &mut Out, claims: &ClaimMap) {
+    out.entry("scope", selector(&claims.scope));
+    out.entry("subject", selector(&claims.subject));
+    out.entry("client", selector(&claims.client));
+    out.entry("id", selector(&claims.id));
+    out.entry("session", selector(&claims.session));
+    out.entry("tenant", selector(&claims.tenant));
+}
+
+/// Where tokens stand.
+fn places(places: &[TokenPlace]) -> String {
     let place = |place: &TokenPlace| match place {
         TokenPlace::Bearer => "bearer".to_owned(),
         TokenPlace::Header(name) => format!("{{header: {}}}", quote(name)),
         TokenPlace::Cookie(name) => format!("{{cookie: {}}}", quote(name)),
         TokenPlace::Query(name) => format!("{{query: {}}}", quote(name)),
     };
-    out.entry("from", format!("[{}]", issuer.from.iter().map(place).collect::<Vec<_>>().join(", ")));
-    out.entry("dangerous_http", issuer.dangerous_http);
+    format!("[{}]", places.iter().map(place).collect::<Vec<_>>().join(", "))
 }
 
 fn keys(keys: &KeySource) -> String {
@@ -242,6 +270,9 @@ fn print_route(out: &mut Out, route: &Route, config: &Config) {
     }
     out.entry("enforce", route.enforce.word());
     out.entry("on_stale_revocations", "serve");
+    if let Some(errors) = &route.errors {
+        minted::print_errors(out, errors);
+    }
     out.entry("dangerous_path", route.dangerous_path);
 }
 

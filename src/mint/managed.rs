@@ -27,6 +27,47 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
+/// Which signing keys are to be replaced, and how.
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Those of this algorithm; all that tokens are signed with, unless it is said.
+    #[serde(default)]
+    #[schema(max_length = 16)]
+    pub algorithm: Option<String>,
+    /// The new one signs at once, and nothing counts any more that those before it have signed.
+    #[serde(default)]
+    pub emergency: bool,
+}
+
+/// Signing keys that the gateway made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SigningKeys {
+    /// By algorithm, and then by when they sign first.
+    pub keys: Vec<SigningKeyShown>,
+}
+
+/// A signing key, as it is shown: nothing of it that is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SigningKeyShown {
+    /// Its id in tokens and in key sets: the thumbprint of RFC 7638.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: String,
+    /// `staged`: published, and does not sign yet; `active`: signs; `retiring`: published for what it signed.
+    pub state: String,
+    /// When it was made, in Unix seconds.
+    pub created: i64,
+    /// When it signs first.
+    pub signs_from: i64,
+    /// When the next one signs in its place, if there is one.
+    #[schema(required = true)]
+    pub signs_until: Option<i64>,
+    /// When it is published no longer, if that is known.
+    #[schema(required = true)]
+    pub published_until: Option<i64>,
+}
+
 /// An API key that is to be made.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

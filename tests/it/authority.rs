@@ -1,6 +1,7 @@
 //! Tokens that are minted here: credentials in, tokens out, refreshed, revoked and told about, by configuration alone.
 
 pub mod discovery;
+pub mod example;
 pub mod exchange;
 pub mod guessing;
 pub mod oauth;

@@ -80,6 +80,10 @@ pub(in crate::admin::api) async fn asked<T: DeserializeOwned>(
         let detail = format!("a body of more than {BODY} octets");
         problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Extra::default())
     })?;
+    // A list of values would be read as an object's members, in order.
+    if octets.trim_ascii_start().starts_with(b"[") {
+        return Err(refuse(NotDone::Invalid(vec!["the body is an object".to_owned()])));
+    }
     serde_json::from_slice(&octets).map_err(|error| {
         if error.is_data() {
             refuse(NotDone::Invalid(vec![unread(&error)]))

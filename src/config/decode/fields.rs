@@ -42,6 +42,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn open(value: Value<'a>, shape: &'static Mapping) -> Option<Self> {
         let Content::Mapping(entries) = &value.node.content else {
             let what = format!("{} is a mapping, not {}", shape.name, value.node.kind());
+            if secret::suggests_secret(value.key()) {
+                value.report.hide(value.node);
+            }
             value.problem_with_hint(what, format!("its keys are {}", names(shape)));
             return None;
         };

@@ -25,7 +25,7 @@ use crate::config::{Listener, Route, Secret, net};
 pub(crate) struct OAuth {
     at: Position,
     /// The URL that clients know the gateway by, without a slash at its end.
-    pub(crate) url: String,
+    url: String,
     path: String,
     pepper: Option<Secret>,
     clients: String,
@@ -94,6 +94,11 @@ fn path(text: &str) -> Result<String, Wrong> {
 }
 
 impl OAuth {
+    /// The URL, for the token that it gives out.
+    pub(crate) fn url_of(&self, token: &str) -> Option<&str> {
+        (self.access == token).then_some(&self.url)
+    }
+
     /// Adds what it takes for granted and the file does not have.
     pub(crate) fn complete_tokens(
         &self,

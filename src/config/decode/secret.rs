@@ -74,7 +74,7 @@ fn hide_suspicious_in(node: &Node, report: &Report<'_>) {
 }
 
 /// Whether a key's name, or a word of it with a typo, is one of [`SUSPICIOUS`].
-fn suggests_secret(key: &str) -> bool {
+pub(crate) fn suggests_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
     SUSPICIOUS.iter().any(|part| lower.contains(part))

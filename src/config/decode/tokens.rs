@@ -7,6 +7,7 @@ use crate::config::decode::credentials;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::issuers::{self, Issuers};
 use crate::config::decode::names::{self, Named};
+use crate::config::decode::oauth::OAuth;
 use crate::config::decode::process::narrow;
 use crate::config::decode::readers;
 use crate::config::decode::secret;
@@ -21,8 +22,9 @@ use crate::config::{ClaimMap, Issuer, KeySource, Located, Records, Secret};
 use crate::token::Algorithm;
 use crate::token::claims::{Place as ClaimPlace, Selector};
 
-/// Reads `tokens`. Those that routes can be asked with become issuers of their names. `url` is the default `iss`.
-pub(crate) fn tokens(file: &Fields<'_>, url: Option<&str>, issuers: &mut Issuers<'_>) -> Named<Minted> {
+/// Reads `tokens`. Those that routes can be asked with become issuers of their names. The one that `oauth` gives out says its URL as
+/// `iss` unless it has one of its own.
+pub(crate) fn tokens(file: &Fields<'_>, oauth: Option<&OAuth>, issuers: &mut Issuers<'_>) -> Named<Minted> {
     let entries = file.value("tokens").map(|value| value.named("access: {lifetime: 1h}")).unwrap_or_default();
     if let Some(entry) = entries.get(TOKENS) {
         file.report.problem(Problem::new(entry.at, format!("more than {TOKENS} tokens")));
@@ -36,6 +38,7 @@ pub(crate) fn tokens(file: &Fields<'_>, url: Option<&str>, issuers: &mut Issuers
         let opened = Fields::open(value, &shape::token::TOKEN);
         let token = opened.and_then(|fields| {
             let format = fields.word_of("format")?;
+            let url = oauth.and_then(|oauth| oauth.url_of(&entry.key));
             token(file, &entry.key, entry.at, &fields, format, url, issuers)
         });
         read.push((Box::from(&*entry.key), token.map(Arc::new)));

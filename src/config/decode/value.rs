@@ -44,6 +44,11 @@ impl<'a> Value<'a> {
         self.place
     }
 
+    /// The key that holds it.
+    pub(crate) fn key(self) -> &'a str {
+        self.name
+    }
+
     /// Its name, for a message.
     pub(crate) fn name(self) -> String {
         quoted(self.name)

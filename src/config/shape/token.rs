@@ -14,7 +14,7 @@ pub static TOKEN: Mapping = Mapping {
     name: "a token",
     keys: &[
         Key::or("format", words(&["jwt", "opaque", "refresh"]), Given::Word("jwt"), "What it looks like."),
-        Key::optional("issuer", TEXT, "`oauth.issuer`, else its name", "`iss`."),
+        Key::optional("issuer", TEXT, "of the token that `oauth` gives out its URL, else its name", "`iss`."),
         Key::optional(
             "audience",
             Takes::Some(&TEXT),

@@ -1,3 +1,4 @@
 //! `credentials`, `tokens`, `endpoints`, `oauth`: what they come to.
 
 mod accepted;
+mod refused;

@@ -249,7 +249,7 @@ fn what_comes_of_requests_is_counted_by_closed_words() {
     scene.pair(("alice", ALICE), "orders:read");
     scene.form(TOKEN, Some(("alice", "wrong")), &CLIENT_CREDENTIALS);
     scene.form(TOKEN, Some(("alice", ALICE)), &[("grant_type", "a-word-of-the-client")]);
-    let count = |result| scene.gateway.metric("portcullis_tokens_issued_total", &[("result", result)]);
+    let count = |result| scene.gateway.metric("tokens_issued_total", &[("result", result)]);
     assert_eq!(count("success"), 1.0);
     assert_eq!(count("bad_credential"), 1.0);
     assert_eq!(count("unsupported_grant_type"), 1.0);

@@ -247,3 +247,14 @@ fn oauth_makes_a_whole_authorization_server() {
     assert!(names.contains(&"POST /token"), "{names:?}");
     assert!(names.contains(&"GET /.well-known/oauth-authorization-server/t"), "{names:?}");
 }
+
+#[test]
+fn what_is_printed_parses_to_the_same_service() {
+    crate::config::tests::printed::check(SERVICE);
+    let oauth = file(&[
+        ("oauth", "{pepper: {file: pepper}, issuer: https://api.example.com}"),
+        ("store", "{sqlite: a.db}"),
+        ("signing_keys", "{sealed_with: {file: kek}}"),
+    ]);
+    crate::config::tests::printed::check(&oauth);
+}
