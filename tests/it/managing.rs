@@ -172,7 +172,7 @@ fn t9_what_is_wrong_with_a_credential_is_not_said() {
     let mut wrong = made(&scene, KEYS, &json!({"credential": "clients"}));
     wrong["secret"] = disabled["secret"].clone();
     let unknown = json!({"id": "000000000000", "secret": disabled["secret"]});
-    let answers: Vec<_> = [&disabled, &over, &wrong, &unknown].map(|key| {
+    let answers = [&disabled, &over, &wrong, &unknown].map(|key| {
         let response = scene.ask(&by_key(key));
         let mut headers: Vec<_> = response.headers.clone();
         headers.retain(|(name, _)| !matches!(&*name.to_lowercase(), "x-request-id" | "date"));
