@@ -242,14 +242,14 @@ fn a_list_of_somebody_elses_is_looked_up_whole_and_by_parts() {
 #[test]
 fn a_prefix_of_a_listed_key_says_something_of_it() {
     let mut scene = Scene::new();
-    let list = json!([{"id": "a", "secret": "sk_prod_1"}, {"id": "b", "secret": "sk_2", "of": "itself"}, {"id": "c", "secret": "x"}]);
-    scene.listed_keys("listed", &["sk_", "sk_prod_"], &list);
+    let list = json!([{"id": "a", "secret": "sk_live_1"}, {"id": "b", "secret": "sk_2", "of": "itself"}, {"id": "c", "secret": "x"}]);
+    scene.listed_keys("listed", &["sk_", "sk_live_"], &list);
     let authority = scene.start();
     let of = |text: &str| {
         let found = authority.api_keys.check("listed", Presented::Whole(text), clock::now());
         found.ok().map(|holder| holder.attributes["of"].clone())
     };
-    assert_eq!(of("sk_prod_1"), Some("sk_prod_".into()), "the longest");
+    assert_eq!(of("sk_live_1"), Some("sk_live_".into()), "the longest");
     assert_eq!(of("sk_2"), Some("itself".into()));
     assert_eq!(of("x"), None, "what has no prefix is no key of this credential");
 }
