@@ -9,6 +9,7 @@ use crate::config::decode::forward;
 use crate::config::decode::issue;
 use crate::config::decode::issuers::Issuers;
 use crate::config::decode::names::{self, Named, Names};
+use crate::config::decode::oauth::{check_access, check_clients, check_refresh};
 use crate::config::decode::readers;
 use crate::config::decode::templates::Place;
 use crate::config::decode::ties::Ties;
@@ -481,34 +482,5 @@ impl<'a> Here<'a> {
             None => None,
         };
         Some(Action::OAuthToken { clients, access: access?, refresh })
-    }
-}
-
-/// Whether clients can be given this.
-pub(crate) fn check_access(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Jwt { .. } | Format::Opaque { .. } => Ok(()),
-        Format::Refresh { .. } => Err(Wrong::is("is a refresh token, which no route takes")),
-    }
-}
-
-/// Whether this refreshes others.
-pub(crate) fn check_refresh(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Refresh { .. } => Ok(()),
-        Format::Jwt { .. } | Format::Opaque { .. } => Err(Wrong::is("is no token of the format `refresh`")),
-    }
-}
-
-/// Whether these can be clients of OAuth 2.0.
-pub(crate) fn check_clients(clients: &Selection) -> Result<(), String> {
-    match clients {
-        Selection::One(credential) => match credential.kind {
-            CredentialKind::ApiKeys(_) => Ok(()),
-            CredentialKind::People(_) | CredentialKind::Issuer(_) => {
-                Err(format!("{} are no API keys, which clients are", quoted(&credential.name)))
-            }
-        },
-        Selection::By { .. } => Err("clients are of one credential".to_owned()),
     }
 }
