@@ -16,7 +16,7 @@ store: {sqlite: portcullis.db}
 signing_keys: {sealed_with: {file: kek}, rotate: 7d}
 credentials:
   keys:
-    api_keys: {prefixes: {sk_prod_: {env: production}, sk_staging_: {env: staging}}, managed: true, pepper: {file: pepper}}
+    api_keys: {prefixes: {sk_live_: {env: production}, sk_test_: {env: staging}}, managed: true, pepper: {file: pepper}}
     from: {header: X-API-KEY}
     scope_match: glob
   listed:
@@ -44,7 +44,7 @@ tokens:
     from: [bearer, {query: access_token}]
   short: {sign: {algorithm: HS256, secret: {env: S}}, type: JWT, claim_names: {scope: scopes, subject: id}, leeway: 1s}
   pem: {sign: {algorithm: ES256, pem: {file: k.pem}}}
-  user: {format: opaque, prefix: wyu_, octets: 30, subject: "{path.user}"}
+  user: {format: opaque, prefix: tok_, octets: 30, subject: "{path.user}"}
   refresh: {format: refresh, encoding: hex, lifetime: 2h}
 endpoints:
   POST /auth:
@@ -99,8 +99,8 @@ fn tokens_and_keys_are_issuers_that_routes_trust() {
         KeySource::Records(records) => records.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(records("user"), Records::Opaque { prefix: "wyu_".into() });
-    assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["sk_prod_".into(), "sk_staging_".into()] });
+    assert_eq!(records("user"), Records::Opaque { prefix: "tok_".into() });
+    assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["sk_live_".into(), "sk_test_".into()] });
     assert!(matches!(records("partner"), Records::Introspection(_)));
     assert_eq!(issuer("keys").from, [TokenPlace::Header("x-api-key".into())]);
     let required = |index: usize| match &config.routes[index].require {
