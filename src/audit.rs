@@ -69,6 +69,8 @@ pub enum Event {
     ChangeKey,
     /// An API key is to be removed.
     RemoveKey,
+    /// Signing keys are to be replaced.
+    RotateKeys,
     /// A person is to be let in.
     MakePerson,
     /// A person is to be changed.

@@ -6,6 +6,7 @@ mod holders;
 mod importing;
 mod revocations;
 mod shapes;
+mod signing_keys;
 mod users;
 
 use std::fmt::Write as _;
@@ -99,6 +100,8 @@ fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(revocations::list, revocations::add))
         .routes(routes!(importing::import))
         .routes(routes!(revocations::lift))
+        .routes(routes!(signing_keys::list))
+        .routes(routes!(signing_keys::rotate))
         .routes(routes!(api_keys::list, api_keys::make))
         .routes(routes!(api_keys::show, api_keys::change, api_keys::remove))
         .routes(routes!(api_keys::add_secret))
@@ -180,6 +183,7 @@ fn event(request: &Request) -> Event {
         Method::PATCH if path.starts_with("/v1/api-keys") => Event::ChangeKey,
         Method::DELETE if path.starts_with("/v1/api-keys") && path.contains("/secrets/") => Event::ChangeKey,
         Method::DELETE if path.starts_with("/v1/api-keys") => Event::RemoveKey,
+        Method::POST if path == "/v1/keys/rotate" => Event::RotateKeys,
         Method::POST if path.starts_with("/v1/users") => Event::MakePerson,
         Method::PATCH if path.starts_with("/v1/users") => Event::ChangePerson,
         Method::DELETE if path.starts_with("/v1/users") => Event::RemovePerson,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::audit::Asker;
 use crate::mint::managed::{
     KeyChange, KeyMade, KeyShown, Keys, NewKey, NewPerson, NotDone, People, PersonChange, PersonShown,
+    Rotation, SigningKeys,
 };
 
 /// The ways in; wired by `app`. Each change is written down before it is begun, runs to its end whoever hangs up, and is on
@@ -21,6 +22,10 @@ pub struct Managing {
     pub remove_secret: Arc<dyn Fn(Name, u32, Asker) -> Doing<()> + Send + Sync>,
     /// People.
     pub people: Holders<NewPerson, PersonShown, PersonChange, PersonShown, People>,
+    /// Shows the keys that tokens are signed with.
+    pub signing_keys: Arc<dyn Fn() -> SigningKeys + Send + Sync>,
+    /// Replaces them, and shows the new ones.
+    pub rotate: Arc<dyn Fn(Rotation, Asker) -> Doing<SigningKeys> + Send + Sync>,
 }
 
 /// What is done about holders of one kind.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use crate::admin::managing::{Doing, Holders, Managing, Name};
 use crate::audit::{Asker, Audit, Event};
-use crate::authority::Authority;
+use crate::authority::signing::{Listed, Manner};
+use crate::authority::{Authority, clock};
 use crate::mint::managed::{
     KeyChange, KeyMade, KeyShown, Keys, NewKey, NewPerson, NotDone, People, PersonChange, PersonShown,
+    Rotation, SigningKeyShown, SigningKeys,
 };
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
+use crate::token::Algorithm;
 
 /// Whom a line of the audit file is about: a credential's name, and an id or the hash of one.
 type Whom = (String, String);
@@ -25,6 +28,7 @@ struct Ways {
 pub(crate) fn ways(authority: &Arc<Authority>, audit: Option<Arc<Audit>>) -> Managing {
     let ways = Ways { authority: Arc::clone(authority), audit };
     let (add, remove) = (ways.clone(), ways.clone());
+    let (signing, rotate) = (Arc::clone(authority), ways.clone());
     Managing {
         keys: keys(&ways),
         add_secret: Arc::new(move |Name { credential, id }, by| {
@@ -40,7 +44,37 @@ pub(crate) fn ways(authority: &Arc<Authority>, audit: Option<Arc<Audit>>) -> Man
             })
         }),
         people: people(&ways),
+        signing_keys: Arc::new(move || shown(signing.signing.list(clock::now()))),
+        rotate: Arc::new(move |Rotation { algorithm, emergency }, by| {
+            let manner = if emergency { Manner::Emergency } else { Manner::Planned };
+            let how = if emergency { "emergency" } else { "planned" };
+            let whom = (algorithm.clone().unwrap_or_default(), how.to_owned());
+            rotate.done(by, Event::RotateKeys, whom, async move |authority| {
+                let named =
+                    algorithm.as_deref().map(|name| Algorithm::from_name(name).ok_or(NotDone::Unknown));
+                let rotated = authority.signing.rotate(named.transpose()?, manner, clock::now()).await;
+                match rotated {
+                    Ok(keys) if keys.is_empty() => Err(NotDone::Unknown),
+                    Ok(keys) => Ok(shown(keys)),
+                    Err(error) => Err(NotDone::Unavailable(error.to_string())),
+                }
+            })
+        }),
     }
+}
+
+/// Signing keys, for operators.
+fn shown(keys: Vec<Listed>) -> SigningKeys {
+    let one = |listed: Listed| SigningKeyShown {
+        kid: listed.key_id.into(),
+        algorithm: listed.algorithm.name().to_owned(),
+        state: listed.state.name().to_owned(),
+        created: listed.created.0,
+        signs_from: listed.signs_from.0,
+        signs_until: listed.signs_until.map(|date| date.0),
+        published_until: listed.published_until.map(|date| date.0),
+    };
+    SigningKeys { keys: keys.into_iter().map(one).collect() }
 }
 
 fn keys(ways: &Ways) -> Holders<NewKey, KeyMade, KeyChange, KeyShown, Keys> {

@@ -35,7 +35,7 @@ pub struct Principal {
     /// All else.
     members: Map<String, Value>,
     /// What is found where that has nothing: who asks in the name of this one (`act_as`).
-    beneath: Option<Arc<Principal>>,
+    beneath: Option<Arc<Self>>,
 }
 
 /// A credential as it was sent. Nobody's to log.
@@ -140,8 +140,11 @@ pub fn required(asked: Asked<'_>, members: &[RequiredMember]) -> Result<(), Refu
             (MemberKind::Text, Some(value)) => value.as_str().is_some_and(|text| !text.is_empty()),
             (MemberKind::Object, Some(value)) => value.is_object(),
             // A form has no lists: there the texts stand in one, with spaces between.
-            (MemberKind::TextList, Some(value)) => match (value, asked.body()) {
-                (Value::Array(values), _) => !values.is_empty() && values.iter().all(Value::is_string),
+            (kind @ (MemberKind::List | MemberKind::TextList), Some(value)) => match (value, asked.body()) {
+                (Value::Array(values), _) => {
+                    let texts = kind == MemberKind::List || values.iter().all(Value::is_string);
+                    !values.is_empty() && texts
+                }
                 (Value::String(text), request::Body::Form(_)) => !text.trim().is_empty(),
                 _ => false,
             },
@@ -164,8 +167,10 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             let facts = asked.call.caller.as_ref().ok_or_else(Refusal::internal)?;
             return Ok(Principal::token(&credential, facts, scopes_of(authority, facts)));
         }
-        // What is one text has no id before it is known: it is the address alone that may fail only so often.
-        What::Whole(_) | What::Unfit => "",
+        // What is one text has no id but itself: an id that many share would have strangers lock each other out. What is left
+        // is that the address may fail only so often.
+        What::Whole(text) => text.as_str(),
+        What::Unfit => &*asked.call.request_id,
         What::Pair(id, _) => id.as_str(),
     };
     let (name, from, most) = (&*credential.name, asked.call.peer, asked.call.endpoint.attempts);
@@ -186,7 +191,7 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
             authority.api_keys.check(name, Presented::Whole(text), now).map_err(|_| bad())?
         }
         (CredentialKind::ApiKeys(_), What::Pair(id, secret)) => {
-            authority.api_keys.check(name, Presented::Pair { id, secret }, now).map_err(|_| bad())?
+            by_pair(authority, name, id, secret, now).ok_or_else(bad)?
         }
         (CredentialKind::People(_), What::Pair(person, password)) => {
             match authority.people.sign_in(name, person, password).await {
@@ -226,6 +231,20 @@ pub async fn principal(
     checked(authority, asked, shown(asked, selection)?).await
 }
 
+/// A key that was made here is shown as one text: it is its own secret, beside its id. Both ways are gone, whatever the first
+/// comes to.
+fn by_pair(
+    authority: &Authority,
+    name: &str,
+    id: &str,
+    secret: &str,
+    now: NumericDate,
+) -> Option<Arc<Holder>> {
+    let pair = authority.api_keys.check(name, Presented::Pair { id, secret }, now);
+    let whole = authority.api_keys.check(name, Presented::Whole(secret), now);
+    pair.or(whole).ok().filter(|holder| *holder.id == *id)
+}
+
 /// The holder of this id of a credential, if it counts now: for whom another has vouched.
 pub fn by_id(
     authority: &Authority,
@@ -263,7 +282,7 @@ fn placed(asked: Asked<'_>, place: &CredentialPlace) -> Result<Placed, Refusal> 
             };
             Ok((what, None))
         }
-        CredentialPlace::Basic => Ok((basic(asked)?.map(Basic::as_sent), Some(BASIC))),
+        CredentialPlace::Basic => Ok((basic(asked)?.map(Basic::into_pair), Some(BASIC))),
         CredentialPlace::Client => client(asked),
     }
 }
@@ -293,7 +312,7 @@ fn client(asked: Asked<'_>) -> Result<Placed, Refusal> {
 struct Basic(Option<(Zeroizing<String>, Zeroizing<String>)>);
 
 impl Basic {
-    fn as_sent(self) -> What {
+    fn into_pair(self) -> What {
         self.0.map_or(What::Unfit, |(id, secret)| What::Pair(id, secret))
     }
 

@@ -79,7 +79,7 @@ fn granted(
 ) -> Result<Vec<Box<str>>, Refusal> {
     let value = rules.asked.as_ref().map(|reader| asked.value(reader)).transpose();
     let value = value.map_err(|_| Refusal::bad_request())?.flatten();
-    let wanted = scopes::listed(value.as_ref()).map_err(|_| Refusal::bad_request())?;
+    let wanted = scopes::listed(value.as_ref()).map_err(|_| Refusal::new("bad_scope"))?;
     let mut filling = Filling::new(Some(asked), clock::now().0);
     filling.principal = Some(principal);
     let ceiling = template::render(&rules.ceiling, &|source| filling.get(source));

@@ -35,7 +35,7 @@ impl Scene {
     /// With the managed credentials `keys` (prefixes `pk_` and `pk_live_`) and `people`.
     pub(super) fn new() -> Self {
         let text = "version: 1\nlisteners: [{address: 127.0.0.1:0}]\nupstreams: {u: http://127.0.0.1:1}\n\
-                    routes: {/: {upstream: u, public: true}}\n";
+                    routes: {/: {upstream: u, require: public}}\n";
         let context = Context { name: "c.yaml", directory: Path::new("/"), env: &|_| None };
         let (config, _) =
             crate::config::parse(text, &context).unwrap_or_else(|problems| panic!("{problems}"));

@@ -1,5 +1,6 @@
 //! `portcullis demo`: the real gateway between an upstream and an issuer that live in this process.
 
+mod minted;
 mod scene;
 mod tour;
 mod wire;
@@ -55,7 +56,8 @@ pub fn demo(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Ex
         terminal.out.flush()?;
         return ended(gateway, terminal);
     }
-    let as_expected = tour::run(&scene, public, terminal.out);
+    let as_expected = tour::run(&scene, public, terminal.out)
+        .and_then(|first| minted::run(&scene, public, terminal.out).map(|second| first && second));
     end.send_replace(true);
     let exit = ended(gateway, terminal)?;
     Ok(if as_expected? || exit != Exit::Fine { exit } else { Exit::Refused })

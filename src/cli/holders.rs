@@ -178,7 +178,7 @@ impl Sort {
 }
 
 /// Asks, and ends where the answer is none that was wanted.
-fn ask(
+pub(in crate::cli) fn ask(
     config: &Path,
     method: &str,
     target: &str,

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::terminal::{Exit, Terminal};
+use crate::cli::admin_client::{Answer, Sent};
+use crate::cli::holders::ask;
+use crate::cli::terminal::{Exit, Terminal, visible};
+use crate::cli::time;
 use crate::keys::rotation::SigningKey;
-use crate::token::Algorithm;
+use crate::token::{Algorithm, NumericDate};
 
 /// The file of the private key.
 pub const PRIVATE: &str = "private.pem";
@@ -18,11 +21,40 @@ pub const PRIVATE: &str = "private.pem";
 /// The file of the public key.
 pub const JWKS: &str = "jwks.json";
 
-/// The commands about key pairs.
+/// The commands about key pairs, and about the keys that a running gateway made.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Makes a key pair: private.pem, to mint with, and jwks.json, to verify with.
     Generate(Generate),
+    /// Shows the keys that a running gateway signs with, one a line.
+    List(List),
+    /// Has a running gateway replace them: the next ones sign once they were published for long enough.
+    Rotate(Rotate),
+}
+
+/// What `keys list` is told.
+#[derive(Debug, Args)]
+pub struct List {
+    /// The configuration of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Prints JSON, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `keys rotate` is told.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The configuration of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Those of this algorithm only.
+    #[arg(long)]
+    algorithm: Option<String>,
+    /// The new ones sign at once, and nothing counts any more that those before them have signed.
+    #[arg(long)]
+    emergency: bool,
 }
 
 /// What `keys generate` is told.
@@ -43,6 +75,17 @@ pub struct Generate {
 pub fn keys(command: &Command, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
     match command {
         Command::Generate(arguments) => generate(arguments, terminal),
+        Command::List(List { config, json }) => {
+            shown(ask(config, "GET", "/v1/keys", &Sent::Nothing, 200, terminal)?, *json, terminal)
+        }
+        Command::Rotate(Rotate { config, algorithm, emergency }) => {
+            let mut rotation = json!({ "emergency": emergency });
+            if let Some(algorithm) = algorithm {
+                rotation["algorithm"] = algorithm.as_str().into();
+            }
+            let asked = ask(config, "POST", "/v1/keys/rotate", &Sent::Json(&rotation), 200, terminal)?;
+            shown(asked, false, terminal)
+        }
     }
 }
 
@@ -52,6 +95,29 @@ pub fn algorithm(name: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(name)
         .filter(|algorithm| !algorithm.is_symmetric())
         .ok_or_else(|| format!("the algorithms of key pairs are {}", names.collect::<Vec<_>>().join(", ")))
+}
+
+/// Shows the keys of an answer.
+fn shown(asked: Result<Answer, Exit>, json: bool, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    for key in answer.body["keys"].as_array().into_iter().flatten() {
+        if json {
+            writeln!(terminal.out, "{key}")?;
+            continue;
+        }
+        let text = |name: &str| visible(key[name].as_str().unwrap_or_default());
+        let date = |name: &str| {
+            let date = key[name].as_i64();
+            date.map_or_else(|| "-".to_owned(), |date| time::format(NumericDate(date)))
+        };
+        let (kid, algorithm, state) = (text("kid"), text("algorithm"), text("state"));
+        let (from, until) = (date("signs_from"), date("signs_until"));
+        writeln!(terminal.out, "{kid}  {algorithm:5}  {state:8}  signs from {from} until {until}")?;
+    }
+    Ok(Exit::Fine)
 }
 
 fn generate(arguments: &Generate, terminal: &mut Terminal<'_>) -> io::Result<Exit> {

@@ -58,7 +58,7 @@ fn a_store_is_copied_restored_and_migrated() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).to_str().expect("text").to_owned();
     let (store, copy) = (path("p.db"), path("copy.db"));
-    check(&["store", "migrate", "--sqlite", &store], Exit::Fine, "version 0 to 2: done");
+    check(&["store", "migrate", "--sqlite", &store], Exit::Fine, "version 0 to 3: done");
     check(&["store", "migrate", "--sqlite", &store], Exit::Fine, "version 3 to 3: nothing to do");
     check(&["store", "backup", "--sqlite", &store, &copy], Exit::Fine, "copy.db");
     check(&["store", "backup", "--sqlite", &store, &copy], Exit::Refused, "there is a file already");

@@ -99,7 +99,7 @@ pub struct ApiKeys {
     pub pepper: Option<Secret>,
 }
 
-/// A prefix of whole API keys (`sk_live_`), and the attributes that keys with it have.
+/// A prefix of whole API keys (`live_`), and the attributes that keys with it have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prefix {
     /// What they begin with.

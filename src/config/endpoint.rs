@@ -111,6 +111,8 @@ pub enum MemberKind {
     Any,
     /// A text that is not empty.
     Text,
+    /// A list of anything, at least one.
+    List,
     /// A list of texts, at least one.
     TextList,
     /// A mapping.
@@ -221,6 +223,7 @@ pub const REASONS: &[(&str, u16, &str, &str)] = &[
     ("bad_request", 400, "invalid_request", "The request is not what this endpoint takes"),
     ("bad_credential", 401, "invalid_client", "The credential is not right"),
     ("scope_denied", 400, "invalid_scope", "A scope was asked for that the credential does not have"),
+    ("bad_scope", 400, "invalid_scope", "What was asked for is no scope"),
     ("missing_token", 400, "invalid_request", "No token was sent"),
     ("bad_token", 400, "invalid_grant", "The token does not count"),
     ("unsupported_grant_type", 400, "unsupported_grant_type", "The grant type is none of this endpoint"),

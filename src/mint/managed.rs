@@ -27,6 +27,47 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
+/// Which signing keys are to be replaced, and how.
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Those of this algorithm; all that tokens are signed with, unless it is said.
+    #[serde(default)]
+    #[schema(max_length = 16)]
+    pub algorithm: Option<String>,
+    /// The new one signs at once, and nothing counts any more that those before it have signed.
+    #[serde(default)]
+    pub emergency: bool,
+}
+
+/// Signing keys that the gateway made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SigningKeys {
+    /// By algorithm, and then by when they sign first.
+    pub keys: Vec<SigningKeyShown>,
+}
+
+/// A signing key, as it is shown: nothing of it that is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SigningKeyShown {
+    /// Its id in tokens and in key sets: the thumbprint of RFC 7638.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: String,
+    /// `staged`: published, and does not sign yet; `active`: signs; `retiring`: published for what it signed.
+    pub state: String,
+    /// When it was made, in Unix seconds.
+    pub created: i64,
+    /// When it signs first.
+    pub signs_from: i64,
+    /// When the next one signs in its place, if there is one.
+    #[schema(required = true)]
+    pub signs_until: Option<i64>,
+    /// When it is published no longer, if that is known.
+    #[schema(required = true)]
+    pub published_until: Option<i64>,
+}
+
 /// An API key that is to be made.
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +82,7 @@ pub struct NewKey {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 128)]
     pub id: Option<String>,
-    /// A secret of somebody else's making, beside such an id: at least 16 octets.
+    /// A secret of somebody else's making, beside such an id: at least 16 characters.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 16, max_length = 1024)]
     pub secret: Option<Hidden>,
@@ -165,7 +206,7 @@ pub struct NewPerson {
     /// The name they sign in with: an address, or a word.
     #[schema(min_length = 1, max_length = 128)]
     pub id: String,
-    /// 8 to 128 octets.
+    /// At least 8 characters, and at most 128 octets.
     #[schema(value_type = String, min_length = 8, max_length = 128)]
     pub password: Hidden,
     /// What people call them.
@@ -189,7 +230,7 @@ pub struct NewPerson {
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonChange {
-    /// 8 to 128 octets.
+    /// At least 8 characters, and at most 128 octets.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 8, max_length = 128)]
     pub password: Option<Hidden>,
@@ -276,10 +317,15 @@ fn shown_if_any<S: Serializer>(key: &Option<Zeroizing<String>>, to: S) -> Result
 
 /// Characters of an id of somebody else's making, and of a name to sign in with.
 pub const ID_CHARACTERS: usize = 128;
-/// Octets of a secret of somebody else's making: guessing it has to be hopeless, because nothing slows it down but attempts.
-pub const SECRET_OCTETS: std::ops::RangeInclusive<usize> = 16..=1_024;
-/// Octets of a password. A longer one is refused, and never cut.
-pub const PASSWORD_OCTETS: std::ops::RangeInclusive<usize> = 8..=128;
+/// Characters that a secret of somebody else's making has at least: guessing it has to be hopeless, because nothing slows it
+/// down but attempts.
+pub const SECRET_CHARACTERS: usize = 16;
+/// Octets of it at the most.
+pub const SECRET_OCTETS: usize = 1_024;
+/// Characters that a password has at least.
+pub const PASSWORD_CHARACTERS: usize = 8;
+/// Octets of a password at the most. A longer one is refused, and never cut.
+pub const PASSWORD_OCTETS: usize = 128;
 /// Octets of what people call something.
 pub const NAME_OCTETS: usize = 256;
 /// Scopes that somebody may have.

@@ -1,11 +1,15 @@
 //! Tokens that are minted here: credentials in, tokens out, refreshed, revoked and told about, by configuration alone.
 
 pub mod discovery;
+pub mod example;
 pub mod exchange;
+pub mod families;
 pub mod guessing;
+pub mod introspection;
 pub mod oauth;
 pub mod reuse;
 pub mod shapes;
+pub mod signing;
 
 use base64_simd::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};

@@ -37,6 +37,7 @@ mod lasting;
 mod limits;
 mod listeners;
 mod logs;
+mod managing;
 mod metrics;
 mod openapi;
 mod operating;

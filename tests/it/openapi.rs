@@ -32,16 +32,23 @@ fn every_operation_is_in_the_document_and_every_other_method_is_405() {
         "/metrics",
         "/openapi.json",
         "/readyz",
+        "/v1/api-keys",
+        "/v1/api-keys/{credential}/{id}",
+        "/v1/api-keys/{credential}/{id}/secrets",
+        "/v1/api-keys/{credential}/{id}/secrets/{number}",
         "/v1/config",
         "/v1/reload",
         "/v1/revocations",
         "/v1/revocations/import",
         "/v1/revocations/{id}",
         "/v1/status",
+        "/v1/users",
+        "/v1/users/{credential}/{id}",
     ];
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
     for (path, item) in paths {
-        let target = path.replace("{id}", &"0".repeat(32));
+        let target =
+            path.replace("{id}", &"0".repeat(32)).replace("{credential}", "keys").replace("{number}", "1");
         let mut said: BTreeSet<String> =
             item.as_object().expect("an item").keys().map(|method| method.to_uppercase()).collect();
         if said.contains("GET") {
@@ -78,7 +85,7 @@ fn what_is_open_is_said_to_be_and_the_rest_asks_for_the_token() {
     assert_eq!(document["security"], json!([{"admin": []}]));
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("an item") {
-            let status = ask(&api, &method.to_uppercase(), &path.replace("{id}", "x")).status;
+            let status = ask(&api, &method.to_uppercase(), &path.replace(['{', '}'], "")).status;
             let open = operation["security"] == json!([]);
             assert_eq!(status != 401, open, "{method} {path}: {status}");
             assert_eq!(operation["responses"]["401"].is_null(), open, "{method} {path}");

@@ -106,7 +106,7 @@ const BANS: &[Ban] = &[
     },
     Ban {
         paths: &["::of_record"],
-        only: Only::In(&["authority", "control"]),
+        only: Only::In(&["authority", "control", "app/minting.rs"]),
         why: "claims that no key has signed are vouched for by whoever looked them up",
     },
     Ban { paths: &["anyhow"], only: Only::In(&["main", "cli", "app"]), why: "below `app` errors are typed" },

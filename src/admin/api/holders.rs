@@ -27,7 +27,7 @@ pub(in crate::admin::api) struct Wanted {
     #[param(nullable = false)]
     credential: Option<String>,
     /// Behind the page whose `next` this is.
-    #[param(nullable = false, format = "cursor")]
+    #[param(nullable = false, format = "place")]
     after: Option<String>,
     /// Of a page, so many; 100, if it is absent.
     #[param(nullable = false, minimum = 1, maximum = 1_000)]
@@ -80,6 +80,10 @@ pub(in crate::admin::api) async fn asked<T: DeserializeOwned>(
         let detail = format!("a body of more than {BODY} octets");
         problem_body(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &detail, Extra::default())
     })?;
+    // A list of values would be read as an object's members, in order.
+    if octets.trim_ascii_start().starts_with(b"[") {
+        return Err(refuse(NotDone::Invalid(vec!["the body is an object".to_owned()])));
+    }
     serde_json::from_slice(&octets).map_err(|error| {
         if error.is_data() {
             refuse(NotDone::Invalid(vec![unread(&error)]))

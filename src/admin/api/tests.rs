@@ -13,7 +13,7 @@ use crate::admin::managing::{Holders, Managing};
 use crate::admin::readiness::Readiness;
 use crate::admin::revocations::{Refused, Revocations};
 use crate::admin::{ReloadRefused, Status, serve};
-use crate::mint::managed::NotDone;
+use crate::mint::managed::{NotDone, SigningKeys};
 
 const TOKEN: &str = "an admin token, with spaces!";
 
@@ -96,6 +96,8 @@ fn nobody_to_manage() -> Managing {
         add_secret: Arc::new(|_, _| Box::pin(async { Err(NotDone::Unknown) })),
         remove_secret: Arc::new(|_, _, _| Box::pin(async { Err(NotDone::Unknown) })),
         people: none(),
+        signing_keys: Arc::new(|| SigningKeys { keys: Vec::new() }),
+        rotate: Arc::new(|_, _| Box::pin(async { Err(NotDone::Unknown) })),
     }
 }
 

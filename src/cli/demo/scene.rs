@@ -3,8 +3,8 @@
 
 use std::env;
 use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,13 +24,21 @@ pub(crate) struct Scene {
     key: SigningKey,
     issuer: String,
     reached: Arc<AtomicUsize>,
+    /// The API key's secret.
+    secret: String,
 }
+
+/// Who has an API key here.
+pub(crate) const CLIENT: &str = "demo";
 
 /// The `jti` that the revocation file names.
 const REVOKED: &str = "revoked-in-the-demo";
 
 /// Whom the tokens are for.
 const AUDIENCE: &str = "https://orders.example.com";
+
+/// Octets of what seals the keys that sign.
+const SEALING: usize = 32;
 
 /// How long they are good.
 const LIFE: Duration = Duration::from_secs(3_600);
@@ -49,7 +57,12 @@ impl Scene {
         let issuer = wire::serve(move |asked| published(asked, &jwks))?;
         let directory = env::temp_dir().join(format!("portcullis-demo-{}", token::random_id()?));
         DirBuilder::new().mode(0o700).create(&directory)?;
-        let scene = Self { directory, key, issuer: format!("http://{issuer}/"), reached };
+        let secret = format!("{}{}", token::random_id()?, token::random_id()?);
+        let scene = Self { directory, key, issuer: format!("http://{issuer}/"), reached, secret };
+        // What seals and what hashes: random, of this demonstration alone.
+        let sealing: Vec<u8> = format!("{}{}", token::random_id()?, token::random_id()?).into_bytes();
+        scene.keep("kek", sealing.get(..SEALING).unwrap_or_default())?;
+        scene.keep("key", scene.secret.as_bytes())?;
         fs::write(scene.config(), configuration(&scene.issuer, &format!("http://{upstream}")))?;
         let entry =
             format!("- {{kind: jti, issuer: \"{}\", value: {REVOKED}, reason: shown}}\n", scene.issuer);
@@ -60,6 +73,18 @@ impl Scene {
     /// The configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.directory.join("portcullis.yaml")
+    }
+
+    /// The API key's secret.
+    pub(crate) fn client_secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Writes a secret that only the owner can read.
+    fn keep(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(self.directory.join(name))?.write_all(content)
     }
 
     /// Requests that the upstream has seen.
@@ -156,6 +181,11 @@ routes:
   POST /orders: orders:write
   /health: public
 revocation: {{file: revoked.yaml}}
+store: {{sqlite: portcullis.db}}
+signing_keys: {{sealed_with: {{file: kek}}}}
+credentials:
+  clients: {{api_keys: {{entries: [{{id: {CLIENT}, secret: {{file: key}}, scopes: [orders:read, orders:write]}}]}}}}
+oauth: {{issuer: \"http://localhost\", clients: clients}}
 key_mirror: none
 log: {{format: text, level: warn, access: false}}
 "

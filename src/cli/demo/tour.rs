@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::cli::demo::minted;
 use crate::cli::demo::scene::Scene;
 use crate::cli::demo::wire;
 use crate::gate::denial::Reason;
@@ -33,6 +34,7 @@ pub(crate) fn print(
         writeln!(out, "# {}: {}", step.what, step.expected())?;
         writeln!(out, "curl -i{method} http://{public}{}{}\n", step.path, token.unwrap_or_default())?;
     }
+    minted::print(scene, public, out)?;
     writeln!(out, "# what was counted\ncurl http://{admin}/metrics\n")?;
     writeln!(out, "# the configuration, whole; it is reloaded when you change {}", scene.config().display())?;
     writeln!(out, "curl http://{admin}/v1/config")

@@ -40,12 +40,33 @@ pub(crate) fn serve(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -
 
 /// Sends one request and reads the whole answer.
 pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, token: Option<&str>) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = if method == "GET" { "" } else { "Content-Length: 0\r\n" };
-    let start = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
-    stream.write_all(format!("{start}{authorization}{length}\r\n").as_bytes())?;
+    send(to, &format!("{method} {path}"), &format!("{authorization}{length}"), "")
+}
+
+/// Posts a form, whose values need no escapes, as a client (RFC 6749 section 2.3.1).
+pub(crate) fn post(
+    to: SocketAddr,
+    path: &str,
+    (id, secret): (&str, &str),
+    pairs: &[(&str, &str)],
+) -> io::Result<Answer> {
+    let client = base64_simd::STANDARD.encode_to_string(format!("{id}:{secret}"));
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let body = pairs.join("&");
+    let lines = format!(
+        "Authorization: Basic {client}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    send(to, &format!("POST {path}"), &lines, &body)
+}
+
+fn send(to: SocketAddr, start: &str, lines: &str, body: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let head = format!("{start} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{lines}\r\n");
+    stream.write_all(format!("{head}{body}").as_bytes())?;
     let mut text = String::new();
     stream.take(SIZE as u64).read_to_string(&mut text)?;
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer");

@@ -128,7 +128,7 @@ fn api_keys(name: &str, value: Value<'_>) -> Option<ApiKeys> {
 
 fn several(value: Value<'_>) -> Vec<Prefix> {
     let mut prefixes = Vec::new();
-    for entry in value.named("sk_live_: {env: production}") {
+    for entry in value.named("live_: {env: production}") {
         let own = Value::of(entry, value.report);
         if let Err(wrong) = prefix(&entry.key) {
             own.problem(format!("the prefix {} {}", quoted(&entry.key), wrong.what));
@@ -140,7 +140,7 @@ fn several(value: Value<'_>) -> Vec<Prefix> {
             Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
                 own.problem_with_hint(
                     format!("{} is a mapping of attributes, not {}", own.name(), own.node.kind()),
-                    "write `sk_live_: {env: production}`",
+                    "write `live_: {env: production}`",
                 );
                 continue;
             }

@@ -50,8 +50,13 @@ impl Word for Encoding {
 }
 
 impl Word for MemberKind {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("any", Self::Any), ("text", Self::Text), ("text_list", Self::TextList), ("object", Self::Object)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("any", Self::Any),
+        ("text", Self::Text),
+        ("list", Self::List),
+        ("text_list", Self::TextList),
+        ("object", Self::Object),
+    ];
 }
 
 impl Word for ScopeMode {

@@ -218,4 +218,4 @@ pub(crate) const ERRORS: Takes = Takes::Named(Text::Label, &Takes::Fields(&ANSWE
 
 const NAME: Takes = Takes::Text(Text::Name);
 const NAMES: Takes = Takes::Some(&NAME);
-const KINDS: &[&str] = &["any", "text", "text_list", "object"];
+const KINDS: &[&str] = &["any", "text", "list", "text_list", "object"];

@@ -16,7 +16,7 @@ fn a_checksum_is_the_known_one() {
 fn a_key_is_read_as_it_was_written() {
     let (id, secret) = (id(&entropy(1)).expect("an id"), secret(&entropy(9)).expect("a secret"));
     assert_eq!((id.len(), secret.len()), (ID, SECRET));
-    for prefix in ["pk_", "", "sk_prod_"] {
+    for prefix in ["pk_", "", "live_"] {
         let key = written(prefix, &id, &secret);
         let parts = read(&key, prefix).expect("a key");
         assert_eq!((parts.id, parts.secret), (&*id, &**secret));

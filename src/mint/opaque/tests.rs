@@ -43,10 +43,10 @@ fn tokens_have_the_length_that_their_randomness_takes() {
         // Never less than 128 bits, whatever asks for it.
         (1, Encoding::Hex, 32),
     ] {
-        let shape = shape("wyu_", octets, encoding);
+        let shape = shape("usr_", octets, encoding);
         let token = token(&shape, &mut generator(1)).expect("a token");
         assert_eq!(token.len(), 4 + length, "{octets} {encoding:?}");
-        assert!(token.starts_with("wyu_"));
+        assert!(token.starts_with("usr_"));
     }
 }
 

@@ -8,10 +8,13 @@ use serde_json::Value;
 use crate::config::endpoint::Errors;
 use crate::config::template::Source;
 use crate::gate::denial::{Advice, Denial};
+use crate::mint::NoEntropy;
+use crate::mint::opaque;
 use crate::mint::template::{render, render_text};
 use crate::proxy::refuse::{
     Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase, title,
 };
+use crate::proxy::worker::now;
 
 /// A template, filled in.
 #[derive(Debug)]
@@ -87,8 +90,15 @@ fn fill(source: &Source, denial: &Denial, id: &str) -> Option<Value> {
         Source::RequestId => Some(id.into()),
         Source::Scope => match &denial.advice {
             Advice::Scope(scope) => Some(scope.as_str().into()),
-            Advice::None | Advice::Allow(_) | Advice::InvalidRequest => None,
+            // As an endpoint's: a template for all reasons says nothing of scopes where there are none.
+            Advice::None | Advice::Allow(_) | Advice::InvalidRequest => Some("".into()),
         },
+        Source::Now => Some(now().0.into()),
+        Source::Uuid => opaque::uuid(&mut entropy).ok().map(Value::from),
+        Source::Random(characters) => {
+            let text = opaque::alphanumeric(*characters, &mut entropy).ok()?;
+            Some(text.as_str().into())
+        }
         Source::Credential(_)
         | Source::Body(_)
         | Source::Path(_)
@@ -97,11 +107,12 @@ fn fill(source: &Source, denial: &Denial, id: &str) -> Option<Value> {
         | Source::Subject
         | Source::Scopes
         | Source::Session
-        | Source::Now
-        | Source::Uuid
-        | Source::Random(_)
         | Source::Token(_)
         | Source::Expires(_)
         | Source::Lifetime(_) => None,
     }
+}
+
+fn entropy(octets: &mut [u8]) -> Result<(), NoEntropy> {
+    aws_lc_rs::rand::fill(octets).map_err(|_| NoEntropy)
 }

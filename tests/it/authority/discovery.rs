@@ -48,9 +48,7 @@ fn the_metadata_names_the_endpoints() {
 
 #[test]
 fn a_resource_says_what_its_routes_ask_for() {
-    let yaml =
-        format!("{OAUTH}\nendpoints:\n  GET /.well-known/oauth-protected-resource: {{resource: {{}}}}\n");
-    let scene = Scene::with(&yaml);
+    let scene = Scene::with(OAUTH);
     let document = document(&scene, "/.well-known/oauth-protected-resource");
     assert_eq!(
         document,

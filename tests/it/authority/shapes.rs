@@ -326,7 +326,7 @@ endpoints:
 "#;
 
 /// The secret of the only server key: with its prefix it is the whole key.
-const SERVER: &str = "wys_Nb4ZqW8eRt2YuIo6PaSd";
+pub const SERVER: &str = "wys_Nb4ZqW8eRt2YuIo6PaSd";
 
 pub fn subjects() -> (Scene, Issuer) {
     let app = Issuer::start();

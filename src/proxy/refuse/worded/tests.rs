@@ -76,7 +76,7 @@ fn holes_are_filled_by_the_refusal_and_by_nothing_of_the_request() {
 /// Half an answer is worse than the usual one.
 #[test]
 fn what_nothing_fills_is_answered_as_it_would_be_without() {
-    for source in [Source::Scope, Source::Subject, Source::Header("authorization".into())] {
+    for source in [Source::Subject, Source::Body("a".into()), Source::Header("authorization".into())] {
         let errors = Errors(vec![("*".into(), answer(Some(200), Some(hole(source))))]);
         let (head, _, status) = written(&Denial::new(Reason::Expired, ""), with(&errors), MANNER);
         assert_eq!(status, 401);

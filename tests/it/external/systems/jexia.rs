@@ -141,7 +141,9 @@ fn the_python_client_signs_in_with_a_stale_token_in_hand_and_refreshes() {
     assert_eq!(client.value("read", json!({"set": "orders"}))[0]["total"], 7);
     let first = client.value("tokens", json!({}));
     wait_until("the client has refreshed", || {
-        assert_eq!(client.value("read", json!({"set": "orders"}))[0]["total"], 7);
+        let answer = client.ask("read", json!({"set": "orders"}));
+        // In the second of `exp` itself it does not refresh yet.
+        assert!(answer["value"][0]["total"] == 7 || answer["error"]["status"] == 401, "{answer}");
         client.value("tokens", json!({}))["access_token"] != first["access_token"]
     });
     // It sends the token that it has along, over or not: signing in takes no notice.

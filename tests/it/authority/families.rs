@@ -1,0 +1,138 @@
+//! Refresh tokens: one use each, a grace for those who come together, and death to the family of one that comes back (T5).
+
+use std::process::{Child, Stdio};
+use std::thread;
+
+use crate::authority::oauth::OAUTH;
+use crate::authority::{ALICE, Scene, assert_error, text};
+use crate::harness::client::Response;
+use crate::harness::process::{command, signal, wait_for_exit};
+use crate::harness::wait::wait_until;
+
+const SHORT: &str = "
+tokens: {renewal: {format: refresh, lifetime: 1h, grace: 0s}}
+oauth: {issuer: http://localhost, clients: clients, refresh: renewal}
+";
+
+fn refresh(scene: &Scene, token: &str) -> Response {
+    let pairs = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    scene.form("/oauth/token", Some(("alice", ALICE)), &pairs)
+}
+
+fn pair(response: &Response) -> (String, String) {
+    assert_eq!(response.status, 200, "{response:?}");
+    let body = response.json();
+    (text(&body, "access_token"), text(&body, "refresh_token"))
+}
+
+#[test]
+fn t5_a_replayed_refresh_token_ends_its_family_and_its_access_tokens() {
+    let scene = Scene::with(SHORT);
+    let (access, first) = scene.pair(("alice", ALICE), "orders:read");
+    let (other_access, other) = scene.pair(("alice", ALICE), "orders:read");
+    let (renewed, second) = pair(&refresh(&scene, &first));
+    for token in [&access, &renewed, &other_access] {
+        assert_eq!(scene.status("/orders", token), 200);
+    }
+    assert_error(&refresh(&scene, &first), 400, "invalid_grant");
+    assert_error(&refresh(&scene, &second), 400, "invalid_grant");
+    // Those that were remembered as good too.
+    for token in [&access, &renewed] {
+        assert_eq!(scene.status("/orders", token), 401);
+    }
+    assert_eq!(scene.status("/orders", &other_access), 200, "another family of the same client");
+    assert_eq!(refresh(&scene, &other).status, 200);
+}
+
+#[test]
+fn t5_callers_that_come_together_get_the_same_token() {
+    let scene = Scene::with(OAUTH);
+    let (_, first) = scene.pair(("alice", ALICE), "orders:read");
+    let answers: Vec<(String, String)> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..64).map(|_| scope.spawn(|| pair(&refresh(&scene, &first)))).collect();
+        callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()
+    });
+    let (access, next) = &answers[0];
+    assert!(answers.iter().all(|(_, refresh)| refresh == next), "{answers:?}");
+    assert_eq!(scene.status("/orders", access), 200);
+    let (access, _) = pair(&refresh(&scene, next));
+    assert_eq!(scene.status("/orders", &access), 200, "the family lives");
+}
+
+#[test]
+fn t5_without_a_grace_one_of_many_callers_succeeds() {
+    let scene = Scene::with(SHORT);
+    let (_, first) = scene.pair(("alice", ALICE), "orders:read");
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..16).map(|_| scope.spawn(|| refresh(&scene, &first).status)).collect();
+        callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 400].contains(status)), "{statuses:?}");
+}
+
+/// A gateway with the configuration of another that has ended.
+pub struct Again(Child);
+
+impl Again {
+    /// Kills the scene's gateway without a word, and starts another in its place.
+    pub fn after_a_kill(scene: &Scene) -> Self {
+        scene.gateway.signal("KILL");
+        scene.gateway.wait_for_any_exit();
+        let mut command = command();
+        command.arg("run").arg("--config").arg(scene.gateway.config_path());
+        for (name, value) in [("ALICE", ALICE), ("BOB", super::BOB), ("ASKER", super::ASKER)] {
+            command.env(name, value);
+        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let again = Self(child.expect("the binary can be started"));
+        wait_until("it is ready", || scene.gateway.probe("/readyz") == Some(200));
+        again
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        signal(&self.0, "KILL");
+        wait_for_exit(&mut self.0);
+    }
+}
+
+/// What the client never got is not known any more; what it has counts for as long as the grace, and gives another.
+#[test]
+fn t5_a_kill_between_rotation_and_answer_does_not_lock_the_client_out() {
+    let scene = Scene::with(&OAUTH.replace(
+        "oauth: {",
+        "tokens: {renewal: {format: refresh, lifetime: 1h, grace: 5m}}\noauth: {refresh: renewal, ",
+    ));
+    let (access, first) = scene.pair(("alice", ALICE), "orders:read");
+    let (_, lost) = pair(&refresh(&scene, &first));
+    let _again = Again::after_a_kill(&scene);
+    assert_eq!(scene.status("/orders", &access), 200, "its key was kept");
+    let (renewed, second) = pair(&refresh(&scene, &first));
+    assert_eq!(scene.status("/orders", &renewed), 200);
+    assert_ne!(second, lost);
+    let (_, third) = pair(&refresh(&scene, &second));
+    assert_ne!(third, second);
+}
+
+/// No secret and no token stands in the store, in whatever spelling.
+#[test]
+fn t7_no_token_stands_in_the_store_file() {
+    let scene = Scene::with(OAUTH);
+    let (access, first) = scene.pair(("alice", ALICE), "orders:read");
+    let (_, second) = pair(&refresh(&scene, &first));
+    let directory = scene.gateway.directory.path();
+    let files = std::fs::read_dir(directory).expect("a directory").map(|file| file.expect("a file").path());
+    let files = files.filter(|path| path.display().to_string().contains("portcullis.db"));
+    let kept: Vec<u8> = files.flat_map(|path| std::fs::read(path).unwrap_or_default()).collect();
+    let has = |text: &[u8]| kept.windows(text.len()).any(|window| window == text);
+    assert!(has(b"signing_key") && has(b"family"), "the records are there");
+    let signature = access.rsplit('.').next().unwrap_or_default();
+    for secret in [ALICE, &first[first.len() - 20..], &second[second.len() - 20..], signature] {
+        assert!(!has(secret.as_bytes()), "{secret}");
+    }
+    for private in ["PRIVATE KEY", "-----BEGIN", "\"d\":"] {
+        assert!(!has(private.as_bytes()), "{private}");
+    }
+}
