@@ -6,10 +6,10 @@ use crate::config::credential::{Credential, CredentialKind, CredentialPlace, Rea
 use crate::config::decode::errors;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::forward;
+use crate::config::decode::grants::{check_access, check_clients, check_refresh};
 use crate::config::decode::issue;
 use crate::config::decode::issuers::Issuers;
 use crate::config::decode::names::{self, Named, Names};
-use crate::config::decode::oauth::{check_access, check_clients, check_refresh};
 use crate::config::decode::readers;
 use crate::config::decode::templates::Place;
 use crate::config::decode::ties::Ties;
@@ -89,12 +89,11 @@ impl<'n> Around<'n> {
     }
 }
 
+/// Endpoints, and the routes that lead to them.
+pub(crate) type Answering = (Vec<Arc<Endpoint>>, Vec<Arc<Route>>);
+
 /// Reads `endpoints`, and the routes that lead to them.
-pub(crate) fn endpoints<'a>(
-    file: &Fields<'a>,
-    around: &Around<'_>,
-    ties: &mut Ties,
-) -> (Vec<Arc<Endpoint>>, Vec<Arc<Route>>) {
+pub(crate) fn endpoints<'a>(file: &Fields<'a>, around: &Around<'_>, ties: &mut Ties) -> Answering {
     let example = "POST /token: {issue: access, credential: clients}";
     let entries = file.value("endpoints").map(|value| value.named(example)).unwrap_or_default();
     if let Some(entry) = entries.get(ENDPOINTS) {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::config::address::Address;
-use crate::config::credential::{Credential, CredentialKind, Reader};
+use crate::config::credential::{Credential, Reader};
 use crate::config::decode::credentials;
-use crate::config::decode::endpoints::{Around, Lead, lead};
+use crate::config::decode::endpoints::{Answering, Around, Lead, lead};
 use crate::config::decode::fields::Fields;
+use crate::config::decode::grants::{check_access, check_clients, check_refresh};
 use crate::config::decode::issuers::Issuers;
 use crate::config::decode::names::Named;
 use crate::config::decode::secret;
@@ -19,7 +20,7 @@ use crate::config::pattern;
 use crate::config::problems::{Position, Problem, Wrong, quoted};
 use crate::config::shape::{self, table};
 use crate::config::template::{Template, Text};
-use crate::config::{Listener, Route, Secret, net};
+use crate::config::{Listener, Secret, net};
 
 /// What `oauth` says.
 pub(crate) struct OAuth {
@@ -150,7 +151,7 @@ impl OAuth {
         file: &Fields<'_>,
         around: &Around<'_>,
         ties: &mut Ties,
-    ) -> Option<(Vec<Arc<Endpoint>>, Vec<Arc<Route>>)> {
+    ) -> Option<Answering> {
         let token = |name: &String, key: &str, check: fn(&Minted) -> Result<(), Wrong>| {
             let found = around.token_names.index(name).map(|index| around.tokens.get(index));
             if found.is_none() {
@@ -273,34 +274,5 @@ fn is_public(token: &Minted) -> bool {
     match &token.format {
         Format::Jwt { sign, .. } => !sign.algorithm().is_symmetric(),
         Format::Opaque { .. } | Format::Refresh { .. } => false,
-    }
-}
-
-/// Whether clients can be given this.
-pub(crate) fn check_access(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Jwt { .. } | Format::Opaque { .. } => Ok(()),
-        Format::Refresh { .. } => Err(Wrong::is("is a refresh token, which no route takes")),
-    }
-}
-
-/// Whether this refreshes others.
-pub(crate) fn check_refresh(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Refresh { .. } => Ok(()),
-        Format::Jwt { .. } | Format::Opaque { .. } => Err(Wrong::is("is no token of the format `refresh`")),
-    }
-}
-
-/// Whether these can be clients of OAuth 2.0.
-pub(crate) fn check_clients(clients: &Selection) -> Result<(), String> {
-    match clients {
-        Selection::One(credential) => match credential.kind {
-            CredentialKind::ApiKeys(_) => Ok(()),
-            CredentialKind::People(_) | CredentialKind::Issuer(_) => {
-                Err(format!("{} are no API keys, which clients are", quoted(&credential.name)))
-            }
-        },
-        Selection::By { .. } => Err("clients are of one credential".to_owned()),
     }
 }
