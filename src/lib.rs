@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   main.rs        arguments in, exit code out
-//!   cli.rs         one file a command: run check schema explain demo test keys token store
+//!   cli.rs         one file a command: run check schema explain demo test keys token revoke api-keys users store
 //!   app.rs         builds each part from the configuration, wires, runs, drains, hands over to a new process
 //! ── edges: the only code with sockets, files, clocks, a runtime ──
 //!   proxy.rs       the data plane: connections, bodies, upstreams, refusals, the access log

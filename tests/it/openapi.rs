@@ -37,6 +37,8 @@ fn every_operation_is_in_the_document_and_every_other_method_is_405() {
         "/v1/api-keys/{credential}/{id}/secrets",
         "/v1/api-keys/{credential}/{id}/secrets/{number}",
         "/v1/config",
+        "/v1/keys",
+        "/v1/keys/rotate",
         "/v1/reload",
         "/v1/revocations",
         "/v1/revocations/import",

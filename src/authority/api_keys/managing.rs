@@ -106,12 +106,18 @@ impl ApiKeys {
             body.stopped_by = self.stop(&ring, id, DISABLED, None).await?;
         }
         body.disabled = change.disabled.unwrap_or(body.disabled);
+        // That it is disabled, its revocation says: what is known of other keys is known still, and their streams go on.
+        let says_else =
+            |body: &Body| Body { disabled: false, stopped_by: Vec::new(), last_used: None, ..body.clone() };
+        let is_told = says_else(&body) != says_else(&entry.body);
         let entry = self.put(&turn, entry.name(), body).await?;
         if change.disabled == Some(false) {
             // What is not in force any more is lifted too: asked for again after a failure, this ends what was begun.
             (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
         }
-        self.tell(credential).await?;
+        if is_told {
+            self.tell(credential).await?;
+        }
         Ok(shown(&entry, Some(&ring.secrets)))
     }
 

@@ -50,7 +50,7 @@ fn run(api: &Api, arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = ended;
     let (said, complained) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{status}\n{said}\n{complained}");
-    assert!(said.contains("Tested: 22"), "not every operation was tested\n{said}");
+    assert!(said.contains("Tested: 24"), "not every operation was tested\n{said}");
     let count = said.lines().find(|line| line.contains(" generated")).expect("a count").trim().to_owned();
     assert_eq!(api.gateway.probe("/livez"), Some(200));
     count
