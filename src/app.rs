@@ -159,16 +159,13 @@ pub fn serve(origin: PathBuf, mut loaded: Loaded, start: Start, until: Until) ->
         let serve = admin::serve(listener, parts, succession.handed());
         server.add_service(Part::new("admin", after(switches.answer.subscribe(), serve)).0);
     }
-    let mut over = switches.control.subscribe();
-    let over = async move { drop(over.wait_for(|over| *over).await) };
-    server.add_service(Part::new("minting", after(switches.go.subscribe(), minting.upkeep(over))).0);
+    server.add_service(minting.part(&switches));
     let (control, control_ended) = Part::new("control", control.run(switches.control.subscribe()));
     server.add_service(control);
     let (files, workers) = (bound.take_files(), bound.workers());
     let (accepting, accepted) = watch::channel(0);
     let signals = Signals { drain: switches.drain.subscribe(), stop: switches.stop.subscribe(), accepting };
-    let run = after(switches.go.subscribe(), proxy.run(bound, signals));
-    let (proxy, proxy_ended) = Part::new("proxy", run);
+    let (proxy, proxy_ended) = Part::new("proxy", after(switches.go.subscribe(), proxy.run(bound, signals)));
     server.add_service(proxy);
 
     let fault = Fault::default();

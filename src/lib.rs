@@ -70,9 +70,10 @@
 //!         snapshot = reader.load()                       once per decision; dropped before any await
 //! gate    1 route        most specific match             → no_route | method_not_allowed (default deny)
 //!         2 operation    a WebSocket's origin             → condition_failed (later: what a body asks for)
-//!         3 public?      the route asks for nothing      → Grant without an identity
+//!         3 public?      the route asks for nothing      → Grant without an identity, or Answer
 //!         4 credential   bearer, header, cookie, query   → no_credentials | many_credentials | malformed_request
-//!         5 token        compact JWS, caps, no crit      → malformed_token
+//!         5 token        compact JWS, caps, no crit; or  → malformed_token
+//!                        looked up (Need::Record)        → bad_signature | keys_unavailable
 //!         6 issuer       the route trusts it             → untrusted_issuer
 //!         7 key          (issuer, kid, alg)              → Need::Keys | keys_unavailable | unknown_key
 //!         8 signature    the memo, else Need::Signature  → bad_signature
@@ -82,9 +83,10 @@
 //!        12 proof        (later: DPoP, certificates)
 //!        13 permission   scopes, conditions              → insufficient_scope | condition_failed
 //!        14 limits       (later: per subject)
-//!        15 Grant        route, identity, response rules
+//!        15 Grant        route, identity, response rules; Answer where the route leads to an endpoint of ours
 //! proxy   Refuse(denial) → the only place where a refusal becomes HTTP
 //!         Need(need)     → do that work, bounded; add it to Evidence; load again; decide again from step 1
+//!         Answer(called) → the body read whole, the authority asked; its answer is written, also to a token it refuses
 //!         Allow(grant)   → identity headers: every configured one removed, then this grant's set; to the upstream
 //! ```
 //!
@@ -114,7 +116,8 @@
 //!
 //! 1. *No leak-through.* A refused request never reaches an upstream: only a `Grant` knows where to go, only
 //!    [`gate`] makes one, and a `Grant` with an identity needs a [`keys::Verified`], which only [`keys`]
-//!    makes.
+//!    makes; of claims that were looked up, for those alone who look them up. A route that leads to an endpoint knows no
+//!    upstream.
 //! 2. *One interpretation.* Method, path, host and body length that were decided on are, octet for octet,
 //!    what the upstream receives; one request in is at most one request out.
 //! 3. *Identity is ours.* No octet of a client can make, drop or shadow a header that carries identity.

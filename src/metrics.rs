@@ -169,16 +169,7 @@ impl Metrics {
                     "Faults of the gateway itself that failed one request or task",
                 ),
             ),
-            issued: registered(
-                &registry,
-                must(IntCounterVec::new(
-                    Opts::new(
-                        "portcullis_tokens_issued_total",
-                        "Requests for tokens, by endpoint and what came of them",
-                    ),
-                    &["endpoint", "result"],
-                )),
-            ),
+            issued: registered(&registry, requests_for_tokens()),
             process_id: registered(
                 &registry,
                 int_gauge("portcullis_process_id", "The process that answers: another one after an upgrade"),
@@ -419,6 +410,11 @@ fn clamped(number: u64) -> i64 {
 
 fn counter(name: &str, what: &str) -> IntCounter {
     must(IntCounter::new(name, what))
+}
+
+fn requests_for_tokens() -> IntCounterVec {
+    let what = "Requests for tokens, by endpoint and what came of them";
+    must(IntCounterVec::new(Opts::new("portcullis_tokens_issued_total", what), &["endpoint", "result"]))
 }
 
 fn int_gauge(name: &str, what: &str) -> IntGauge {

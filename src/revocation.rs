@@ -69,7 +69,7 @@ pub enum Kind {
     Tenant,
     /// Every token of a client, found by the issuer's `claims.client`.
     Client,
-    /// An API key. Nothing presents one yet: such entries are kept, and apply as soon as something does.
+    /// An API key that is itself the credential, by its id.
     ApiKey,
     /// Every token of a subject, found by the issuer's `claims.subject`.
     Subject,

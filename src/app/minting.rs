@@ -4,7 +4,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use crate::app::AppError;
+use crate::app::part::Part;
+use crate::app::shutdown::Switches;
+use crate::app::{AppError, after};
 use crate::authority::api_keys;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::means::{Doing, Means};
@@ -80,21 +82,19 @@ impl Minting {
         })
     }
 
-    /// Does what nobody waits for, until `over` is.
-    pub(crate) fn upkeep<F>(&self, over: F) -> impl Future<Output = ()> + Send + use<F>
-    where
-        F: Future<Output = ()> + Send,
-    {
-        let authority = Arc::clone(&self.authority);
-        async move {
+    /// Does what nobody waits for, for as long as control runs.
+    pub(crate) fn part(&self, switches: &Switches) -> Part {
+        let (authority, mut over) = (Arc::clone(&self.authority), switches.control.subscribe());
+        let upkeep = async move {
             tokio::select! {
-                () = over => {}
+                _ = over.wait_for(|over| *over) => {}
                 () = authority.upkeep() => {}
             }
             if let Err(error) = authority.settle().await {
                 tracing::warn!(%error, "when credentials were last used is not written down");
             }
-        }
+        };
+        Part::new("minting", after(switches.go.subscribe(), upkeep)).0
     }
 
     /// What is managed at the admin listener.

@@ -35,7 +35,7 @@ pub struct Principal {
     /// All else.
     members: Map<String, Value>,
     /// What is found where that has nothing: who asks in the name of this one (`act_as`).
-    beneath: Option<Arc<Principal>>,
+    beneath: Option<Arc<Self>>,
 }
 
 /// A credential as it was sent. Nobody's to log.
@@ -282,7 +282,7 @@ fn placed(asked: Asked<'_>, place: &CredentialPlace) -> Result<Placed, Refusal> 
             };
             Ok((what, None))
         }
-        CredentialPlace::Basic => Ok((basic(asked)?.map(Basic::as_sent), Some(BASIC))),
+        CredentialPlace::Basic => Ok((basic(asked)?.map(Basic::into_pair), Some(BASIC))),
         CredentialPlace::Client => client(asked),
     }
 }
@@ -312,7 +312,7 @@ fn client(asked: Asked<'_>) -> Result<Placed, Refusal> {
 struct Basic(Option<(Zeroizing<String>, Zeroizing<String>)>);
 
 impl Basic {
-    fn as_sent(self) -> What {
+    fn into_pair(self) -> What {
         self.0.map_or(What::Unfit, |(id, secret)| What::Pair(id, secret))
     }
 

@@ -99,7 +99,7 @@ impl Endpoints {
             credential: grant.credential.clone(),
             holder: grant.id.clone(),
             scopes: grant.scopes.clone(),
-            carried: grant.carried(),
+            carried: grant.carried(now),
             expires: NumericDate(now.saturating_add(said)),
             life: lives.max().unwrap_or(0),
         }
@@ -174,17 +174,21 @@ impl Endpoints {
         })
     }
 
-    /// Whether revocations stop all that a family was issued with.
+    /// Whether revocations stop what a family was begun with: it is as old as its sign-in, however new its tokens are, or a
+    /// watermark would stop the tokens of the moment and nobody who can have new ones.
     pub fn is_over(&self, family: &Family, now: NumericDate) -> bool {
         let snapshot = self.reader.load();
         family.beside.iter().any(|(_, iss)| {
+            let key = |kind, value: &str| (kind, Key::new(kind, iss, value));
             let keys = [
-                (Kind::Session, Key::new(Kind::Session, iss, &family.session)),
-                (Kind::Client, Key::new(Kind::Client, iss, &family.holder)),
-                (Kind::Subject, Key::new(Kind::Subject, iss, &family.subject)),
+                (Kind::All, Key::new(Kind::All, "", "")),
+                key(Kind::Issuer, ""),
+                key(Kind::Session, &family.session),
+                key(Kind::Client, &family.holder),
+                key(Kind::Subject, &family.subject),
             ];
-            // A watermark stops what was issued before; a family lives on in what is issued after. A block stops it.
-            let asked = Asked { keys: &keys, issued_at: Some(NumericDate(i64::MAX)), leeway: 0 };
+            let began = family.carried.get(BEGAN).and_then(Value::as_i64).map(NumericDate);
+            let asked = Asked { keys: &keys, issued_at: began, leeway: 0 };
             snapshot.revocations.revoked(&asked, now).is_some()
         })
     }
@@ -209,9 +213,9 @@ pub fn of_family(minted: &Minted, Given { text, family }: Given) -> Made {
 
 impl Grant {
     /// As a family carries it.
-    fn carried(&self) -> Map<String, Value> {
+    fn carried(&self, began: i64) -> Map<String, Value> {
         let tokens = serde_json::to_value(&self.tokens).unwrap_or_default();
-        Map::from_iter([(TOKENS.to_owned(), tokens)])
+        Map::from_iter([(TOKENS.to_owned(), tokens), (BEGAN.to_owned(), began.into())])
     }
 
     /// What a family was issued with.
@@ -238,3 +242,6 @@ const MOMENTS: usize = 3;
 
 /// The member under which a family carries what its tokens say.
 const TOKENS: &str = "tokens";
+
+/// And the one under which it carries when it began.
+const BEGAN: &str = "began";

@@ -16,9 +16,9 @@ use crate::authority::clock;
 use crate::authority::holder::Holder;
 use crate::authority::means::Means;
 use crate::mint::managed::NotDone;
-use crate::store::BATCH;
 use crate::store::error::StoreError;
 use crate::store::records::{Record, RecordChange, RecordKind};
+use crate::store::{BATCH, Id};
 use crate::token::NumericDate;
 
 /// Those of one kind, by credential and id.
@@ -264,6 +264,11 @@ impl Entry {
 
     pub(in crate::authority) fn last_used(&self) -> Option<i64> {
         Some(self.last_used.load(Ordering::Relaxed)).filter(|last| *last != NEVER)
+    }
+
+    /// The entries that refuse what was made from it while it is disabled.
+    pub(in crate::authority) fn stopped_by(&self) -> Vec<Id> {
+        self.body.stopped_by.iter().filter_map(|id| id.parse().ok()).collect()
     }
 
     /// Names the page behind it.

@@ -31,7 +31,7 @@ pub fn listed(value: Option<&Value>) -> Result<Option<Vec<Box<str>>>, NoScopes> 
         }
         Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => return Err(NoScopes),
     };
-    Ok((scopes.len() <= SCOPES).then_some(Some(scopes)).ok_or(NoScopes)?)
+    if scopes.len() <= SCOPES { Ok(Some(scopes)) } else { Err(NoScopes) }
 }
 
 /// What is granted of `ceiling`, whose scopes are patterns by `matching`, to who asks for `asked`. `read` says how scopes of

@@ -66,7 +66,8 @@ pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result
     if reason == Some(Reason::KeysUnavailable) {
         writeln!(
             terminal.err,
-            "note: explain fetches nothing: an issuer's fetched keys come from key_mirror alone"
+            "note: explain fetches nothing and looks nothing up: an issuer's fetched keys come from key_mirror alone, and \
+             tokens that are not signed are unknown to it"
         )?;
     }
     if kept && reason.is_none() {

@@ -74,17 +74,24 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
-/// Decides as production does, verifying at once. Keys that would have to be fetched are unavailable.
+/// Decides as production does, verifying at once. Keys that would have to be fetched are unavailable, and so is whoever
+/// knows a token that would have to be looked up.
 pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> Explanation {
     // A memo that starts empty remembers nothing that could matter; its key guards against nobody.
     let mut memo = Memo::new([0; 16], 1 << 20);
     let mut evidence = Evidence::default();
+    let mut asked = None;
     loop {
         let mut steps = Vec::new();
-        match decide_traced(snapshot, &mut memo, request, &mut evidence, now, &mut steps) {
+        let decision = decide_traced(snapshot, &mut memo, request, &mut evidence, now, &mut steps);
+        steps.extend(asked.take().map(|names| ("record", names)));
+        match decision {
             Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
-            Decision::Need(Need::Record(asked)) => {
-                evidence.record = Some(RecordFound { asked, answer: RecordAnswer::Unavailable });
+            Decision::Need(Need::Record(looked_up)) => {
+                let names: Vec<&str> =
+                    looked_up.candidates.iter().map(|(_, _, issuer)| &*issuer.name).collect();
+                asked = Some(format!("to be looked up by {}: nobody is asked here", names.join(", ")));
+                evidence.record = Some(RecordFound { asked: looked_up, answer: RecordAnswer::Unavailable });
             }
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Refuse(refusal) => return Explanation { steps, outcome: Outcome::Refused(refusal) },

@@ -82,7 +82,7 @@ pub struct NewKey {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 128)]
     pub id: Option<String>,
-    /// A secret of somebody else's making, beside such an id: at least 16 octets.
+    /// A secret of somebody else's making, beside such an id: at least 16 characters.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 16, max_length = 1024)]
     pub secret: Option<Hidden>,
@@ -206,7 +206,7 @@ pub struct NewPerson {
     /// The name they sign in with: an address, or a word.
     #[schema(min_length = 1, max_length = 128)]
     pub id: String,
-    /// 8 to 128 octets.
+    /// At least 8 characters, and at most 128 octets.
     #[schema(value_type = String, min_length = 8, max_length = 128)]
     pub password: Hidden,
     /// What people call them.
@@ -230,7 +230,7 @@ pub struct NewPerson {
 #[derive(Debug, Default, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonChange {
-    /// 8 to 128 octets.
+    /// At least 8 characters, and at most 128 octets.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 8, max_length = 128)]
     pub password: Option<Hidden>,
@@ -317,10 +317,15 @@ fn shown_if_any<S: Serializer>(key: &Option<Zeroizing<String>>, to: S) -> Result
 
 /// Characters of an id of somebody else's making, and of a name to sign in with.
 pub const ID_CHARACTERS: usize = 128;
-/// Octets of a secret of somebody else's making: guessing it has to be hopeless, because nothing slows it down but attempts.
-pub const SECRET_OCTETS: std::ops::RangeInclusive<usize> = 16..=1_024;
-/// Octets of a password. A longer one is refused, and never cut.
-pub const PASSWORD_OCTETS: std::ops::RangeInclusive<usize> = 8..=128;
+/// Characters that a secret of somebody else's making has at least: guessing it has to be hopeless, because nothing slows it
+/// down but attempts.
+pub const SECRET_CHARACTERS: usize = 16;
+/// Octets of it at the most.
+pub const SECRET_OCTETS: usize = 1_024;
+/// Characters that a password has at least.
+pub const PASSWORD_CHARACTERS: usize = 8;
+/// Octets of a password at the most. A longer one is refused, and never cut.
+pub const PASSWORD_OCTETS: usize = 128;
 /// Octets of what people call something.
 pub const NAME_OCTETS: usize = 256;
 /// Scopes that somebody may have.

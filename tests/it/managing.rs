@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::authority::{Scene, basic, claims, text};
 use crate::harness::client::{Request, Response};
 use crate::harness::process::{Run, run_with_input};
+use crate::harness::websocket::{WebSocket, echo, handshake};
 
 const KEYS: &str = "/v1/api-keys";
 const USERS: &str = "/v1/users";
@@ -172,7 +173,7 @@ fn t9_what_is_wrong_with_a_credential_is_not_said() {
     let mut wrong = made(&scene, KEYS, &json!({"credential": "clients"}));
     wrong["secret"] = disabled["secret"].clone();
     let unknown = json!({"id": "000000000000", "secret": disabled["secret"]});
-    let answers: Vec<_> = [&disabled, &over, &wrong, &unknown].map(|key| {
+    let answers = [&disabled, &over, &wrong, &unknown].map(|key| {
         let response = scene.ask(&by_key(key));
         let mut headers: Vec<_> = response.headers.clone();
         headers.retain(|(name, _)| !matches!(&*name.to_lowercase(), "x-request-id" | "date"));
@@ -266,4 +267,32 @@ fn the_command_line_manages_keys_and_people() {
     run(&["users", "disable", "people", "ann@example.com"], "").code(0);
     assert_eq!(scene.ask(&by_password("another horse")).status, 401);
     run(&["users", "remove", "people", "ann@example.com"], "").code(0);
+}
+
+/// A WebSocket that was opened with a key ends with it, and one that was opened with a token with the key that it was made from.
+#[test]
+fn r8_streams_end_with_the_key_that_they_were_opened_with() {
+    let scene = Scene::of(&format!("{CREDENTIALS}\nrevocation: {{recheck_streams: 1h}}\n"), |setup| {
+        let requires = |issuer: &str| format!("{{require: {{issuers: [{issuer}], scopes: [orders:read]}}}}");
+        setup.route("GET /direct/echo", &requires("keys")).route("GET /minted/echo", &requires("access"))
+    });
+    scene.upstream.on("/direct/echo", echo);
+    scene.upstream.on("/minted/echo", echo);
+    let key = made(&scene, KEYS, &json!({"credential": "keys", "scopes": ["orders:read"]}));
+    let kept = made(&scene, KEYS, &json!({"credential": "keys", "scopes": ["orders:read"]}));
+    let client = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let token = issue(&scene, "/auth", by_key(&client));
+    let open = |path: &str, token: &str| WebSocket::open(&scene.gateway, &handshake(path).bearer(token));
+    let mut direct = open("/direct/echo", &text(&key, "key"));
+    let mut others = open("/direct/echo", &text(&kept, "key"));
+    let mut minted = open("/minted/echo", &token);
+    for socket in [&mut direct, &mut others, &mut minted] {
+        socket.echoes("open");
+    }
+    change(&scene, &format!("{KEYS}/keys/{}", text(&key, "id")), &json!({"disabled": true}));
+    assert_eq!(direct.receive().expect("a goodbye").code(), Some(4403));
+    others.echoes("another key's");
+    assert_eq!(ask(&scene, "DELETE", &format!("{KEYS}/clients/{}", text(&client, "id")), None).status, 204);
+    assert_eq!(minted.receive().expect("a goodbye").code(), Some(4403));
+    others.echoes("still another key's");
 }

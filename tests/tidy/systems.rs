@@ -71,7 +71,7 @@ pub fn strangers(source: &Source, words: &[String], report: &mut Vec<String>) {
 #[test]
 fn what_belongs_to_one_system_is_found_in_the_source() {
     let text = "tokens:\n  user:\n    prefix: wyu_\nendpoints:\n  POST /actions/make-a-token: {issue: user}\n  \
-                POST /auth:\n    errors: {\"*\": {body: {message: \"The pair of {scope} is not right\"}}}\n";
+                POST /auth:\n    errors: {\"*\": {body: {message: \"A pair {scope} is not right\"}}}\n";
     let words = words("acme", text);
     assert_eq!(words, ["acme", "wyu_", "/actions/make-a-token", " is not right"], "{words:?}");
     let found = |path: &str, text: &str| {

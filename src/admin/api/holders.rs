@@ -27,7 +27,7 @@ pub(in crate::admin::api) struct Wanted {
     #[param(nullable = false)]
     credential: Option<String>,
     /// Behind the page whose `next` this is.
-    #[param(nullable = false, format = "cursor")]
+    #[param(nullable = false, format = "place")]
     after: Option<String>,
     /// Of a page, so many; 100, if it is absent.
     #[param(nullable = false, minimum = 1, maximum = 1_000)]

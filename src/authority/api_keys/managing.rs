@@ -15,9 +15,10 @@ use crate::authority::registry::{self, Body, Entry, HOLDERS, HashedSecret, Name,
 use crate::authority::stopping;
 use crate::config::problems::quoted;
 use crate::mint::api_key;
-use crate::mint::managed::{KeyChange, KeyMade, KeyShown, Keys, NewKey, NotDone, SECRET_OCTETS, SecretShown};
+use crate::mint::managed::{
+    KeyChange, KeyMade, KeyShown, Keys, NewKey, NotDone, SECRET_CHARACTERS, SECRET_OCTETS, SecretShown,
+};
 use crate::revocation::Kind;
-use crate::store::Id;
 use crate::store::error::StoreError;
 
 impl ApiKeys {
@@ -108,8 +109,7 @@ impl ApiKeys {
         let entry = self.put(&turn, entry.name(), body).await?;
         if change.disabled == Some(false) {
             // What is not in force any more is lifted too: asked for again after a failure, this ends what was begun.
-            let ids = entry.body.stopped_by.iter().filter_map(|id| id.parse::<Id>().ok()).collect();
-            (self.means.lift)(ids).await.map_err(not_kept)?;
+            (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
         }
         self.tell(credential).await?;
         Ok(shown(&entry, Some(&ring.secrets)))
@@ -122,6 +122,8 @@ impl ApiKeys {
         let entry = self.managed.get(credential, id).ok_or(NotDone::Unknown)?;
         self.stop(&ring, id, REMOVED, Some(REMEMBERED)).await?;
         self.managed.remove(&turn, &entry.name()).await.map_err(not_kept)?;
+        // What disabled it has no end, and another key of its id may come.
+        (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
         self.tell(credential).await
     }
 
@@ -216,9 +218,10 @@ fn faults(ring: &Ring, new: &NewKey) -> Result<(), NotDone> {
         if new.id.is_none() {
             faults.add("`secret` comes with an `id`: what is made here has both");
         }
-        if !SECRET_OCTETS.contains(&secret.0.len()) {
-            let (least, most) = SECRET_OCTETS.into_inner();
-            faults.add(format!("`secret` is {least} to {most} octets"));
+        if secret.0.chars().count() < SECRET_CHARACTERS || secret.0.len() > SECRET_OCTETS {
+            faults.add(format!(
+                "`secret` has at least {SECRET_CHARACTERS} characters, and at most {SECRET_OCTETS} octets"
+            ));
         }
     }
     faults.name(new.name.as_deref());

@@ -155,9 +155,14 @@ fn a_removed_key_is_gone_for_good() {
     let scene = Scene::new();
     let authority = scene.start();
     let made = make(&authority, new());
+    change(&authority, &made, KeyChange { disabled: Some(true), ..KeyChange::default() });
     wait(authority.api_keys.remove("keys", &made.shown.id)).expect("removed");
     assert_eq!(wait(authority.api_keys.remove("keys", &made.shown.id)), Err(NotDone::Unknown));
-    assert_eq!(scene.revoked().len(), 1);
+    let revoked = scene.said.revoked.lock().expect("whole").clone();
+    assert!(
+        revoked.len() == 1 && revoked[0].expires.is_some(),
+        "nothing without an end is left: {revoked:?}"
+    );
     drop(authority);
     let authority = scene.start();
     assert_eq!(check(&authority, &whole(&made)), None);

@@ -64,7 +64,7 @@ impl Hashing {
 
 /// Whether a password can be one at all. A longer one is refused and not cut: what is cut off would not count.
 pub(in crate::authority) fn fits(password: &str) -> bool {
-    !password.is_empty() && password.len() <= *PASSWORD_OCTETS.end()
+    !password.is_empty() && password.len() <= PASSWORD_OCTETS
 }
 
 /// Hashes a password that is to be kept.

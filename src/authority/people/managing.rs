@@ -14,9 +14,8 @@ use crate::authority::registry::{self, Body, Entry, HOLDERS};
 use crate::authority::stopping;
 use crate::config::problems::quoted;
 use crate::mint::managed::{
-    self, Hidden, NewPerson, NotDone, PASSWORD_OCTETS, PersonChange, PersonShown, SCOPES,
+    self, Hidden, NewPerson, NotDone, PASSWORD_CHARACTERS, PASSWORD_OCTETS, PersonChange, PersonShown, SCOPES,
 };
-use crate::store::Id;
 
 impl People {
     /// Lets somebody in, once this returns.
@@ -115,8 +114,7 @@ impl People {
         let entry = self.inner.managed.put(&turn, name, body, &|_, _| Map::new()).await.map_err(not_kept)?;
         if change.disabled == Some(false) {
             // What is not in force any more is lifted too: asked for again after a failure, this ends what was begun.
-            let ids = entry.body.stopped_by.iter().filter_map(|id| id.parse::<Id>().ok()).collect();
-            (self.inner.means.lift)(ids).await.map_err(not_kept)?;
+            (self.inner.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
         }
         Ok(shown(&entry))
     }
@@ -147,9 +145,11 @@ impl People {
 }
 
 fn password(faults: &mut Faults, password: Option<&Hidden>) {
-    if password.is_some_and(|password| !PASSWORD_OCTETS.contains(&password.0.len())) {
-        let (least, most) = PASSWORD_OCTETS.into_inner();
-        faults.add(format!("`password` is {least} to {most} octets"));
+    let fits = |text: &str| text.chars().count() >= PASSWORD_CHARACTERS && text.len() <= PASSWORD_OCTETS;
+    if password.is_some_and(|password| !fits(&password.0)) {
+        faults.add(format!(
+            "`password` has at least {PASSWORD_CHARACTERS} characters, and at most {PASSWORD_OCTETS} octets"
+        ));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::problems::Position;
 use crate::config::{self, Config, Context, Introspection, Issuer, KeySource, Records, Secret, SecretSource};
 use crate::gate::denial::Reason;
 use crate::gate::evidence::{Evidence, Need, RecordAnswer, RecordAsked, RecordFound};
+use crate::gate::explain::{Outcome, explain};
 use crate::gate::lasting::Lasting;
 use crate::gate::memo::Memo;
 use crate::gate::{Decision, Field, Request, decide};
@@ -375,4 +376,26 @@ fn a_stream_is_held_to_the_records_that_its_token_was_found_among() {
     assert_eq!(holds(&mut revoked, &scene, NOW), Err(Reason::Revoked));
     scene.renew("opaque", 2);
     assert_eq!(holds(&mut stream, &scene, NOW), Err(Reason::UnknownKey));
+}
+
+#[test]
+fn explain_says_who_would_be_asked_and_that_nobody_was() {
+    let scene = Scene::new();
+    let fields = [Field { name: b"authorization", value: b"Bearer op_1" }];
+    let request = Request {
+        method: "GET",
+        host: "api.test",
+        path: path::canonical("/both").expect("a path"),
+        query: None,
+        headers: &fields,
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        websocket: None,
+        tls: None,
+        presented: None,
+    };
+    let explained = explain(&scene.reader.load(), &request, NumericDate(NOW));
+    let told = explained.steps.iter().find(|(step, _)| *step == "record").expect("a step");
+    assert!(told.1.contains("opaque") && !told.1.contains("signed"), "{told:?}");
+    let Outcome::Refused(refusal) = explained.outcome else { panic!("{:?}", explained.outcome) };
+    assert_eq!(refusal.denial.reason, Reason::KeysUnavailable);
 }

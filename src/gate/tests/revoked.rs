@@ -84,7 +84,7 @@ fn a_token_is_revoked_by_whatever_it_has() {
         (entry(Kind::Session, "s-1"), true),
         (entry(Kind::Session, "alice"), false),
         (entry(Kind::Jti, "t1"), true),
-        // Nothing presents one.
+        // It is no API key.
         (entry(Kind::ApiKey, "t1"), false),
         (Entry { issuer: OTHER.into(), ..entry(Kind::Issuer, "") }, false),
         (Entry { issuer: OTHER.into(), ..entry(Kind::Kid, &kid) }, false),

@@ -194,6 +194,28 @@ fn revoking_a_refresh_token_ends_what_it_gave() {
     assert_eq!(scene.status("/orders", &other), 200, "another family lives on");
 }
 
+/// Whoever took a refresh token would otherwise have new access tokens for as long as the family lasts.
+#[test]
+fn a_watermark_ends_the_families_that_began_before_it() {
+    let scene = Scene::with(OAUTH);
+    let (access, token) = scene.pair(("alice", ALICE), "orders:read");
+    let (others, _) = scene.pair(("bob", BOB), "orders:read");
+    let not_before = claims(&access)["iat"].as_i64().unwrap() + 1;
+    let entry =
+        json!({"kind": "subject", "issuer": "http://localhost", "value": "alice", "not_before": not_before});
+    let revoked = scene.gateway.send_admin(
+        &Request::post("/v1/revocations", entry.to_string())
+            .host(&scene.gateway.ports.admin.to_string())
+            .header("Content-Type", "application/json"),
+    );
+    assert_eq!(revoked.status, 201, "{revoked:?}");
+    assert_eq!(scene.status("/orders", &access), 401);
+    assert_error(&refresh(&scene, ("alice", ALICE), &token, &[]), 400, "invalid_grant");
+    let (again, _) = scene.pair(("alice", ALICE), "orders:read");
+    assert_eq!(scene.status("/orders", &again), 200, "whoever signs in again at once is let in");
+    assert_eq!(scene.status("/orders", &others), 200);
+}
+
 #[test]
 fn t9_nothing_tells_why_a_client_is_refused() {
     let scene = Scene::with(OAUTH);

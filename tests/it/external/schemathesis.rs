@@ -14,7 +14,10 @@ const EXAMPLES: &str = "30";
 
 fn api() -> Api {
     Api::with(|setup| {
-        let tail = "store: {sqlite: portcullis.db}\nrevocation: {claims: [device_id]}\n";
+        let tail = "store: {sqlite: portcullis.db}\nrevocation: {claims: [device_id]}\ncredentials:\n  \
+                    keys: {api_keys: {prefix: pk_, managed: true, pepper: {file: pepper}}}\n  \
+                    people: {people: {managed: true}, from: {id: {body: id}, secret: {body: password}}}\n";
+        let setup = setup.file("pepper", "a pepper of some thirty-two octets");
         setup.quiet().yaml_tail(tail).admin("token: {env: IT_ADMIN_TOKEN}").env("IT_ADMIN_TOKEN", TOKEN)
     })
 }
@@ -32,17 +35,22 @@ fn run(api: &Api, arguments: &[&str]) -> String {
     let program = tools::place().join("schemathesis/bin/schemathesis");
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = tools::program(&program.to_string_lossy());
-    command.current_dir(directory.path()).arg("run").arg(format!("http://{host}/openapi.json"));
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/external/schemathesis.toml");
+    command
+        .current_dir(directory.path())
+        .args(["--config-file", config, "run"])
+        .arg(format!("http://{host}/openapi.json"));
     command.args(["-H", &format!("Authorization: Bearer {TOKEN}"), "--seed", "1", "--no-color"]);
     command.args(["--warnings", "off", "--continue-on-failure"]).args(arguments);
     command.env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/external"));
     command.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PLACE", base64_simd::URL_SAFE_NO_PAD.encode_to_string("keys\0a"));
     command.env("HELD_TOKEN", held.sign()).env("CURSOR", cursor.as_str().expect("a cursor"));
     let ended = command.output().unwrap_or_else(|error| panic!("{error}: .ci/run installs schemathesis"));
     let Output { status, stdout, stderr } = ended;
     let (said, complained) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{status}\n{said}\n{complained}");
-    assert!(said.contains("Tested: 10"), "not every operation was tested\n{said}");
+    assert!(said.contains("Tested: 22"), "not every operation was tested\n{said}");
     let count = said.lines().find(|line| line.contains(" generated")).expect("a count").trim().to_owned();
     assert_eq!(api.gateway.probe("/livez"), Some(200));
     count

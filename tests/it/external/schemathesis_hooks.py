@@ -8,6 +8,7 @@ from hypothesis import strategies
 
 schemathesis.openapi.format("jwt", strategies.just(os.environ["HELD_TOKEN"]))
 schemathesis.openapi.format("cursor", strategies.just(os.environ["CURSOR"]))
+schemathesis.openapi.format("place", strategies.just(os.environ["PLACE"]))
 
 
 @schemathesis.serializer("application/x-ndjson")

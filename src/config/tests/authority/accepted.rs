@@ -55,7 +55,7 @@ endpoints:
     answer: {body: {access_token: "{token.access}", expires_in: "{token.access.lifetime}", again: "{token.refresh}"}}
     errors: {bad_scopes: {body: {m: "{message}"}}, expired: {status: 418}, "*": {status: 401, body: ["{reason}"]}}
     cors: {origins: [https://app.example.com]}
-  POST /auth/refresh: {refresh: refresh, answer: {body: {a: "{token.access}", r: "{token.refresh}"}}}
+  POST /pair/refresh: {refresh: refresh, answer: {body: {a: "{token.access}", r: "{token.refresh}"}}}
   POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}}
   GET /token:
     issue: [short]
@@ -179,11 +179,23 @@ fn an_endpoint_is_a_route() {
     assert_eq!(issue.scopes.matching, ScopeMatch::Glob, "of the key in whose name it acts");
     assert_eq!(token.attempts, 3);
     assert!(matches!(&route.require, Require::Token(requirement) if requirement.issuers == [0]));
-    let Action::Refresh(refresh) = &endpoint("POST /auth/refresh").0.action else { panic!("no refresh") };
+    let Action::Refresh(refresh) = &endpoint("POST /pair/refresh").0.action else { panic!("no refresh") };
     assert_eq!(refresh.from, [Reader::Body("refresh_token".into())]);
     let Action::Revoke(revoke) = &endpoint("POST /revoke").0.action else { panic!("no revoke") };
     assert!(matches!(&revoke.what, Revoked::Presented { family: true, from, .. } if from.len() == 2));
     assert!(matches!(&endpoint("GET /jwks").0.action, Action::KeySet(tokens) if tokens.len() == 2));
+}
+
+/// A token that several paths give out is for whom one of them names, and otherwise for whoever asks.
+#[test]
+fn an_optional_hole_may_name_a_parameter_that_only_some_paths_have() {
+    let written = |subject: &str| {
+        let text = SERVICE.replace(r#"subject: "{path.user}"}"#, &format!("subject: \"{subject}\"}}"));
+        text.replace("  GET /jwks:", "  POST /own: {issue: user, credential: keys}\n  GET /jwks:")
+    };
+    assert!(read(&written("{path.user}")).is_err());
+    let config = config(&written("{path.user?}{credential.sub?}"));
+    assert!(config.routes.iter().any(|route| &*route.name == "POST /own"));
 }
 
 #[test]
