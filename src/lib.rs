@@ -46,7 +46,7 @@
 //!
 //! - From [`http1`] rightwards nothing knows tokio, hyper or pingora, a file, a socket, the environment, the
 //!   clock or a source of randomness: `now` and octets are arguments. (`keys::rotation` makes key pairs, for
-//!   commands and tests, and what [`tls`] compiles keeps tickets and reads the time by itself; no decision does.) Tests and fuzzers therefore run the whole core without a double
+//!   commands, tests and [`authority`], and what [`tls`] compiles keeps tickets and reads the time by itself; no decision does.) Tests and fuzzers therefore run the whole core without a double
 //!   for anything.
 //! - [`gate`] knows nothing of HTTP versions or of how a refusal is worded; [`proxy`] knows nothing of
 //!   scopes, claims or keys. A refusal becomes HTTP in one place, by one exhaustive `match`.

@@ -13,6 +13,7 @@ mod credentials;
 mod endpoints;
 mod errors;
 mod forward;
+mod grants;
 mod issue;
 mod issuers;
 mod keys;

@@ -6,6 +6,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+/// A credential's name, and the id of one of its entries.
+pub type CredentialAndId = (Box<str>, Box<str>);
+
 /// Secrets and lists, by what they are for.
 #[derive(Default, Clone)]
 pub struct Material {
@@ -16,7 +19,7 @@ pub struct Material {
     /// `credentials.NAME.….entries`, by credential: JSON text, an array of objects that was read with success once.
     pub entries: BTreeMap<Box<str>, Zeroizing<Vec<u8>>>,
     /// Secrets of entries that stand in the file itself, by credential and id.
-    pub listed: BTreeMap<(Box<str>, Box<str>), Zeroizing<Vec<u8>>>,
+    pub listed: BTreeMap<CredentialAndId, Zeroizing<Vec<u8>>>,
     /// `signing_keys.sealed_with`.
     pub sealed_with: Option<Zeroizing<Vec<u8>>>,
     /// `issuers.NAME.introspection.client.secret`, by issuer.

@@ -60,12 +60,7 @@ pub(crate) fn print(config: &Config) -> String {
     out.list("upstreams", &config.upstreams, |out, upstream| {
         out.nested(&quote(&upstream.name), |out| print_upstream(out, upstream));
     });
-    let minted: Vec<usize> = config.authority.tokens.iter().filter_map(|token| token.issuer).collect();
-    let issuers = config.issuers.iter().enumerate().filter(|(index, issuer)| {
-        let keys = matches!(issuer.keys.value, KeySource::Records(Records::ApiKeys { .. }));
-        !keys && !minted.contains(index)
-    });
-    let issuers: Vec<&Arc<Issuer>> = issuers.map(|(_, issuer)| issuer).collect();
+    let issuers = written(config);
     out.list("issuers", &issuers, |out, issuer| {
         out.nested(&quote(&issuer.name), |out| print_issuer(out, issuer));
     });
@@ -102,6 +97,16 @@ pub(crate) fn print(config: &Config) -> String {
         format!("{{format: {}, level: {}, access: {}}}", log.format.word(), log.level, log.access),
     );
     out.text
+}
+
+/// The issuers that stand under `issuers`: tokens and API keys bring the others about.
+fn written(config: &Config) -> Vec<&Arc<Issuer>> {
+    let minted: Vec<usize> = config.authority.tokens.iter().filter_map(|token| token.issuer).collect();
+    let issuers = config.issuers.iter().enumerate().filter(|(index, issuer)| {
+        let keys = matches!(issuer.keys.value, KeySource::Records(Records::ApiKeys { .. }));
+        !keys && !minted.contains(index)
+    });
+    issuers.map(|(_, issuer)| issuer).collect()
 }
 
 fn print_upstream(out: &mut Out, upstream: &Upstream) {
@@ -172,7 +177,17 @@ fn print_issuer(out: &mut Out, issuer: &Issuer) {
                 out.time("timeout", introspection.timeout);
             });
         }
-        source => out.entry("keys", keys(source)),
+        source @ (KeySource::Discovery
+        | KeySource::JwksUrl(_)
+        | KeySource::JwksFile(_)
+        | KeySource::JwksInline(_)
+        | KeySource::PemFile(_)
+        | KeySource::PemEnv(_)
+        | KeySource::PemInline(_)
+        | KeySource::Secret { .. }
+        | KeySource::Managed
+        | KeySource::SigningPem(_)
+        | KeySource::Records(_)) => out.entry("keys", keys(source)),
     }
     out.time("refresh", issuer.refresh);
     out.time("cooldown", issuer.cooldown);

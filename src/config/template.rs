@@ -19,9 +19,9 @@ pub enum Template {
     /// A text without, with one, or with several holes.
     Text(Text),
     /// A list.
-    List(Vec<Template>),
+    List(Vec<Self>),
     /// An object, in the order in which it is written.
-    Object(Vec<(Box<str>, Template)>),
+    Object(Vec<(Box<str>, Self)>),
 }
 
 /// A text with holes.

@@ -54,7 +54,7 @@ pub fn span(text: &str) -> Result<(Duration, bool), Wrong> {
     let scale = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| wrong())?);
     let number: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong())?;
     let millis = number * u128::from(millis) / scale;
-    if millis % 1_000 != 0 {
+    if !millis.is_multiple_of(1_000) {
         return Err(Wrong::is("is no whole number of seconds"));
     }
     let seconds = u64::try_from(millis / 1_000).map_err(|_| wrong())?;

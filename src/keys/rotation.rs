@@ -1,4 +1,4 @@
-//! New key pairs and signing with them: `keys generate`, `token mint`, `demo`, `test`.
+//! New key pairs and signing with them: for tokens that are minted here, `keys generate`, `token mint`, `demo`, `test`.
 
 #[cfg(test)]
 mod tests;

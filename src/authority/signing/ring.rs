@@ -138,7 +138,7 @@ impl Ring {
     pub(super) fn active(&self, now: i64) -> Option<&Key> {
         let mut usable = self.0.iter().filter(|key| key.published).peekable();
         let first = usable.peek().copied();
-        usable.filter(|key| key.dates.signs_from <= now).last().or(first)
+        usable.rfind(|key| key.dates.signs_from <= now).or(first)
     }
 
     /// Those that verifiers are told of.

@@ -6,6 +6,7 @@ use crate::config::credential::{Credential, CredentialKind, CredentialPlace, Rea
 use crate::config::decode::errors;
 use crate::config::decode::fields::Fields;
 use crate::config::decode::forward;
+use crate::config::decode::grants::{check_access, check_clients, check_refresh};
 use crate::config::decode::issue;
 use crate::config::decode::issuers::Issuers;
 use crate::config::decode::names::{self, Named, Names};
@@ -88,12 +89,11 @@ impl<'n> Around<'n> {
     }
 }
 
+/// Endpoints, and the routes that lead to them.
+pub(crate) type Answering = (Vec<Arc<Endpoint>>, Vec<Arc<Route>>);
+
 /// Reads `endpoints`, and the routes that lead to them.
-pub(crate) fn endpoints<'a>(
-    file: &Fields<'a>,
-    around: &Around<'_>,
-    ties: &mut Ties,
-) -> (Vec<Arc<Endpoint>>, Vec<Arc<Route>>) {
+pub(crate) fn endpoints<'a>(file: &Fields<'a>, around: &Around<'_>, ties: &mut Ties) -> Answering {
     let example = "POST /token: {issue: access, credential: clients}";
     let entries = file.value("endpoints").map(|value| value.named(example)).unwrap_or_default();
     if let Some(entry) = entries.get(ENDPOINTS) {
@@ -481,34 +481,5 @@ impl<'a> Here<'a> {
             None => None,
         };
         Some(Action::OAuthToken { clients, access: access?, refresh })
-    }
-}
-
-/// Whether clients can be given this.
-pub(crate) fn check_access(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Jwt { .. } | Format::Opaque { .. } => Ok(()),
-        Format::Refresh { .. } => Err(Wrong::is("is a refresh token, which no route takes")),
-    }
-}
-
-/// Whether this refreshes others.
-pub(crate) fn check_refresh(token: &Minted) -> Result<(), Wrong> {
-    match token.format {
-        Format::Refresh { .. } => Ok(()),
-        Format::Jwt { .. } | Format::Opaque { .. } => Err(Wrong::is("is no token of the format `refresh`")),
-    }
-}
-
-/// Whether these can be clients of OAuth 2.0.
-pub(crate) fn check_clients(clients: &Selection) -> Result<(), String> {
-    match clients {
-        Selection::One(credential) => match credential.kind {
-            CredentialKind::ApiKeys(_) => Ok(()),
-            CredentialKind::People(_) | CredentialKind::Issuer(_) => {
-                Err(format!("{} are no API keys, which clients are", quoted(&credential.name)))
-            }
-        },
-        Selection::By { .. } => Err("clients are of one credential".to_owned()),
     }
 }

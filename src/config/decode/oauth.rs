@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::config::address::Address;
 use crate::config::credential::{Credential, Reader};
 use crate::config::decode::credentials;
-use crate::config::decode::endpoints::{Around, Lead, check_access, check_clients, check_refresh, lead};
+use crate::config::decode::endpoints::{Answering, Around, Lead, lead};
 use crate::config::decode::fields::Fields;
+use crate::config::decode::grants::{check_access, check_clients, check_refresh};
 use crate::config::decode::issuers::Issuers;
 use crate::config::decode::names::Named;
 use crate::config::decode::secret;
@@ -19,7 +20,7 @@ use crate::config::pattern;
 use crate::config::problems::{Position, Problem, Wrong, quoted};
 use crate::config::shape::{self, table};
 use crate::config::template::{Template, Text};
-use crate::config::{Listener, Route, Secret, net};
+use crate::config::{Listener, Secret, net};
 
 /// What `oauth` says.
 pub(crate) struct OAuth {
@@ -150,7 +151,7 @@ impl OAuth {
         file: &Fields<'_>,
         around: &Around<'_>,
         ties: &mut Ties,
-    ) -> Option<(Vec<Arc<Endpoint>>, Vec<Arc<Route>>)> {
+    ) -> Option<Answering> {
         let token = |name: &String, key: &str, check: fn(&Minted) -> Result<(), Wrong>| {
             let found = around.token_names.index(name).map(|index| around.tokens.get(index));
             if found.is_none() {

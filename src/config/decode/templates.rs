@@ -173,7 +173,9 @@ impl<'p> Place<'p> {
                     let told = |wrong: Wrong| value.blame(&scalar.text, wrong);
                     read.map_err(told).ok().map(Template::Text)
                 }
-                plain => Some(Template::Plain(plain)),
+                plain @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+                    Some(Template::Plain(plain))
+                }
             },
             Content::Sequence(_) => {
                 let items = value.list().into_iter().map(|item| self.template(item));

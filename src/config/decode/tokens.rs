@@ -258,10 +258,10 @@ fn claims(
         add(named(&names.scope), Template::hole(Source::Scope, true));
     }
     if let Some(audience) = audience {
-        let text = |audience: &Box<str>| Template::Text(Text::literal(audience));
+        let text = |audience: &str| Template::Text(Text::literal(audience));
         let template = match audience {
             [one] => text(one),
-            several => Template::List(several.iter().map(text).collect()),
+            several => Template::List(several.iter().map(|one| text(one)).collect()),
         };
         add(Some("aud".into()), template);
     }
