@@ -35,7 +35,7 @@ pub struct Holders<New, Made, Changes, Shown, Page> {
     /// Shows one.
     pub show: Arc<dyn Fn(Name) -> Result<Shown, NotDone> + Send + Sync>,
     /// Shows those of a credential, or of all, behind a page, at most so many.
-    pub list: Arc<dyn Fn(Option<String>, Option<String>, usize) -> Doing<Page> + Send + Sync>,
+    pub list: Listing<Page>,
     /// Changes one.
     pub change: Arc<dyn Fn(Name, Changes, Asker) -> Doing<Shown> + Send + Sync>,
     /// Removes one.
@@ -62,6 +62,9 @@ pub struct Name {
     /// Which of its holders.
     pub id: String,
 }
+
+/// Shows those of a credential, or of all, behind a page, at most so many.
+pub type Listing<Page> = Arc<dyn Fn(Option<String>, Option<String>, usize) -> Doing<Page> + Send + Sync>;
 
 /// Something under way.
 pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, NotDone>> + Send>>;

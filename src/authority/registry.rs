@@ -25,12 +25,15 @@ use crate::token::NumericDate;
 pub(in crate::authority) struct Registry {
     kind: RecordKind,
     means: Means,
-    known: RwLock<HashMap<Box<str>, HashMap<Box<str>, Arc<Entry>>>>,
+    known: RwLock<Known>,
     /// Held while something is changed: what is written is made from what is known.
     turn: AsyncMutex<()>,
     /// Whose last use is not written down yet: at most as many as there are.
     used: Mutex<BTreeSet<Name>>,
 }
+
+/// By credential, and by id.
+type Known = HashMap<Box<str>, HashMap<Box<str>, Arc<Entry>>>;
 
 /// A credential's name, and the id of a holder.
 pub(in crate::authority) type Name = (Box<str>, Box<str>);
@@ -101,7 +104,7 @@ impl Registry {
 
     /// Reads what the store has, in the place of what is known. Blocks.
     pub(in crate::authority) fn load(&self, inherited: Inherited<'_>) -> Result<(), StoreError> {
-        let (mut known, mut damaged) = (HashMap::<_, HashMap<_, _>>::new(), 0_usize);
+        let (mut known, mut damaged) = (Known::new(), 0_usize);
         self.means.kept(self.kind, &mut |record| match read(&record) {
             Some(((credential, id), body)) => {
                 let entry = Arc::new(Entry::new(&credential, &id, body, inherited));

@@ -64,7 +64,7 @@ pub(in crate::admin::api) async fn show(
 ) -> Response {
     match named(path) {
         Ok(name) => holders::show(&shared.controls.managing.people, name),
-        Err(refused) => refused,
+        Err(why) => refuse(why),
     }
 }
 
@@ -93,7 +93,7 @@ pub(in crate::admin::api) async fn change(
 ) -> Response {
     let name = match named(path) {
         Ok(name) => name,
-        Err(refused) => return refused,
+        Err(why) => return refuse(why),
     };
     match asked(&shared, query.as_deref(), &headers, body).await {
         Ok(change) => {
@@ -118,12 +118,13 @@ pub(in crate::admin::api) async fn remove(
     RawQuery(query): RawQuery,
 ) -> Response {
     match (not_now(&shared, query.as_deref()), named(path)) {
-        (Some(refused), _) | (None, Err(refused)) => refused,
+        (Some(refused), _) => refused,
+        (None, Err(why)) => refuse(why),
         (None, Ok(name)) => gone((shared.controls.managing.people.remove)(name, asker).await),
     }
 }
 
 /// Whom a path means: what is no text names nobody.
-fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<Name, Response> {
-    path.map(|Path((credential, id))| Name { credential, id }).map_err(|_| refuse(NotDone::Unknown))
+fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<Name, NotDone> {
+    path.map(|Path((credential, id))| Name { credential, id }).map_err(|_| NotDone::Unknown)
 }

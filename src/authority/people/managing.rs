@@ -68,7 +68,7 @@ impl People {
         let after = after.map(registry::behind).transpose()?;
         let (entries, more) = self.inner.managed.list(credential, after.as_ref(), most);
         let next = entries.last().filter(|_| more).map(|entry| entry.place());
-        Ok(managed::People { users: entries.iter().map(|entry| shown(entry)).collect(), next })
+        Ok(managed::People { users: entries.iter().map(shown).collect(), next })
     }
 
     /// Changes a person. Disabling one also refuses what was made for them, on every request once this returns; enabling
