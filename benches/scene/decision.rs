@@ -35,7 +35,7 @@ pub(crate) fn decided(
         match decide(&reader.load(), memo, &request, &mut evidence, NumericDate(NOW)) {
             Decision::Allow(_) | Decision::Answer(_) | Decision::Preflight(_) => return None,
             Decision::Refuse(refusal) => return Some(refusal.denial.reason),
-            Decision::Need(Need::Record(_)) => panic!("nothing here is looked up"),
+            Decision::Need(Need::Record(_)) => unreachable!("nothing here is looked up"),
             Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
         }

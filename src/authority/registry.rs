@@ -21,7 +21,10 @@ use crate::store::records::{Record, RecordChange, RecordKind};
 use crate::store::{BATCH, Id};
 use crate::token::NumericDate;
 
-/// Those of one kind, by credential and id.
+/// By credential and id.
+type Known = HashMap<Box<str>, HashMap<Box<str>, Arc<Entry>>>;
+
+/// Those of one kind.
 pub(in crate::authority) struct Registry {
     kind: RecordKind,
     means: Means,

@@ -44,7 +44,7 @@ pub(in crate::gate) fn way(
     }
     let candidates = candidates(snapshot, shown);
     let signed = is_signed_here(snapshot, shown);
-    if signed && !(known_malformed && !candidates.is_empty()) {
+    if signed && (!known_malformed || candidates.is_empty()) {
         let parsed = parse();
         let named = |unverified: &Unverified| {
             let index = unverified.issuer().and_then(|iss| snapshot.routes.issuer_by_iss(iss));

@@ -252,7 +252,7 @@ fn request_timeout() {
 #[test]
 fn body_too_large() {
     let api = Api::with(|setup| setup.yaml_tail("endpoints: {POST /about: {metadata: {a: b}}}"));
-    let request = Request::new("POST", "/about").body(&[b'a'; (64 << 10) + 1]);
+    let request = Request::new("POST", "/about").body([b'a'; (64 << 10) + 1]);
     refuse(&api, &request, Reason::BodyTooLarge);
 }
 

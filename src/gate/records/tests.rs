@@ -164,9 +164,12 @@ fn change(config: &Config, signer: &SigningKey, version: u64) -> Change {
     let jwks = json!({"keys": [signer.public_jwk().expect("a key")]}).to_string();
     let (set, _) = jwk::parse_jwks(jwks.as_bytes(), None).expect("a key set");
     let set = Arc::new(set);
-    let keys = |issuer: &Issuer| match &issuer.keys.value {
-        KeySource::Records(_) => Keys::Records(version),
-        _ => Keys::Ready { set: Arc::clone(&set), fetched: false },
+    let keys = |issuer: &Issuer| {
+        if matches!(issuer.keys.value, KeySource::Records(_)) {
+            Keys::Records(version)
+        } else {
+            Keys::Ready { set: Arc::clone(&set), fetched: false }
+        }
     };
     Change::Config {
         routes: Arc::new(Routes::compile(config)),

@@ -95,9 +95,9 @@ fn tokens_and_keys_are_issuers_that_routes_trust() {
     assert_eq!(issuer("short").algorithms.as_deref(), Some(&[Algorithm::HS256][..]));
     assert_eq!((&*issuer("short").issuer, issuer("short").leeway.as_secs()), ("short", 1));
     assert!(matches!(issuer("pem").keys.value, KeySource::SigningPem(_)));
-    let records = |name: &str| match &issuer(name).keys.value {
-        KeySource::Records(records) => records.clone(),
-        other => panic!("{other:?}"),
+    let records = |name: &str| {
+        let KeySource::Records(records) = &issuer(name).keys.value else { panic!("{name} is not looked up") };
+        records.clone()
     };
     assert_eq!(records("user"), Records::Opaque { prefix: "usr_".into() });
     assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["live_".into(), "test_".into()] });

@@ -210,6 +210,10 @@ fn endpoints() {
         "wants one of `header`",
     );
     endpoint("POST /a", "{issue: access, credential: keys, attempts: 0}", "less than 1");
+}
+
+#[test]
+fn endpoints_that_refresh_revoke_and_tell() {
     endpoint("POST /a", "{refresh: user}", "does not refresh itself");
     endpoint("POST /a", "{refresh: refresh}", "is issued by no endpoint");
     endpoint(

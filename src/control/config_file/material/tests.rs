@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::check;
+use crate::snapshot::{Change, Keys};
 use crate::config::credential::{Entries, EntriesSource};
 use crate::control::config_file::{Loaded, load};
 
@@ -105,13 +106,11 @@ fn everything_that_is_named_is_read_and_followed() {
 fn a_token_signed_with_a_pem_file_is_verified_with_its_public_half() {
     let root = tempfile::tempdir().expect("a directory");
     let loaded = service(root.path(), &[]).expect("loads");
-    let crate::snapshot::Change::Config { issuers, .. } = &loaded.change else { panic!("no configuration") };
+    let Change::Config { issuers, .. } = &loaded.change else { panic!("no configuration") };
     let keys = |name: &str| {
         let (_, keys) = issuers.iter().find(|(issuer, _)| &*issuer.name == name).expect(name);
-        match keys {
-            crate::snapshot::Keys::Ready { set, fetched: false } => set.len(),
-            other => panic!("{name}: {other:?}"),
-        }
+        let Keys::Ready { set, fetched: false } = keys else { panic!("{name}: {keys:?}") };
+        set.len()
     };
     assert_eq!((keys("pem"), keys("hmac")), (1, 1));
 }

@@ -123,7 +123,8 @@ fn an_answer_to_head_has_no_body_and_grpc_its_own_fields() {
 
 #[test]
 fn a_challenge_says_where_the_resource_is_described() {
-    let metadata = Some("https://api.test/.well-known/oauth-protected-resource");
+    let address = "https://api.test/.well-known/oauth-protected-resource";
+    let metadata = Some(address);
     let addition = Addition { metadata, ..Addition::default() };
     for (reason, error) in
         [(Reason::NoCredentials, ""), (Reason::Expired, ", error=\"invalid_token\""), (Reason::NoRoute, "-")]
@@ -131,7 +132,7 @@ fn a_challenge_says_where_the_resource_is_described() {
         let (head, _, _) = written(&Denial::new(reason, ""), addition, MANNER);
         let challenge = format!(
             "www-authenticate: Bearer realm=\"portcullis\"{error}, resource_metadata=\"{}\"",
-            metadata.unwrap_or_default()
+            address
         );
         assert_eq!(head.contains(&challenge), error != "-", "{head}");
     }
