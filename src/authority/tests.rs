@@ -171,10 +171,8 @@ fn secret() -> Secret {
 }
 
 pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        other => panic!("{other} is no object"),
-    }
+    let Value::Object(object) = value else { panic!("{value} is no object") };
+    object
 }
 
 pub(super) fn wait<T>(work: impl Future<Output = T>) -> T {
