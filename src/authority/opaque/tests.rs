@@ -72,11 +72,11 @@ fn claims(subject: &str, id: &str, expires: i64) -> Map<String, Value> {
 #[tokio::test]
 async fn a_token_counts_under_its_own_name_and_until_its_end() {
     let scene = Scene::new();
-    scene.issue("own_1", "ann", "1").await;
-    assert_eq!(scene.opaque.look_up("user", "own_2", NumericDate(NOW)), Looked::Unknown);
-    assert_eq!(scene.opaque.look_up("other", "own_1", NumericDate(NOW)), Looked::Unknown);
-    assert_eq!(scene.opaque.look_up("user", "own_1", NumericDate(NOW + 100)), Looked::Unknown);
-    let Looked::Known(said) = scene.opaque.look_up("user", "own_1", NumericDate(NOW + 99)) else {
+    scene.issue("usr_1", "ann", "1").await;
+    assert_eq!(scene.opaque.look_up("user", "usr_2", NumericDate(NOW)), Looked::Unknown);
+    assert_eq!(scene.opaque.look_up("other", "usr_1", NumericDate(NOW)), Looked::Unknown);
+    assert_eq!(scene.opaque.look_up("user", "usr_1", NumericDate(NOW + 100)), Looked::Unknown);
+    let Looked::Known(said) = scene.opaque.look_up("user", "usr_1", NumericDate(NOW + 99)) else {
         panic!("it counts");
     };
     let said: Map<String, Value> = serde_json::from_slice(&said).expect("JSON");
@@ -86,12 +86,12 @@ async fn a_token_counts_under_its_own_name_and_until_its_end() {
 #[tokio::test]
 async fn tokens_survive_a_restart_and_those_that_are_over_do_not() {
     let scene = Scene::new();
-    scene.issue("own_1", "ann", "1").await;
+    scene.issue("usr_1", "ann", "1").await;
     let over = claims("ann", "2", 1);
-    let new = NewToken { token: "user", text: "own_2", claims: &over, reusable: false };
+    let new = NewToken { token: "user", text: "usr_2", claims: &over, reusable: false };
     scene.opaque.issue(new).await.expect("it is kept");
     let scene = scene.restarted();
-    assert!(scene.knows("own_1"));
+    assert!(scene.knows("usr_1"));
     assert_eq!(scene.opaque.len(), 1);
     scene.opaque.sweep(NumericDate(NOW + 100));
     assert!(scene.opaque.is_empty());
@@ -100,7 +100,7 @@ async fn tokens_survive_a_restart_and_those_that_are_over_do_not() {
 #[tokio::test]
 async fn t7_no_opaque_token_stands_in_the_store() {
     let scene = Scene::new();
-    scene.issue("own_a-canary-that-nobody-may-find", "ann", "1").await;
+    scene.issue("usr_a-canary-that-nobody-may-find", "ann", "1").await;
     let files = std::fs::read_dir(scene.directory.path()).expect("a directory");
     let kept: Vec<u8> =
         files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("octets")).collect();
