@@ -28,9 +28,6 @@ pub struct Managing {
     pub rotate: Arc<dyn Fn(Rotation, Asker) -> Doing<SigningKeys> + Send + Sync>,
 }
 
-/// Lists those of a credential, or of all, behind a page, at most so many.
-pub type List<Page> = Arc<dyn Fn(Option<String>, Option<String>, usize) -> Doing<Page> + Send + Sync>;
-
 /// What is done about holders of one kind.
 pub struct Holders<New, Made, Changes, Shown, Page> {
     /// Makes one.

@@ -21,10 +21,7 @@ use crate::store::records::{Record, RecordChange, RecordKind};
 use crate::store::{BATCH, Id};
 use crate::token::NumericDate;
 
-/// By credential and id.
-type Known = HashMap<Box<str>, HashMap<Box<str>, Arc<Entry>>>;
-
-/// Those of one kind.
+/// Those of one kind, by credential and id.
 pub(in crate::authority) struct Registry {
     kind: RecordKind,
     means: Means,

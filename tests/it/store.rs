@@ -101,7 +101,7 @@ fn a_running_gateways_store_is_copied_and_not_replaced() {
     assert_allowed(&api.gateway.send(&Request::get("/health")));
     api.gateway.stop();
     store(&["restore", "copy.db"]).code(0).says(&["is kept", "before-restore"]).never_says("warning");
-    store(&["migrate"]).code(0).says(&["version 2 to 2"]);
+    store(&["migrate"]).code(0).says(&["version 3 to 3"]);
 }
 
 #[test]

@@ -3,9 +3,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::check;
-use crate::snapshot::{Change, Keys};
 use crate::config::credential::{Entries, EntriesSource};
 use crate::control::config_file::{Loaded, load};
+use crate::snapshot::{Change, Keys};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
