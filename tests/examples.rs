@@ -241,6 +241,9 @@ fn every_example_passes_check_without_a_warning() {
     let partner = repository().join("tests/vectors/keys/p256_public.pem");
     checkout.write("config/keys/partner.pem", fs::read(partner).expect("a public key"));
     checkout.write("config/admin.token", "0123456789abcdef0123456789abcdef\n");
+    for name in ["kek", "pepper"] {
+        checkout.write(&format!("config/{name}"), "c2VjcmV0IG9jdGV0cyBvZiB0aGUgZXhhbXBsZXMhISE=\n");
+    }
     let variables = BTreeMap::from([("LEGACY_HMAC_KEY", "0123456789abcdef0123456789abcdef")]);
     let check = |name: &str| {
         let mut command = Command::new(BINARY);
@@ -258,7 +261,16 @@ fn every_example_passes_check_without_a_warning() {
         assert!(out.contains("fine ("), "config/{name}: {out}");
         passed.push(name.trim_end_matches(".yaml").to_owned());
     }
-    let all = ["browser", "minimal", "portcullis", "quickstart", "revocation", "roles", "several-issuers"];
+    let all = [
+        "browser",
+        "minimal",
+        "portcullis",
+        "quickstart",
+        "revocation",
+        "roles",
+        "several-issuers",
+        "tokens",
+    ];
     assert_eq!(passed, all);
     // What they name is really read.
     for (path, name) in [
