@@ -77,7 +77,8 @@ pub fn done(call: &Call, filling: &Filling<'_>, done: Done) -> Result<Answered, 
         }
         return Ok(Answered { status: 200, headers, body: body.unwrap_or_default(), result: SUCCESS });
     };
-    let mut answered = templated(answer, filling, 200, SUCCESS).ok_or_else(Refusal::internal)?;
+    // What it cannot be filled with came with the request, or is missing in it.
+    let mut answered = templated(answer, filling, 200, SUCCESS).ok_or_else(Refusal::bad_request)?;
     answered.headers.extend(headers.into_iter().filter(|(name, _)| **name != *CONTENT_TYPE));
     Ok(answered)
 }
@@ -183,7 +184,9 @@ fn templated(answer: &Answer, filling: &Filling<'_>, usual: u16, result: &'stati
         if value.bytes().any(|octet| octet.is_ascii_control() && octet != b'\t') {
             return None;
         }
-        headers.push((name.to_ascii_lowercase().into(), value.into()));
+        if !value.is_empty() {
+            headers.push((name.to_ascii_lowercase().into(), value.into()));
+        }
     }
     let body = match &answer.body {
         Some(body) => template::render(body, &fill)?.to_string().into_bytes(),

@@ -63,9 +63,24 @@ impl Attempts {
         of(self.mark_of_id(credential, id)).max(of(self.mark_of_address(from)))
     }
 
-    /// An attempt with this id, from this address, has failed.
-    pub fn failed(&self, credential: &str, id: &str, from: IpAddr, now: Instant) {
+    /// An attempt with this id begins. It counts as failed until [`Self::excused`]: of many at once no more are looked at than
+    /// may fail.
+    pub fn begun(&self, credential: &str, id: &str, now: Instant) {
         self.count(self.mark_of_id(credential, id), now);
+    }
+
+    /// An attempt with this id has not failed.
+    pub fn excused(&self, credential: &str, id: &str, now: Instant) {
+        let (mark, now) = (self.mark_of_id(credential, id), self.milliseconds(now));
+        let mut part = self.part(mark).lock().unwrap_or_else(PoisonError::into_inner);
+        let set = part.places.get_mut(set_of(mark)..).and_then(|set| set.get_mut(..WAYS)).unwrap_or_default();
+        if let Some(own) = set.iter_mut().find(|place| place.mark == mark && !place.is_over(now)) {
+            own.failed -= 1;
+        }
+    }
+
+    /// An attempt from this address has failed. Those that have only begun do not count: behind one address may be many people.
+    pub fn failed(&self, from: IpAddr, now: Instant) {
         self.count(self.mark_of_address(from), now);
     }
 

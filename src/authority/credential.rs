@@ -179,8 +179,9 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
         refusal.retry_after = Some(wait.as_secs().saturating_add(1));
         return Err(refusal);
     }
+    authority.attempts.begun(name, id, Instant::now());
     let bad = || {
-        authority.attempts.failed(name, id, from, Instant::now());
+        authority.attempts.failed(from, Instant::now());
         let mut refusal = Refusal::new("bad_credential");
         refusal.challenge = challenge;
         refusal
@@ -198,6 +199,7 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
                 Ok(holder) => holder,
                 Err(NotSignedIn::Refused) => return Err(bad()),
                 Err(NotSignedIn::Overloaded) => {
+                    authority.attempts.excused(name, id, Instant::now());
                     let mut refusal = Refusal::new("overloaded");
                     refusal.retry_after = Some(1);
                     return Err(refusal);
@@ -208,6 +210,7 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
         | (CredentialKind::People(_), What::Whole(_) | What::Unfit | What::Token)
         | (CredentialKind::Issuer(_), _) => return Err(bad()),
     };
+    authority.attempts.excused(name, id, Instant::now());
     Ok(Principal::holder(&credential, &holder))
 }
 

@@ -142,13 +142,22 @@ impl Families {
         Ok(Given { text, family })
     }
 
-    /// The family of a token that would be taken by [`Self::rotate`], without using it: for introspection and `revoke`.
+    /// The family of a token that would be taken by [`Self::rotate`], without using it: for introspection.
     pub fn find(&self, minted: &Minted, presented: &str, now: NumericDate) -> Option<Arc<Family>> {
         let begun = opaque::family_of(shape(minted)?, presented)?;
         let slot = self.shared.lock().get(&hash(begun))?;
         let live = slot.live();
         let counts = live.counts(&minted.name, now) && live.is_current(&hash(presented));
         counts.then(|| Arc::clone(&live.family))
+    }
+
+    /// The family that a token belongs to, whether it is the one of the moment or was used long ago: whoever holds any of them
+    /// may end it.
+    pub fn of_member(&self, minted: &Minted, presented: &str, now: NumericDate) -> Option<Arc<Family>> {
+        let begun = opaque::family_of(shape(minted)?, presented)?;
+        let slot = self.shared.lock().get(&hash(begun))?;
+        let live = slot.live();
+        live.counts(&minted.name, now).then(|| Arc::clone(&live.family))
     }
 
     /// Uses a refresh token: gives the next one, once it would survive a crash. `holder` is who presents it, where the endpoint
@@ -193,6 +202,12 @@ impl Families {
             shared.use_of(&slot, using).await
         });
         used.await.unwrap_or(Err(NotGiven::Trouble(Trouble::Fault("a task has failed"))))
+    }
+
+    /// The family of this name, if there is one.
+    pub fn of_session(&self, session: &str) -> Option<Arc<Family>> {
+        let slot = self.shared.lock().of_session(session).into_iter().next()?;
+        Some(Arc::clone(&slot.live().family))
     }
 
     /// Ends a family: its refresh tokens, and every token that names it as its session. Whether there was one.

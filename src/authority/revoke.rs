@@ -69,7 +69,10 @@ impl Endpoints {
         principal: Option<&Principal>,
         extent: Extent,
     ) -> Result<(), Refusal> {
-        if let Some((_, family)) = self.family_of(tokens, text) {
+        let now = clock::now();
+        let of_member = |minted: &Arc<Minted>| self.authority.families.of_member(minted, text, now);
+        // One that was used counts here: a refresh may be on its way while somebody signs out, or a thief's was first.
+        if let Some(family) = tokens.iter().find_map(of_member) {
             // A refresh token and its access tokens are one grant: without it, what it gave has no ground (RFC 7009 section 2.1).
             if principal.is_none_or(|principal| whose::is_family_of(&family, principal)) {
                 self.authority.families.end(&family.session).await?;
@@ -87,6 +90,12 @@ impl Endpoints {
             entries.push(entry(Kind::Jti, &whose.issuer, id, Some(self.ends(&whose.issuer, &facts)))?);
         }
         let session = whose.session.as_deref().filter(|_| extent == Extent::Family);
+        // What was exchanged for somebody else's token has its session, and is no say over it.
+        let session = session.filter(|session| {
+            let family = self.authority.families.of_session(session);
+            principal
+                .is_none_or(|principal| family.is_none_or(|family| whose::is_family_of(&family, principal)))
+        });
         if let Some(session) = session {
             let ends = self.outlived(&whose.issuer, &facts);
             entries.push(entry(Kind::Session, &whose.issuer, session, Some(ends))?);

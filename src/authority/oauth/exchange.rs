@@ -1,7 +1,8 @@
 //! Token exchange (RFC 8693): a token in, a narrower one out.
 //!
 //! What comes out is never worth more than what went in: no more scopes, no longer life, the same family, so that it dies with
-//! it. A token of another issuer is also cut to what the client may have itself: a route that trusts only the gateway's own
+//! it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
+//! of its own, and its subject may be whoever its holder said. A token of another issuer is also cut to what the client may have itself: a route that trusts only the gateway's own
 //! tokens would otherwise be open to whatever the other issuer says.
 
 use std::sync::Arc;
@@ -47,9 +48,9 @@ pub async fn exchange(
 ) -> Result<Answered, Refusal> {
     let issued = issued_type(asked, access)?;
     is_own_target(here, asked, access)?;
-    let subject =
-        held_out(here, asked, "subject_token", "subject_token_type")?.ok_or_else(Refusal::bad_request)?;
-    let actor = held_out(here, asked, "actor_token", "actor_token_type")?;
+    let subject = held_out(here, asked, access, ["subject_token", "subject_token_type"])?
+        .ok_or_else(Refusal::bad_request)?;
+    let actor = held_out(here, asked, access, ["actor_token", "actor_token_type"])?;
     may_act(&subject, actor.as_ref())?;
     let scopes = narrowed(here, wanted(asked)?, &subject, access, client)?;
     let now = clock::now().0;
@@ -106,8 +107,13 @@ fn is_own_target(here: &Endpoints, asked: Asked<'_>, access: &Minted) -> Result<
     Ok(())
 }
 
-/// A token that is held out, of ours or of a configured issuer.
-fn held_out(here: &Endpoints, asked: Asked<'_>, token: &str, kind: &str) -> Result<Option<Held>, Refusal> {
+/// A token that is held out: one that the endpoint gives, or one of a configured issuer.
+fn held_out(
+    here: &Endpoints,
+    asked: Asked<'_>,
+    access: &Arc<Minted>,
+    [token, kind]: [&str; 2],
+) -> Result<Option<Held>, Refusal> {
     let (text, kind) = match (parameter(asked, token), parameter(asked, kind)) {
         (None, None) => return Ok(None),
         (Some(text), Some(kind)) => (text, kind),
@@ -116,8 +122,7 @@ fn held_out(here: &Endpoints, asked: Asked<'_>, token: &str, kind: &str) -> Resu
     if kind != ACCESS_TOKEN && kind != JWT {
         return Err(Refusal::bad_request());
     }
-    let config = here.config();
-    let own = here.believed(&config.authority.tokens, &text);
+    let own = here.believed(std::slice::from_ref(access), &text);
     let (minted, facts) = match own {
         Some((minted, facts)) => (Some(minted), facts),
         None => (None, foreign(here, &text)?),

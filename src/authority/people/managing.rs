@@ -105,6 +105,10 @@ impl People {
         let (own, belongs) = without_namespaces(&body.attributes);
         let belongs = change.namespaces.unwrap_or(belongs);
         body.attributes = with_namespaces(change.attributes.unwrap_or(own), belongs);
+        if hash.is_some() {
+            // Whoever knew the password before may hold tokens that it brought.
+            self.stop(&room, id, PASSWORD_CHANGED).await?;
+        }
         body.password = hash.or(body.password);
         if change.disabled == Some(true) && !body.disabled {
             body.stopped_by = self.stop(&room, id, DISABLED).await?;
@@ -197,5 +201,6 @@ const NAMESPACES: &str = "namespaces";
 const TAKEN: [&str; 4] = ["id", "name", "scopes", NAMESPACES];
 /// Octets of a namespace.
 const NAMESPACE_OCTETS: usize = 256;
+const PASSWORD_CHANGED: &str = "the person's password was changed";
 const DISABLED: &str = "the person was disabled";
 const REMOVED: &str = "the person was removed";

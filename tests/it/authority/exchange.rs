@@ -99,3 +99,36 @@ fn a_token_of_another_issuer_gives_no_more_than_its_client_has() {
     let strangers = Issuer::start().mint("orders:read");
     assert_error(&exchange(&scene, ("bob", BOB), &strangers, &[]), 400, "invalid_request");
 }
+
+/// Whoever holds a token of another kind may have said themselves for whom it is.
+#[test]
+fn a_token_of_another_kind_is_not_exchanged() {
+    let scene = Scene::with(
+        "
+tokens:
+  invitation: {lifetime: 1h, subject: '{body.guest}', claims: {sub: '{subject}'}}
+endpoints:
+  POST /invitations: {issue: [invitation], credential: clients, answer: {body: {access_token: '{token.invitation}'}}}
+oauth: {issuer: http://localhost, clients: clients}
+",
+    );
+    let invited = scene.form("/invitations", Some(("alice", ALICE)), &[("guest", "bob")]);
+    let invitation = text(&invited.json(), "access_token");
+    assert_eq!(claims(&invitation)["sub"], "bob");
+    assert_error(&exchange(&scene, ("alice", ALICE), &invitation, &[]), 400, "invalid_request");
+    let (own, _) = scene.pair(("alice", ALICE), "orders:read");
+    let acting = [("actor_token", invitation.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    assert_error(&exchange(&scene, ("alice", ALICE), &own, &acting), 400, "invalid_request");
+}
+
+#[test]
+fn t6_an_exchanged_token_is_no_say_over_the_family_it_came_from() {
+    let scene = Scene::with(OAUTH);
+    let (alices, refresh) = scene.pair(("alice", ALICE), "orders:read");
+    let bobs = text(&exchange(&scene, ("bob", BOB), &alices, &[]).json(), "access_token");
+    assert_eq!(scene.form("/oauth/revoke", Some(("bob", BOB)), &[("token", &bobs)]).status, 200);
+    assert_eq!(scene.status("/orders", &bobs), 401, "what is one's own is revoked");
+    assert_eq!(scene.status("/orders", &alices), 200);
+    let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    assert_eq!(scene.form("/oauth/token", Some(("alice", ALICE)), &pairs).status, 200);
+}

@@ -194,6 +194,23 @@ fn revoking_a_refresh_token_ends_what_it_gave() {
     assert_eq!(scene.status("/orders", &other), 200, "another family lives on");
 }
 
+/// A refresh may be on its way while somebody signs out, and a thief's may have been first.
+#[test]
+fn t6_revoking_a_used_refresh_token_ends_its_family() {
+    let scene = Scene::with(OAUTH);
+    let alice = ("alice", ALICE);
+    let (access, first) = scene.pair(alice, "orders:read");
+    let renewed = refresh(&scene, alice, &first, &[]).json();
+    let second = renewed["refresh_token"].as_str().expect("a refresh token");
+    let strangers = scene.form("/oauth/revoke", Some(("bob", BOB)), &[("token", &first)]);
+    assert_eq!((strangers.status, scene.status("/orders", &access)), (200, 200));
+    assert_eq!(scene.form("/oauth/revoke", Some(alice), &[("token", &first)]).status, 200);
+    for token in [&access, renewed["access_token"].as_str().expect("a token")] {
+        assert_eq!(scene.status("/orders", token), 401);
+    }
+    assert_error(&refresh(&scene, alice, second, &[]), 400, "invalid_grant");
+}
+
 /// Whoever took a refresh token would otherwise have new access tokens for as long as the family lasts.
 #[test]
 fn a_watermark_ends_the_families_that_began_before_it() {
