@@ -87,6 +87,8 @@ pub(in crate::proxy) async fn answer(
         Err(Unread::Client(Fault::Framing(what))) => Denial::new(Reason::MalformedRequest, what),
         Err(Unread::Client(Fault::Gone)) => return (0, Next::Abort),
     };
+    // A client that is slow to take its refusal leaves room for others meanwhile.
+    drop(held);
     record.refused_after(&denial);
     // Only of a body that was read to its end is it known where the next request begins.
     connection.fail(&denial, record, true).await
