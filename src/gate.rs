@@ -20,6 +20,7 @@
 
 pub mod call;
 pub mod checks;
+pub mod conversation;
 pub mod credential;
 pub mod denial;
 pub mod evidence;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use crate::gate::call::Called;
 use crate::gate::checks::Checked;
+use crate::gate::conversation::Conversation;
 use crate::gate::credential::Credential;
 use crate::gate::denial::{Advice, Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need};
@@ -89,6 +91,8 @@ pub struct Request<'a> {
     /// A token that came later, within the stream that this request began. It counts instead of what the request's own
     /// places hold, as if it stood where its issuer looks for one.
     pub presented: Option<&'a [u8]>,
+    /// An operation that came later, in a message of the WebSocket that this request opened: it counts instead of a body.
+    pub message: Option<&'a [u8]>,
 }
 
 /// What was decided.
@@ -98,6 +102,8 @@ pub enum Decision {
     Allow(Grant),
     /// One of the gateway's own endpoints answers it, also where its token is refused.
     Answer(Called),
+    /// Answer the handshake here: what comes in its messages is decided one by one, and the first grant leads upstream.
+    Converse(Conversation),
     /// Refuse it.
     Refuse(Refusal),
     /// Answer it here: a CORS preflight.
@@ -238,8 +244,10 @@ fn is_of_the_token(reason: Reason) -> bool {
         | Reason::KeysUnavailable => true,
         Reason::MalformedRequest
         | Reason::ManyCredentials
+        | Reason::GraphqlRejected
         | Reason::NoRoute
         | Reason::MethodNotAllowed
+        | Reason::UnsupportedMediaType
         | Reason::ExpectationFailed
         | Reason::Misdirected
         | Reason::RequestTimeout

@@ -112,6 +112,9 @@ fn verdict(verdict: &Verdict) -> String {
             }
             text + "\n   what it answers is not known here: its credential, its body and what is kept are not looked at"
         }
+        Verdict::Conversation(route) => {
+            format!("a WebSocket of route \"{route}\": its operations are decided one by one")
+        }
         Verdict::Preflight(route) => format!("answered as a CORS preflight of route \"{route}\""),
         Verdict::Refused { reason, detail } => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
@@ -137,6 +140,7 @@ fn as_json(told: &Told) -> Value {
             "issuer": issuer,
             "subject": subject,
         }),
+        Verdict::Conversation(route) => json!({"allowed": true, "route": route, "conversation": true}),
         Verdict::Preflight(route) => json!({"allowed": true, "route": route, "preflight": true}),
         Verdict::Refused { reason, detail } => json!({
             "allowed": false,

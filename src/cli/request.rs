@@ -45,6 +45,8 @@ pub enum Verdict {
     },
     /// It is answered here, as a CORS preflight of this route.
     Preflight(String),
+    /// Its handshake answered here: GraphQL over a WebSocket, on this route.
+    Conversation(String),
     /// It is refused.
     Refused {
         /// With this.
@@ -74,7 +76,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::Refused { reason, .. } => Some(*reason),
-            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) => None,
+            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) | Self::Conversation(_) => None,
         }
     }
 }
@@ -94,6 +96,7 @@ impl From<Outcome> for Verdict {
                 Self::Answered { route, endpoint, issuer, subject }
             }
             Outcome::Preflight { route } => Self::Preflight(route),
+            Outcome::Conversation { route } => Self::Conversation(route),
             Outcome::Refused(refusal) => {
                 Self::Refused { reason: refusal.denial.reason, detail: refusal.denial.detail.into_owned() }
             }
@@ -155,6 +158,7 @@ impl Described {
                 .map(|_| Handshake { authority: text(&head.authority), secure: false }),
             tls: None,
             presented: None,
+            message: None,
         };
         let explanation = explain::explain(snapshot, &request, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }

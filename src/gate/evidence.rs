@@ -23,6 +23,23 @@ pub enum Need {
     Signature(Box<SignatureWork>),
     /// A token is to be looked up.
     Record(Box<RecordAsked>),
+    /// The request's body is to be read, whole: at most so many octets of it.
+    Body(BodyAsked),
+}
+
+/// A body that a decision reads.
+#[derive(Debug)]
+pub struct BodyAsked {
+    /// Octets, at most; `limits.inspected_body` may be less.
+    pub most: usize,
+    pub(crate) route: Arc<CompiledRoute>,
+}
+
+impl BodyAsked {
+    /// The refusal of a request whose body could not be had for this reason.
+    pub fn refused(&self, denial: Denial) -> Refusal {
+        Refusal { denial, route: Some(Arc::clone(&self.route)), issuer: None }
+    }
 }
 
 /// A token that is nothing but a name for what it says, and who may know it.
@@ -165,4 +182,6 @@ pub struct Evidence {
     pub signature: Option<SignatureVerdict>,
     /// What looking the token up came to.
     pub record: Option<RecordFound>,
+    /// The request's body, whole.
+    pub body: Option<Vec<u8>>,
 }

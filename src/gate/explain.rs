@@ -70,6 +70,11 @@ pub enum Outcome {
         /// Of this route.
         route: String,
     },
+    /// Its handshake would be answered here, and each message decided by itself.
+    Conversation {
+        /// On this route.
+        route: String,
+    },
     /// It would be refused.
     Refused(Refusal),
 }
@@ -92,6 +97,12 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> 
                     looked_up.candidates.iter().map(|(_, _, issuer)| &*issuer.name).collect();
                 asked = Some(format!("to be looked up by {}: nobody is asked here", names.join(", ")));
                 evidence.record = Some(RecordFound { asked: looked_up, answer: RecordAnswer::Unavailable });
+            }
+            // Where no body was given, there is none.
+            Decision::Need(Need::Body(_)) => evidence.body = Some(Vec::new()),
+            Decision::Converse(conversation) => {
+                let route = conversation.route().config.name.to_string();
+                return Explanation { steps, outcome: Outcome::Conversation { route } };
             }
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Refuse(refusal) => return Explanation { steps, outcome: Outcome::Refused(refusal) },

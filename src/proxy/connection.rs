@@ -289,6 +289,12 @@ impl Connection {
                 // Boxed: every connection would else carry the room for it.
                 Box::pin(endpoint::answer(self, &called, record)).await
             }
+            Judged::Converse(conversation) => {
+                self.note_cors(Some(conversation.route()));
+                let denial = Denial::new(Reason::Internal, "nobody converses yet");
+                record.failed(&denial);
+                self.fail(&denial, record, true).await
+            }
             Judged::Gone => (0, Next::Abort),
             Judged::Preflight(answer) => {
                 record.preflight(&answer.route);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::call::Called;
+use crate::gate::conversation::Conversation;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
@@ -40,6 +41,8 @@ pub(in crate::proxy) enum Judged {
     Forward(Box<Grant>),
     /// An endpoint of our own answers it.
     Answer(Box<Called>),
+    /// A WebSocket whose messages are decided one by one.
+    Converse(Box<Conversation>),
     /// It is refused.
     Refuse(Refusal),
     /// It is a preflight.
@@ -86,6 +89,11 @@ pub(in crate::proxy) async fn judge_unless(
             Decision::Answer(called) => return Judged::Answer(Box::new(called)),
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
+            Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
+            Decision::Need(Need::Body(asked)) => {
+                let denial = Denial::new(Reason::Internal, "a body was asked for where there is none");
+                return Judged::Refuse(asked.refused(denial));
+            }
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -163,6 +171,7 @@ fn decide_once(
             .map(|_| Handshake { authority: way.authority, secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
         presented,
+        message: None,
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));

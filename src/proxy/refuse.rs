@@ -264,6 +264,7 @@ fn append(out: &mut Vec<u8>, pieces: &[&str]) {
 fn title(reason: Reason) -> &'static str {
     match reason {
         Reason::MalformedRequest => "The request is not well-formed",
+        Reason::GraphqlRejected => "The operation is not accepted",
         Reason::ManyCredentials => "More than one credential was sent",
         Reason::NoCredentials => "A token is needed",
         Reason::MalformedToken => "The token is not well-formed",
@@ -281,6 +282,7 @@ fn title(reason: Reason) -> &'static str {
         Reason::ConditionFailed => "The route's condition does not hold",
         Reason::NoRoute => "There is no such route",
         Reason::MethodNotAllowed => "The method is not allowed here",
+        Reason::UnsupportedMediaType => "The media type is not supported here",
         Reason::ExpectationFailed => "The expectation cannot be met",
         Reason::Misdirected => "The request is for another host",
         Reason::RequestTimeout => "The request did not arrive in time",

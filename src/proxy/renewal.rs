@@ -119,7 +119,7 @@ impl Renewal<'_> {
                 Some(refusal.denial.reason)
             }
             // A stream begins with neither.
-            Judged::Answer(_) | Judged::Preflight(_) => Some(Reason::Internal),
+            Judged::Answer(_) | Judged::Converse(_) | Judged::Preflight(_) => Some(Reason::Internal),
         };
         record.end_within();
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {

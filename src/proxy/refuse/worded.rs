@@ -91,7 +91,9 @@ fn fill(source: &Source, denial: &Denial, id: &str) -> Option<Value> {
         Source::Scope => match &denial.advice {
             Advice::Scope(scope) => Some(scope.as_str().into()),
             // As an endpoint's: a template for all reasons says nothing of scopes where there are none.
-            Advice::None | Advice::Allow(_) | Advice::InvalidRequest => Some("".into()),
+            Advice::None | Advice::Allow(_) | Advice::InvalidRequest | Advice::Operation(_) => {
+                Some("".into())
+            }
         },
         Source::Now => Some(now().0.into()),
         Source::Uuid => opaque::uuid(&mut entropy).ok().map(Value::from),

@@ -1,0 +1,9 @@
+//! GraphQL: from the octets of a request to the permissions that its operations need.
+//!
+//! One way for all that brings operations: a body, a query string, an item of a list, a message of a WebSocket. What the
+//! upstream will run is what is judged here, or nothing is sent on.
+
+pub mod asked;
+pub mod plan;
+pub mod rejected;
+pub mod rules;
