@@ -128,18 +128,20 @@ pub enum Introspection {
 }
 
 /// `operations`: whose permissions are asked for, where a document has several operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Counted {
     /// Those of the one that is asked for, and of every mutation: no server can run another than was judged.
+    #[default]
     Strict,
     /// Those of the one that is asked for.
     Selected,
 }
 
 /// `unauthorized`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unauthorized {
     /// The whole operation is refused.
+    #[default]
     Refuse,
     /// The fields at its root that the token may not have are left out, and are `null` in the answer.
     Filter,
@@ -168,11 +170,12 @@ pub struct Safelist {
 }
 
 /// How strict a safelist is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SafelistMode {
     /// Other documents are logged and run.
     Log,
     /// Other documents are refused.
+    #[default]
     Enforce,
     /// Documents are not taken at all, only ids.
     Ids,
