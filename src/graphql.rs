@@ -5,5 +5,6 @@
 
 pub mod asked;
 pub mod plan;
+pub mod plans;
 pub mod rejected;
 pub mod rules;
