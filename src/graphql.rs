@@ -6,5 +6,6 @@
 pub mod asked;
 pub mod needs;
 pub mod plan;
+pub mod plans;
 pub mod rejected;
 pub mod rules;
