@@ -4,6 +4,7 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod merged;
 pub mod plan;
 pub mod rejected;
 pub mod rules;
