@@ -8,3 +8,4 @@ pub mod needs;
 pub mod plan;
 pub mod rejected;
 pub mod rules;
+pub mod schema;
