@@ -12,3 +12,4 @@ pub mod planning;
 pub mod plans;
 pub mod rejected;
 pub mod rules;
+pub mod schema;
