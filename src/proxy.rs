@@ -19,6 +19,7 @@ mod forward;
 mod h2;
 mod handshake;
 mod health;
+mod inspected;
 mod judge;
 pub mod listening;
 mod parting;
@@ -35,6 +36,7 @@ mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;
+mod whole;
 mod worker;
 
 use std::sync::Arc;
