@@ -5,6 +5,7 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod document;
 pub mod merged;
 pub mod needs;
 pub mod plan;
