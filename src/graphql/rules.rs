@@ -9,6 +9,7 @@ use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, P
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
+use crate::graphql::schema::Schema;
 use crate::token::scope::is_scope_token;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub struct Rules {
     kinds: [Kind; 3],
     introspection: Needs,
     template: Option<Template>,
+    schema: Option<Schema>,
 }
 
 /// What is known of one kind of operations.
@@ -72,7 +74,8 @@ impl Rules {
             Introspection::Deny => Needs::nobody(INTROSPECTION),
         };
         let template = config.permission.as_ref().map(Template::new);
-        Self { config: config.clone(), kinds, introspection, template }
+        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
+        Self { config: config.clone(), kinds, introspection, template, schema }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
@@ -102,6 +105,11 @@ impl Rules {
     /// What reading the schema needs.
     pub fn introspection(&self) -> &Needs {
         &self.introspection
+    }
+
+    /// Rules below the root, if there are any: what they ask for is beside what [`Rules::needs`] does.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
     }
 
     /// Plans a document.
