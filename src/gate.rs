@@ -176,6 +176,14 @@ pub fn decide_traced<T: Trace>(
             }),
         };
     }
+    if route.graphql.is_some() && conversation::is_opened_by(request) {
+        return match conversation::open(request, route) {
+            Ok(conversation) => Decision::Converse(conversation),
+            Err(denial) => {
+                Decision::Refuse(Refusal { denial, route: Some(Arc::clone(route)), issuer: None })
+            }
+        };
+    }
     let mut issuer = None;
     let judgement = Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer };
     match authorized(judgement) {

@@ -17,6 +17,7 @@ use crate::http1::websocket::Accept;
 use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
+use crate::proxy::conversation;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::endpoint;
@@ -274,6 +275,7 @@ impl Connection {
             octets: self.input.filled(),
             downstream: &self.downstream,
             presented: None,
+            message: None,
         };
         let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
         record.decided = Some(Instant::now());
@@ -291,9 +293,8 @@ impl Connection {
             }
             Judged::Converse(conversation) => {
                 self.note_cors(Some(conversation.route()));
-                let denial = Denial::new(Reason::Internal, "nobody converses yet");
-                record.failed(&denial);
-                self.fail(&denial, record, true).await
+                // Boxed: every connection would else carry the room for it.
+                Box::pin(conversation::converse(self, *conversation, record)).await
             }
             Judged::Gone => (0, Next::Abort),
             Judged::Preflight(answer) => {
