@@ -5,6 +5,8 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod needs;
 pub mod plan;
+pub mod plans;
 pub mod rejected;
 pub mod rules;

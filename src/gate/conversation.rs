@@ -47,11 +47,6 @@ impl Conversation {
     }
 }
 
-/// Whether the request opens a conversation: what comes within one, an operation or a token, does not.
-pub(in crate::gate) fn is_opened_by(request: &Request<'_>) -> bool {
-    request.websocket.is_some() && request.message.is_none() && request.presented.is_none()
-}
-
 /// Opens one, in a protocol that the handshake offers.
 ///
 /// One that offers none is refused instead of being let in and closed: a browser drops a connection whose 101 names no
