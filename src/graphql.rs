@@ -4,6 +4,8 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod needs;
 pub mod plan;
+pub mod plans;
 pub mod rejected;
 pub mod rules;

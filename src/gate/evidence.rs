@@ -11,6 +11,8 @@ use std::sync::Arc;
 use crate::config::Issuer;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::memo::fingerprint::Fingerprint;
+use crate::graphql::asked::Asked;
+use crate::graphql::rules::Rules;
 use crate::keys::{BadSignature, Unverified, Verified, VerifyingKey};
 use crate::policy::route::CompiledRoute;
 
@@ -184,4 +186,6 @@ pub struct Evidence {
     pub record: Option<RecordFound>,
     /// The request's body, whole.
     pub body: Option<Vec<u8>>,
+    /// What it asks for, under the rules by which that was found out: read once, however often is decided.
+    pub(in crate::gate) asked: Option<(Arc<Rules>, Arc<Asked>)>,
 }
