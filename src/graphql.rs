@@ -4,6 +4,8 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod conversation;
+pub mod merged;
 pub mod needs;
 pub mod plan;
 pub mod plans;

@@ -21,6 +21,7 @@ mod handshake;
 mod health;
 mod judge;
 pub mod listening;
+mod narrowed;
 mod parting;
 mod pool;
 mod proxy_header;

@@ -326,6 +326,8 @@ pub const ENDPOINT_BODY: usize = 64 * 1024;
 pub const ENDPOINT_CALLS: usize = 1024;
 /// How long an endpoint's answer is waited for, as long as an upstream's. Its work goes on.
 pub const ENDPOINT_TIME: Duration = RESPONSE_TIMEOUT;
+/// The largest answer to an operation that was sent on without some of its fields: it is read whole, to say so in it.
+pub const NARROWED_ANSWER: usize = 4 * MIB as usize;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;
 

@@ -235,8 +235,11 @@ fn write_head(
     };
     // A message that an extension has transformed could not be read for a token.
     let plain = request.websocket.is_some() && grant.route().reauthenticate().is_some();
+    let narrowed = grant.narrowed();
+    add.extend(narrowed.map(|narrowed| ("accept", narrowed.accept.as_bytes())));
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
+            || (narrowed.is_some() && is_about_the_answer(name))
             || (plain && name.eq_ignore_ascii_case(b"sec-websocket-extensions"))
             || (places.headers.contains(name) && !keeps(name))
             || (!stripped.is_empty() && name.eq_ignore_ascii_case(b"cookie") && has_cookie(value, &stripped))
@@ -262,6 +265,21 @@ fn write_head(
             add: &add,
         },
     );
+}
+
+/// Whether a request's line is about what its answer shall be like: one that something is added to can be neither encoded
+/// nor in parts, and is no other's.
+fn is_about_the_answer(name: &[u8]) -> bool {
+    const LINES: [&[u8]; 7] = [
+        b"accept",
+        b"accept-encoding",
+        b"range",
+        b"if-range",
+        b"if-none-match",
+        b"if-match",
+        b"if-modified-since",
+    ];
+    LINES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The key that a consistent hash goes by: the subject, else the client's address.
