@@ -4,7 +4,11 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod envelope;
+pub mod head;
 pub mod needs;
+pub mod parameters;
+pub mod persisted;
 pub mod plan;
 pub mod plans;
 pub mod rejected;
