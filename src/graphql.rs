@@ -4,12 +4,16 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod conversation;
 pub mod envelope;
 pub mod head;
+pub mod merged;
 pub mod needs;
 pub mod parameters;
 pub mod persisted;
 pub mod plan;
+pub mod planning;
 pub mod plans;
 pub mod rejected;
 pub mod rules;
+pub mod schema;
