@@ -30,6 +30,7 @@ pub mod held;
 pub mod lasting;
 pub mod matching;
 pub mod memo;
+pub mod narrowed;
 pub mod preflight;
 pub mod presented;
 pub mod reauthenticate;
@@ -214,6 +215,7 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
         headers: Vec::new(),
         shadow,
         asked: None,
+        narrowed: None,
     }
 }
 
@@ -363,7 +365,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
             let headers = checked.identity_headers(&route.config.forward)?;
             trace.step("grant", || format!("to upstream {}", upward.upstream.name));
             let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
-            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked })
+            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed: None })
         }
         Target::Endpoint(endpoint) => {
             let endpoint = Arc::clone(endpoint);

@@ -5,8 +5,11 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod merged;
 pub mod needs;
 pub mod plan;
+pub mod planning;
 pub mod plans;
 pub mod rejected;
 pub mod rules;
+pub mod schema;

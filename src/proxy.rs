@@ -20,8 +20,10 @@ mod forward;
 mod h2;
 mod handshake;
 mod health;
+mod inspected;
 mod judge;
 pub mod listening;
+mod narrowed;
 mod parting;
 mod pool;
 mod proxy_header;
@@ -36,6 +38,7 @@ mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;
+mod whole;
 mod worker;
 
 use std::sync::Arc;

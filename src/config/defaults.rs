@@ -181,6 +181,11 @@ pub const GRAPHQL_PATTERN_COMPILED: usize = EXPRESSION_REGEX_COMPILED;
 pub const GRAPHQL_SCHEMA: usize = 16 * 1024 * 1024;
 /// Types of a schema, and fields of all its types together.
 pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
+/// Selections that are looked at for rules below the root, of one document: fragments count for each type that they stand in. Some
+/// ten times what `limits.tokens` lets through.
+pub const GRAPHQL_WALK_STEPS: usize = 200_000;
+/// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
+pub const GRAPHQL_WALK_DEPTH: usize = 500;
 /// Documents of a safelist.
 pub const SAFELIST_DOCUMENTS: usize = 10_000;
 /// Octets of a safelist, all documents together.
@@ -326,6 +331,8 @@ pub const ENDPOINT_BODY: usize = 64 * 1024;
 pub const ENDPOINT_CALLS: usize = 1024;
 /// How long an endpoint's answer is waited for, as long as an upstream's. Its work goes on.
 pub const ENDPOINT_TIME: Duration = RESPONSE_TIMEOUT;
+/// The largest answer to an operation that was sent on without some of its fields: it is read whole, to say so in it.
+pub const NARROWED_ANSWER: usize = 4 * MIB as usize;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;
 

@@ -108,9 +108,7 @@ impl<W: Copy + PartialEq> Conversation<W> {
             Message::Pong(_) => Ok(Said::Nothing),
             Message::Begin { .. } if !self.acknowledged => Err(Fault::Early),
             Message::Begin { id, .. } if self.running.contains_key(&*id) => Err(Fault::SameId),
-            Message::Begin { id, .. } if self.running.len() >= self.most => {
-                Ok(Said::Full { id: id.into() })
-            }
+            Message::Begin { id, .. } if self.running.len() >= self.most => Ok(Said::Full { id: id.into() }),
             Message::Begin { id, payload } => {
                 let id: Box<str> = id.into();
                 self.running.insert(id.clone(), None);

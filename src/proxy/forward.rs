@@ -25,6 +25,7 @@ use crate::proxy::downstream::Version;
 use crate::proxy::duplex;
 use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
+use crate::proxy::narrowed;
 use crate::proxy::reach::{Reaching, Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
@@ -53,7 +54,7 @@ pub(in crate::proxy) async fn forward(
     grant: &Grant,
     record: &mut Record,
 ) -> Forwarded {
-    let method = octets(connection.input.filled(), &connection.head.method);
+    let method = octets(connection.head_octets(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     keep_handshake(connection, grant);
@@ -95,7 +96,12 @@ pub(in crate::proxy) async fn forward(
                         record.count(101);
                         return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
                     }
-                    return exchange::give_back(connection, grant, link, answer).await;
+                    return match grant.narrowed() {
+                        None => exchange::give_back(connection, grant, link, answer).await,
+                        Some(told) => {
+                            Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await
+                        }
+                    };
                 }
                 Err(failure) => {
                     connection.worker.spares.take_back(answer);

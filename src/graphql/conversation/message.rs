@@ -125,9 +125,7 @@ pub fn read(protocol: Protocol, party: Party, text: &str) -> Option<Message<'_>>
         (Protocol::Transport, Party::Server, "next") | (Protocol::Legacy, Party::Server, "data") => {
             operation().map(|(id, payload)| Message::Next { id, payload })
         }
-        (_, Party::Server, "error") => {
-            Some(Message::Error { id: id()?, payload: payload.unwrap_or("null") })
-        }
+        (_, Party::Server, "error") => Some(Message::Error { id: id()?, payload: payload.unwrap_or("null") }),
         (Protocol::Transport, _, "complete")
         | (Protocol::Legacy, Party::Server, "complete")
         | (Protocol::Legacy, Party::Client, "stop") => Some(Message::Complete { id: id()? }),
@@ -154,11 +152,7 @@ pub fn write(protocol: Protocol, party: Party, message: &Message<'_>) -> Option<
         }
         Message::Alive if protocol == Protocol::Legacy => ("ka", None, None),
         Message::Terminate if protocol == Protocol::Legacy => ("connection_terminate", None, None),
-        Message::NotBegun(_)
-        | Message::Ping(_)
-        | Message::Pong(_)
-        | Message::Alive
-        | Message::Terminate => {
+        Message::NotBegun(_) | Message::Ping(_) | Message::Pong(_) | Message::Alive | Message::Terminate => {
             return None;
         }
         Message::Begin { id, payload } => {

@@ -24,7 +24,8 @@ fn cve_2026_35523_nothing_begins_before_connection_init() {
 
 #[test]
 fn the_words_of_one_protocol_are_none_of_the_other() {
-    for (spoken, other) in [(Protocol::Transport, Protocol::Legacy), (Protocol::Legacy, Protocol::Transport)] {
+    for (spoken, other) in [(Protocol::Transport, Protocol::Legacy), (Protocol::Legacy, Protocol::Transport)]
+    {
         assert_eq!(begun(spoken).hear(&begin(other, "1")), Err(Fault::Malformed));
     }
     let terminate = r#"{"type":"connection_terminate"}"#;

@@ -29,14 +29,18 @@ fn a_scheme_before_it_is_left_out() {
 
 #[test]
 fn nothing_is_nobodys_token() {
-    for payload in ["{}", r#"{"token":""}"#, r#"{"token":"Bearer "}"#, r#"{"token":["t"]}"#, r#"{"Token":"t"}"#] {
+    for payload in
+        ["{}", r#"{"token":""}"#, r#"{"token":"Bearer "}"#, r#"{"token":["t"]}"#, r#"{"Token":"t"}"#]
+    {
         assert_eq!(found(payload), None, "{payload}");
     }
 }
 
 #[test]
 fn a_payload_that_two_parsers_read_differently_is_refused() {
-    for payload in [r#"{"token":"a","token":"b"}"#, r#"{"token":"a","\u0074oken":"b"}"#, "[]", "{", r#"{"x":"\ud800"}"#] {
+    for payload in
+        [r#"{"token":"a","token":"b"}"#, r#"{"token":"a","\u0074oken":"b"}"#, "[]", "{", r#"{"x":"\ud800"}"#]
+    {
         assert_eq!(token(&places(), payload), Err(Ambiguous), "{payload}");
         assert_eq!(without(&places(), payload), Err(Ambiguous), "{payload}");
     }
@@ -44,7 +48,8 @@ fn a_payload_that_two_parsers_read_differently_is_refused() {
 
 #[test]
 fn no_place_of_a_token_is_left_in_what_goes_on() {
-    let payload = r#"{"x":1,"token":"a","Authorization":"b","headers":{"Authorization":"c","y":2},"a/b":"d"}"#;
+    let payload =
+        r#"{"x":1,"token":"a","Authorization":"b","headers":{"Authorization":"c","y":2},"a/b":"d"}"#;
     assert_eq!(without(&places(), payload).as_deref(), Ok(r#"{"headers":{"y":2},"x":1}"#));
     assert_eq!(without(&places(), r#"{"headers":[],"x":1}"#).as_deref(), Ok(r#"{"headers":[],"x":1}"#));
 }

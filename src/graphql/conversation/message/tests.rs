@@ -73,7 +73,8 @@ fn a_null_payload_is_none() {
 
 #[test]
 fn nesting_without_end_is_read_without_recursion() {
-    let deep = format!("{{\"type\":\"ping\",\"payload\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    let deep =
+        format!("{{\"type\":\"ping\",\"payload\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     assert!(matches!(read(Protocol::Transport, Party::Client, &deep), Some(Message::Ping(Some(_)))));
     let deep = format!("{{\"type\":\"ping\",\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(read(Protocol::Transport, Party::Client, &deep).is_some());
