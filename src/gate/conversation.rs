@@ -51,7 +51,10 @@ impl Conversation {
 ///
 /// One that offers none is refused instead of being let in and closed: a browser drops a connection whose 101 names no
 /// protocol that it asked for, and would not be told anything.
-pub(in crate::gate) fn open(request: &Request<'_>, route: &Arc<CompiledRoute>) -> Result<Conversation, Denial> {
+pub(in crate::gate) fn open(
+    request: &Request<'_>,
+    route: &Arc<CompiledRoute>,
+) -> Result<Conversation, Denial> {
     let lines =
         request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"sec-websocket-protocol"));
     let offered = lines.filter_map(|field| std::str::from_utf8(field.value).ok());

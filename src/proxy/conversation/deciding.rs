@@ -70,11 +70,9 @@ pub(super) async fn operation(
             record.refused(&refusal);
             Err(refusal.denial)
         }
-        Judged::Answer(_)
-        | Judged::Body(_)
-        | Judged::Converse(_)
-        | Judged::Preflight(_)
-        | Judged::Gone => Err(astray()),
+        Judged::Answer(_) | Judged::Body(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Gone => {
+            Err(astray())
+        }
     };
     record.end_within("operation");
     decided
@@ -100,8 +98,7 @@ pub(super) async fn renewal(
             if same || grant.shadow().is_some() {
                 Ok(Rc::from(grant))
             } else {
-                let denial =
-                    Denial::new(Reason::ConditionFailed, "the new token speaks for another subject");
+                let denial = Denial::new(Reason::ConditionFailed, "the new token speaks for another subject");
                 record.refused_after(&denial);
                 Err(denial)
             }
@@ -110,11 +107,9 @@ pub(super) async fn renewal(
             record.refused(&refusal);
             Err(refusal.denial)
         }
-        Judged::Answer(_)
-        | Judged::Body(_)
-        | Judged::Converse(_)
-        | Judged::Preflight(_)
-        | Judged::Gone => Err(astray()),
+        Judged::Answer(_) | Judged::Body(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Gone => {
+            Err(astray())
+        }
     };
     record.end_within("reauthentication");
     decided

@@ -134,7 +134,8 @@ impl Reach {
             return Err(failed("the upstream uses an extension that was not offered"));
         }
         let mut chosen = values(b"sec-websocket-protocol");
-        let protocol = chosen.next().and_then(|name| std::str::from_utf8(name).ok()).and_then(Protocol::named);
+        let protocol =
+            chosen.next().and_then(|name| std::str::from_utf8(name).ok()).and_then(Protocol::named);
         match protocol.filter(|protocol| self.offered().any(|offered| offered == *protocol)) {
             Some(protocol) if chosen.next().is_none() => Ok(protocol),
             Some(_) | None => Err(failed("the upstream speaks none of the protocols that were offered")),
@@ -159,11 +160,9 @@ impl Reach {
             let text = match heard.await {
                 Heard::Text(text) => text,
                 Heard::Nothing => continue,
-                Heard::Binary
-                | Heard::TooLong
-                | Heard::Close(_)
-                | Heard::Violation(_)
-                | Heard::Ended => return Err(failed("the upstream did not acknowledge the conversation")),
+                Heard::Binary | Heard::TooLong | Heard::Close(_) | Heard::Violation(_) | Heard::Ended => {
+                    return Err(failed("the upstream did not acknowledge the conversation"));
+                }
             };
             match message::read(protocol, Party::Server, &text) {
                 Some(Message::Ack(_)) => return Ok(()),

@@ -29,7 +29,9 @@ fn operations_past_the_bound_are_refused_one_by_one() {
 fn a_message_past_the_bound_ends_the_conversation() {
     let scene = Scene::with(", messages: {message: 1KiB}", |setup| setup);
     let fits = |length: usize| {
-        let text = json!({"id": "1", "type": "subscribe", "payload": {"query": PUBLIC, "variables": {"a": ""}}}).to_string();
+        let text =
+            json!({"id": "1", "type": "subscribe", "payload": {"query": PUBLIC, "variables": {"a": ""}}})
+                .to_string();
         text.replace(r#""a":"""#, &format!(r#""a":"{}""#, "x".repeat(length - text.len())))
     };
     let mut client = scene.begin(NEW, "");
@@ -65,7 +67,8 @@ fn d7_a_flood_of_messages_is_held_nowhere() {
     client.goes_on();
     // Nobody reads: the gateway stops reading too.
     let mut deaf = scene.begin(NEW, "");
-    let ping = Frame::new(TEXT, json!({"type": "ping", "payload": {"a": "x".repeat(60_000)}}).to_string()).octets();
+    let ping =
+        Frame::new(TEXT, json!({"type": "ping", "payload": {"a": "x".repeat(60_000)}}).to_string()).octets();
     deaf.socket.connection.set_write_timeout();
     let mut sent = 0;
     while sent < 1000 && deaf.socket.connection.try_write(&ping).is_ok() {

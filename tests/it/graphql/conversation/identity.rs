@@ -109,7 +109,8 @@ fn a_new_token_counts_for_what_comes_after_it() {
 fn r8_a_new_token_that_is_refused_ends_all() {
     let scene = Scene::new();
     let token = scene.token("Mutation:Person:Create");
-    let mallory = scene.api.issuer.token().scope("Mutation:Person:Create").set("sub", json!("mallory")).sign();
+    let mallory =
+        scene.api.issuer.token().scope("Mutation:Person:Create").set("sub", json!("mallory")).sign();
     for bad in [mallory, "hello".to_owned()] {
         for protocol in BOTH {
             let mut client = scene.begin(protocol, &token);
@@ -128,7 +129,8 @@ fn r8_a_new_token_that_is_refused_ends_all() {
 #[test]
 fn many_identities_are_not_kept_at_once() {
     let scene = Scene::routed(&route("", "").replace("X-Subject: sub", "X-Subject: jti"), |setup| setup);
-    let token = |jti: &str| scene.api.issuer.token().scope("Mutation:Person:Create").set("jti", json!(jti)).sign();
+    let token =
+        |jti: &str| scene.api.issuer.token().scope("Mutation:Person:Create").set("jti", json!(jti)).sign();
     let mut client = scene.begin(NEW, &token("1"));
     for jti in ["1", "2", "3", "4"] {
         client.say(&json!({"type": "ping", "payload": {"token": token(jti)}}));

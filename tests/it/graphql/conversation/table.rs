@@ -36,13 +36,48 @@ const ROWS: &[Row] = &[
     (7, Some("Mutation:MusicCompositionComposer:Remove"), COMPOSER, Some("FORBIDDEN")),
     (8, Some("Mutation:ControlAction:Request"), REQUEST, None),
     (8, Some("Mutation:ControlAction:Create"), REQUEST, Some("FORBIDDEN")),
-    (9, Some("Mutation:Person:Create"), "mutation { CreatePerson: DeletePerson(identifier: \"a\") { identifier } }", Some("FORBIDDEN")),
-    (10, Some("Mutation:Person:Create"), "mutation { ...F } fragment F on Mutation { DeletePerson { identifier } }", Some("FORBIDDEN")),
-    (10, Some("Mutation:Person:Create"), "mutation { ... { DeletePerson { identifier } } }", Some("FORBIDDEN")),
-    (10, Some("Mutation:Person:Create"), "mutation { ... on Mutation { DeletePerson { identifier } } }", Some("FORBIDDEN")),
-    (11, Some("Mutation:Person:*"), "mutation { a: CreatePerson { a } b: CreatePlace { a } }", Some("FORBIDDEN")),
-    (12, Some("Mutation:Person:Create"), "mutation { DeletePerson @skip(if: true) { a } CreatePerson { a } }", None),
-    (12, Some("Mutation:Person:Create"), "mutation($a: Boolean!) { DeletePerson @skip(if: $a) { a } CreatePerson { a } }", Some("FORBIDDEN")),
+    (
+        9,
+        Some("Mutation:Person:Create"),
+        "mutation { CreatePerson: DeletePerson(identifier: \"a\") { identifier } }",
+        Some("FORBIDDEN"),
+    ),
+    (
+        10,
+        Some("Mutation:Person:Create"),
+        "mutation { ...F } fragment F on Mutation { DeletePerson { identifier } }",
+        Some("FORBIDDEN"),
+    ),
+    (
+        10,
+        Some("Mutation:Person:Create"),
+        "mutation { ... { DeletePerson { identifier } } }",
+        Some("FORBIDDEN"),
+    ),
+    (
+        10,
+        Some("Mutation:Person:Create"),
+        "mutation { ... on Mutation { DeletePerson { identifier } } }",
+        Some("FORBIDDEN"),
+    ),
+    (
+        11,
+        Some("Mutation:Person:*"),
+        "mutation { a: CreatePerson { a } b: CreatePlace { a } }",
+        Some("FORBIDDEN"),
+    ),
+    (
+        12,
+        Some("Mutation:Person:Create"),
+        "mutation { DeletePerson @skip(if: true) { a } CreatePerson { a } }",
+        None,
+    ),
+    (
+        12,
+        Some("Mutation:Person:Create"),
+        "mutation($a: Boolean!) { DeletePerson @skip(if: $a) { a } CreatePerson { a } }",
+        Some("FORBIDDEN"),
+    ),
 ];
 
 fn scene() -> Scene {
@@ -68,7 +103,11 @@ fn each_row_of_the_table_holds_over_both_protocols() {
                     client.only_result("1");
                     runs += 1;
                     assert_eq!(scene.heard.ran().len(), runs, "row {row}: {scope:?} {query}");
-                    assert_eq!(scene.heard.ran().last().map(String::as_str), Some(*query), "what was judged is what ran");
+                    assert_eq!(
+                        scene.heard.ran().last().map(String::as_str),
+                        Some(*query),
+                        "what was judged is what ran"
+                    );
                 }
             }
             client.socket.send(&crate::harness::websocket::Frame::close(1000));
@@ -98,13 +137,20 @@ fn rows_13_to_17_what_is_in_the_payload_beside_the_document() {
             (json!({"query": two, "operationName": "Q"}), "UNAUTHENTICATED"),
             (json!({"query": two}), "OPERATION_RESOLUTION_FAILURE"),
             (json!({"query": two, "operationName": "X"}), "OPERATION_RESOLUTION_FAILURE"),
-            (json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash}}}), "PERSISTED_QUERY_NOT_SUPPORTED"),
+            (
+                json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash}}}),
+                "PERSISTED_QUERY_NOT_SUPPORTED",
+            ),
         ] {
             client.say(&payload(protocol, "1", &given));
             assert_eq!(client.refused("1"), code, "{given}");
         }
         let kind = if protocol == NEW { "subscribe" } else { "start" };
-        for keys in [r#""query":"{a}","query":"mutation{CreatePerson{a}}""#, r#""query":"{a}","Query":"mutation{CreatePerson{a}}""#, r#""query":"{a}","qu\u0065ry":"{b}""#] {
+        for keys in [
+            r#""query":"{a}","query":"mutation{CreatePerson{a}}""#,
+            r#""query":"{a}","Query":"mutation{CreatePerson{a}}""#,
+            r#""query":"{a}","qu\u0065ry":"{b}""#,
+        ] {
             let text = format!(r#"{{"id":"1","type":"{kind}","payload":{{{keys}}}}}"#);
             client.socket.send(&crate::harness::websocket::Frame::new(crate::harness::websocket::TEXT, text));
             assert_eq!(client.refused("1"), "BAD_REQUEST", "{keys}");
@@ -133,7 +179,9 @@ fn rows_18_to_20_tokens() {
             assert_eq!(client.refused("1"), "UNAUTHENTICATED");
             client.goes_on();
         }
-        for (scheme, runs) in [("", true), ("Bearer ", true), ("bearer ", true), ("Bearer  ", true), ("Basic ", false)] {
+        for (scheme, runs) in
+            [("", true), ("Bearer ", true), ("bearer ", true), ("Bearer  ", true), ("Basic ", false)]
+        {
             let mut client = scene.open(protocol);
             client.init(&json!({"Authorization": format!("{scheme}{}", base().sign())}));
             client.run("1", CREATE);

@@ -12,7 +12,7 @@ fn the_upstreams_own_code_is_passed_on() {
     for protocol in BOTH {
         let mut client = scene.begin(protocol, "");
         client.run("1", "{ close4321 }");
-        let frame = client.socket.receive().expect("a Close frame");
+        let frame = client.receive().expect("a Close frame");
         assert_eq!((frame.code(), &frame.payload[2..]), (Some(4321), &b"why"[..]));
         assert!(client.socket.connection.ends_well());
     }
@@ -58,12 +58,18 @@ fn an_upstream_that_does_not_speak_either_is_none() {
     client.run("1", PUBLIC);
     assert_eq!(client.refused("1"), "UPSTREAM_FAILED");
     // One that does not acknowledge, and one that refuses to.
-    for said in [r#"{"type":"connection_error","payload":{}}"#, r#"{"type":"next","id":"1","payload":{}}"#, "x"] {
+    for said in
+        [r#"{"type":"connection_error","payload":{}}"#, r#"{"type":"next","id":"1","payload":{}}"#, "x"]
+    {
         scene.api.upstream.on("/graphql", move |exchange| {
             let key = exchange.request.header("sec-websocket-key").unwrap_or_default().to_owned();
             let protocol = "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
             let switch = crate::harness::websocket::switch(&key);
-            exchange.write(format!("{}{protocol}", switch.trim_end_matches("\r\n")).replace("\r\n\r\nSec", "\r\nSec").as_bytes())?;
+            exchange.write(
+                format!("{}{protocol}", switch.trim_end_matches("\r\n"))
+                    .replace("\r\n\r\nSec", "\r\nSec")
+                    .as_bytes(),
+            )?;
             let mut served = Served::new(exchange);
             served.send(Frame::new(TEXT, said))?;
             while served.receive().is_some() {}
@@ -86,7 +92,10 @@ fn each_side_may_speak_its_own_protocol() {
     client.only_result("1");
     client.run("2", "{ fails }");
     let error = client.hear();
-    assert_eq!((&error["type"], &error["payload"]), (&json!("error"), &json!([{"message": "no such field"}])));
+    assert_eq!(
+        (&error["type"], &error["payload"]),
+        (&json!("error"), &json!([{"message": "no such field"}]))
+    );
     client.run("3", EVENTS);
     client.result("3");
     client.stop("3");
