@@ -148,6 +148,14 @@ impl Response {
     }
 }
 
+/// Without its headers, in which tokens are.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = String::from_utf8_lossy(self.body.as_deref().unwrap_or_default());
+        write!(f, "{} {} {:?}", self.method, self.target, body.chars().take(400).collect::<String>())
+    }
+}
+
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text();
