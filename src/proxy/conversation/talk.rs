@@ -94,6 +94,8 @@ enum Happened {
     Goodbye,
     Over(Reason),
     Late,
+    /// A message has been on its way for too long.
+    Lingering,
     Stalled,
 }
 
@@ -111,7 +113,7 @@ impl<'c> Talk<'c> {
         let parting = Rc::clone(worker);
         Self {
             worker,
-            client: Side::new(stream, Sender::Client, most, come),
+            client: Side::new(stream, Sender::Client, most, come).counted(worker),
             conversation: Conversation::new(opened.conversation.protocol(), operations),
             opened,
             token: None,
@@ -230,12 +232,19 @@ impl<'c> Talk<'c> {
             State::Opening(..) => None,
         });
         let stalls = stalls.chain(self.client.stalls_at(stall)).min();
-        let Some(due) = self.due.into_iter().chain(stalls).min() else { return Poll::Pending };
+        let lingers = self.client.lingers_until(self.worker.limits().idle_time);
+        let dues = self.due.into_iter().chain(stalls).chain(lingers);
+        let Some(due) = dues.min() else { return Poll::Pending };
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
         let late = self.due == Some(due);
-        self.timer.as_mut().poll(context).map(|()| if late { Happened::Late } else { Happened::Stalled })
+        let lingering = lingers == Some(due);
+        self.timer.as_mut().poll(context).map(|()| match (late, lingering) {
+            (true, _) => Happened::Late,
+            (false, true) => Happened::Lingering,
+            (false, false) => Happened::Stalled,
+        })
     }
 
     /// Takes what has happened; an error is the end.
@@ -274,6 +283,10 @@ impl<'c> Talk<'c> {
                 }))
             }
             Happened::Late => Err(self.fault(Fault::Late)),
+            Happened::Lingering => {
+                let words = Words::new(ending::POLICY, "A message took too long");
+                Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(Some(words)) }))
+            }
             Happened::Stalled => Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(None) })),
         }
     }

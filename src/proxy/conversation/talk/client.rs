@@ -26,6 +26,7 @@ impl Talk<'_> {
             Heard::Nothing => return Ok(()),
             Heard::Binary => return closing(ending::UNSUPPORTED),
             Heard::TooLong => return closing(ending::TOO_BIG),
+            Heard::NoRoom => return closing(ending::TRY_LATER),
             Heard::Violation(Violation::Text) => return closing(ending::NOT_TEXT),
             Heard::Violation(_) => return closing(ending::PROTOCOL),
             Heard::Ended => return Err(Box::new(Ending::by_client(None))),

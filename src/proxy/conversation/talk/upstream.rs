@@ -132,7 +132,7 @@ impl Talk<'_> {
             Heard::Nothing => return Ok(()),
             Heard::Close(Some((code, reason))) => return self.failed(number, Words::new(code, reason)),
             Heard::Close(None) => return self.failed(number, Words::new(ending::NORMAL, "")),
-            Heard::Binary | Heard::TooLong | Heard::Violation(_) | Heard::Ended => {
+            Heard::Binary | Heard::TooLong | Heard::NoRoom | Heard::Violation(_) | Heard::Ended => {
                 return self.failed(number, bad_gateway());
             }
         };

@@ -222,6 +222,14 @@ impl Client {
         by
     }
 
+    /// The same, where it matters which.
+    #[track_caller]
+    pub fn runs(&mut self, id: &str, which: &str) {
+        let next = self.hear();
+        assert!(next["payload"]["data"]["by"].is_string(), "{which}: {next}");
+        assert_eq!(self.hear(), json!({"type": "complete", "id": id}), "{which}");
+    }
+
     /// The operation is refused, with this code.
     #[track_caller]
     pub fn refused(&mut self, id: &str) -> String {
