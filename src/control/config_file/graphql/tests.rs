@@ -155,3 +155,14 @@ fn every_change_of_a_directory_is_seen() {
         assert!(files.closed(None).have_changed(), "{name}: and stays so");
     }
 }
+
+#[test]
+fn a_document_that_no_server_would_run_is_warned_of() {
+    let root = scratch(SAFELIST, &[("list/a.gql", "{ a }"), ("list/b.gql", "{ b")]);
+    let loaded = load(root.path()).result.unwrap_or_else(|problems| panic!("{problems}"));
+    let said: Vec<&str> = loaded.warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert!(
+        matches!(said[..], [only] if only.contains("the document `b` of the safelist is never run")),
+        "{said:?}"
+    );
+}
