@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, Permission, PermissionPiece};
+use crate::graphql::persisted::Listed;
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
@@ -25,6 +26,8 @@ pub struct Rules {
     introspection: Needs,
     template: Option<Template>,
     schema: Option<Schema>,
+    /// The documents that may be run, where that is said.
+    pub(in crate::graphql) listed: Option<Listed>,
 }
 
 /// What is known of one kind of operations.
@@ -75,7 +78,8 @@ impl Rules {
         };
         let template = config.permission.as_ref().map(Template::new);
         let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
-        Self { config: config.clone(), kinds, introspection, template, schema }
+        let listed = config.persisted.safelist.as_ref().map(Listed::compile);
+        Self { config: config.clone(), kinds, introspection, template, schema, listed }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
