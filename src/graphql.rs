@@ -4,7 +4,9 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+mod members;
 pub mod merged;
 pub mod plan;
+pub mod pruned;
 pub mod rejected;
 pub mod rules;
