@@ -36,6 +36,7 @@ pub mod presented;
 pub mod reauthenticate;
 pub mod websocket;
 
+mod operation;
 mod proof;
 mod records;
 mod revocable;
@@ -52,9 +53,11 @@ use crate::gate::evidence::{Evidence, Need};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::Memo;
+use crate::gate::operation::Operation;
 use crate::gate::preflight::Preflight;
 use crate::gate::proof::Shown;
 use crate::gate::websocket::Handshake;
+use crate::graphql::asked::Asked;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match, Target, Upward};
 use crate::snapshot::{IssuerState, Snapshot};
@@ -177,12 +180,29 @@ pub fn decide_traced<T: Trace>(
             }),
         };
     }
+    let asked = match operation::asked(memo, request, evidence, route, trace) {
+        Ok(Operation::None) => None,
+        Ok(Operation::Converse(conversation)) => return Decision::Converse(conversation),
+        Ok(Operation::Public(upward, asked)) => {
+            return Decision::Allow(Grant { asked: Some(asked), ..anonymous(route, upward, None) });
+        }
+        Ok(Operation::Asked(asked)) => Some(asked),
+        Err(Stop::Need(need)) => return Decision::Need(need),
+        Err(Stop::Deny(denial)) => {
+            return Decision::Refuse(Refusal { denial, route: Some(Arc::clone(route)), issuer: None });
+        }
+    };
     let mut issuer = None;
-    let judgement = Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer };
+    let operations = asked.clone();
+    let judgement =
+        Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, asked };
     match authorized(judgement) {
         Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
-        Err(Stop::Deny(denial)) => refuse_or_shadow(route, issuer, denial),
+        Err(Stop::Deny(denial)) => match refuse_or_shadow(route, issuer, denial) {
+            Decision::Allow(grant) => Decision::Allow(Grant { asked: operations, ..grant }),
+            decision => decision,
+        },
     }
 }
 
@@ -194,6 +214,7 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
         identity: Identity::Anonymous,
         headers: Vec::new(),
         shadow,
+        asked: None,
         narrowed: None,
     }
 }
@@ -295,11 +316,12 @@ struct Judgement<'j, 'r, T: Trace> {
     trace: &'j mut T,
     route: &'j Arc<CompiledRoute>,
     issuer: &'j mut Option<Arc<IssuerState>>,
+    asked: Option<Arc<Asked>>,
 }
 
 /// Steps 4 to 15.
 fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Stop> {
-    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer } = judgement;
+    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, asked } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
     };
@@ -332,6 +354,10 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
     checked.permitted(requirement, request, route, snapshot)?;
+    if let Some(asked) = &asked {
+        operation::permitted(memo, token, &facts, asked)?;
+        trace.step("operation", || "every permission that it needs is granted".into());
+    }
     trace.step("permission", || "scopes and conditions hold".into());
     let (route, issuer) = (Arc::clone(route), Arc::clone(&state.config));
     Ok(match &route.target {
@@ -339,7 +365,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
             let headers = checked.identity_headers(&route.config.forward)?;
             trace.step("grant", || format!("to upstream {}", upward.upstream.name));
             let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
-            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, narrowed: None })
+            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed: None })
         }
         Target::Endpoint(endpoint) => {
             let endpoint = Arc::clone(endpoint);

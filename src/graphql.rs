@@ -4,9 +4,14 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod asked;
+pub mod conversation;
 mod members;
 pub mod merged;
+pub mod needs;
 pub mod plan;
+pub mod planning;
+pub mod plans;
 pub mod pruned;
 pub mod rejected;
 pub mod rules;
+pub mod schema;

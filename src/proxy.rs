@@ -19,6 +19,7 @@ mod forward;
 mod h2;
 mod handshake;
 mod health;
+mod inspected;
 mod judge;
 pub mod listening;
 mod narrowed;
@@ -36,6 +37,7 @@ mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;
+mod whole;
 mod worker;
 
 use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! `require.graphql` of a route: which permissions an operation needs, and what an operation may be.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
 
+use crate::config::problems::Position;
 use crate::token::claims::Selector;
 
 /// What an operation is.
@@ -54,9 +56,21 @@ pub struct GraphQl {
 pub struct Permission {
     /// What the permission is made of.
     pub template: Vec<PermissionPiece>,
-    /// What names of fields have to be like, whole: a field of another name is for nobody. Without, any.
+    /// What names of fields have to be like: a field of another name is for nobody. Without, any. Anchored: it matches
+    /// names whole ([`Permission::written`] is what the file says).
     pub field: Option<Regex>,
 }
+
+impl Permission {
+    /// `field` as the file has it.
+    pub fn written(&self) -> Option<&str> {
+        let anchored = self.field.as_ref()?.as_str();
+        Some(anchored.strip_prefix(WHOLE.0).and_then(|text| text.strip_suffix(WHOLE.1)).unwrap_or(anchored))
+    }
+}
+
+/// What makes a pattern match whole names.
+pub(crate) const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
 
 impl PartialEq for Permission {
     fn eq(&self, other: &Self) -> bool {
@@ -114,18 +128,20 @@ pub enum Introspection {
 }
 
 /// `operations`: whose permissions are asked for, where a document has several operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Counted {
     /// Those of the one that is asked for, and of every mutation: no server can run another than was judged.
+    #[default]
     Strict,
     /// Those of the one that is asked for.
     Selected,
 }
 
 /// `unauthorized`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unauthorized {
     /// The whole operation is refused.
+    #[default]
     Refuse,
     /// The fields at its root that the token may not have are left out, and are `null` in the answer.
     Filter,
@@ -143,8 +159,10 @@ pub struct Persisted {
 /// `persisted.safelist`, with the documents as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Safelist {
-    /// As written: a manifest, or a directory of documents.
-    pub path: Box<str>,
+    /// A manifest, or a directory of documents; against the configuration's directory.
+    pub path: PathBuf,
+    /// Where it is named.
+    pub at: Position,
     /// What is done with other documents.
     pub mode: SafelistMode,
     /// Ids and documents: what was found there when the configuration was read, sorted by id.
@@ -152,11 +170,12 @@ pub struct Safelist {
 }
 
 /// How strict a safelist is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SafelistMode {
     /// Other documents are logged and run.
     Log,
     /// Other documents are refused.
+    #[default]
     Enforce,
     /// Documents are not taken at all, only ids.
     Ids,
@@ -199,9 +218,11 @@ pub struct Bound {
 /// `schema` and `types`: rules on fields below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaRules {
-    /// As written: an SDL file or the result of an introspection.
-    pub path: Box<str>,
-    /// The file's text.
+    /// An SDL file or the result of an introspection; against the configuration's directory.
+    pub path: PathBuf,
+    /// Where it is named.
+    pub at: Position,
+    /// The file's text: what was found there when the configuration was read.
     pub text: Box<str>,
     /// `Type.field`, and what it needs.
     pub rules: Vec<TypeRule>,
@@ -212,10 +233,12 @@ pub struct SchemaRules {
 pub struct TypeRule {
     /// The type: an object, or an interface, whose rule goes for every type that implements it.
     pub of: Box<str>,
-    /// The field; none is every field of the type (`Type: …`).
+    /// The field; none is the type, wherever it is reached (`Type: …`).
     pub field: Option<Box<str>>,
-    /// What it needs.
+    /// What it needs, beside what all else asks for; never [`FieldNeed::Public`].
     pub need: FieldNeed,
+    /// Where the rule stands.
+    pub at: Position,
 }
 
 /// `messages`: GraphQL over a WebSocket (`graphql-transport-ws` and the older `graphql-ws`).

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::{Cors, Issuer, Upstream};
 use crate::gate::denial::Denial;
 use crate::gate::memo::TokenFacts;
+use crate::graphql::asked::Asked;
 use crate::graphql::merged::LeftOut;
 use crate::policy::route::{CompiledRoute, Upward};
 use crate::tls::client::ClientTls;
@@ -20,6 +21,7 @@ pub struct Grant {
     pub(in crate::gate) identity: Identity,
     pub(in crate::gate) headers: Vec<(Box<str>, String)>,
     pub(in crate::gate) shadow: Option<Denial>,
+    pub(in crate::gate) asked: Option<Arc<Asked>>,
     pub(in crate::gate) narrowed: Option<Box<Narrowed>>,
 }
 
@@ -80,6 +82,11 @@ impl Grant {
     /// The refusal that a shadowed route did not act on.
     pub fn shadow(&self) -> Option<&Denial> {
         self.shadow.as_ref()
+    }
+
+    /// The operations that it is for, on a route that judges them.
+    pub fn asked(&self) -> Option<&Arc<Asked>> {
+        self.asked.as_ref()
     }
 
     /// What is not sent on of an operation that is.

@@ -54,7 +54,7 @@ pub(in crate::proxy) async fn forward(
     grant: &Grant,
     record: &mut Record,
 ) -> Forwarded {
-    let method = octets(connection.input.filled(), &connection.head.method);
+    let method = octets(connection.head_octets(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     keep_handshake(connection, grant);

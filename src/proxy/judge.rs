@@ -15,7 +15,7 @@ use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::call::Called;
 use crate::gate::conversation::Conversation;
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need};
+use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
@@ -47,6 +47,8 @@ pub(in crate::proxy) enum Judged {
     Refuse(Refusal),
     /// It is a preflight.
     Preflight(Preflight),
+    /// Its body has to be read before it is known.
+    Body(BodyAsked),
     /// Its client has gone before that was known.
     Gone,
 }
@@ -69,31 +71,50 @@ pub(in crate::proxy) async fn judge(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
-    judge_unless(worker, asked, |context| client.poll_gone(context), out, record).await
+    judge_rounds(worker, asked, &mut Evidence::default(), |context| client.poll_gone(context), (out, record))
+        .await
+}
+
+/// Decides with what was found out before, which gets what is found out now.
+pub(in crate::proxy) async fn judge_with(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    evidence: &mut Evidence,
+    client: &mut Stream,
+    out: &mut Vec<u8>,
+    record: &mut Record,
+) -> Judged {
+    judge_rounds(worker, asked, evidence, |context| client.poll_gone(context), (out, record)).await
 }
 
 /// Decides, unless it is of no use any more: then [`Judged::Gone`].
 pub(in crate::proxy) async fn judge_unless(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
-    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
-    let mut evidence = Evidence::default();
+    judge_rounds(worker, asked, &mut Evidence::default(), gone, (out, record)).await
+}
+
+async fn judge_rounds(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    evidence: &mut Evidence,
+    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    (out, record): (&mut Vec<u8>, &mut Record),
+) -> Judged {
     // A request waits for another's signature once at most: should that not be remembered, it has its own verified.
     let mut alone = false;
     for _ in 0..ROUNDS {
-        match decide_once(worker, asked, &mut evidence, out, record) {
+        match decide_once(worker, asked, evidence, out, record) {
             Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
             Decision::Answer(called) => return Judged::Answer(Box::new(called)),
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
-            Decision::Need(Need::Body(asked)) => {
-                let denial = Denial::new(Reason::Internal, "a body was asked for where there is none");
-                return Judged::Refuse(asked.refused(denial));
-            }
+            Decision::Need(Need::Body(asked)) => return Judged::Body(asked),
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -215,8 +236,16 @@ fn write_head(
         UpstreamHost::Upstream => Cow::Borrowed(way.authority),
         UpstreamHost::Literal(host) => Cow::Borrowed(&**host),
     };
+    let instead = grant.asked().filter(|_| request.message.is_none());
+    let instead = instead.and_then(|asked| asked.instead.as_deref());
+    // What was asked for may stand in the query, where the request has no body.
+    let (asked_by_query, length) = match instead {
+        Some(text) if matches!(request.method, "GET" | "HEAD") => (std::str::from_utf8(text).ok(), None),
+        Some(text) => (None, Some(text.len() as u64)),
+        None => (None, None),
+    };
     // A query ends in logs and histories: a token in it goes no further, `keep` or not.
-    let query = request.query.map(|query| without(query, &places.parameters));
+    let query = asked_by_query.or(request.query).map(|query| without(query, &places.parameters));
     // `keep` is for the credential that was verified: one that this route does not look at says nothing.
     let kept = |place: &TokenPlace| keep && grant.route().places.contains(place);
     let stripped: SmallVec<[&str; 4]> = places
@@ -254,6 +283,7 @@ fn write_head(
                 Path::Dangerous(path) => path,
             },
             query: query.as_deref(),
+            length,
             host: &host,
             original_host: way.host,
             client: way.client,

@@ -118,8 +118,10 @@ impl Renewal<'_> {
                 record.refused(&refusal);
                 Some(refusal.denial.reason)
             }
-            // A stream begins with neither.
-            Judged::Answer(_) | Judged::Converse(_) | Judged::Preflight(_) => Some(Reason::Internal),
+            // A stream begins with none of these.
+            Judged::Answer(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Body(_) => {
+                Some(Reason::Internal)
+            }
         };
         record.end_within();
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {

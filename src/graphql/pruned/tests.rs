@@ -155,13 +155,16 @@ fn an_envelope_keeps_what_every_server_knows_and_names_no_other_document() {
         "extensions":{"persistedQuery":{"sha256Hash":"00"},"trace":[1]}}"#;
     assert_eq!(envelope::document(body.as_bytes()).as_deref(), Some("{a}"));
     let written = envelope::with_document(body.as_bytes(), "{b(x:\"y\")}").expect("an envelope");
-    let wanted = r#"{"query":"{b(x:\"y\")}","variables":{"a":1.0e2},"operationName":null,"extensions":{"trace":[1]}}"#;
+    let wanted =
+        r#"{"query":"{b(x:\"y\")}","variables":{"a":1.0e2},"operationName":null,"extensions":{"trace":[1]}}"#;
     assert_eq!(String::from_utf8(written).expect("text"), wanted);
 }
 
 #[test]
 fn what_is_no_envelope_is_not_written_again() {
-    for body in ["", "[]", "{\"query\":1}", "{}", "{\"query\":\"{a}\",\"query\":\"{b}\"}", "{\"query\":\"\\ud800\"}"] {
+    for body in
+        ["", "[]", "{\"query\":1}", "{}", "{\"query\":\"{a}\",\"query\":\"{b}\"}", "{\"query\":\"\\ud800\"}"]
+    {
         assert_eq!(envelope::document(body.as_bytes()), None, "{body}");
     }
 }
