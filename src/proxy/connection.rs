@@ -16,6 +16,7 @@ use crate::http1::head::{HeadLimits, RequestError, RequestHead, ResponseHead, oc
 use crate::http1::websocket::Accept;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
+use crate::proxy::conversation;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::endpoint;
@@ -278,6 +279,7 @@ impl Connection {
             octets: self.input.filled(),
             downstream: &self.downstream,
             presented: None,
+            message: None,
         };
         let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
         let judged = match judged {
@@ -303,9 +305,8 @@ impl Connection {
             }
             Judged::Converse(conversation) => {
                 self.note_cors(Some(conversation.route()));
-                let denial = Denial::new(Reason::Internal, "nobody converses yet");
-                record.failed(&denial);
-                self.fail(&denial, record, true).await
+                // Boxed: every connection would else carry the room for it.
+                Box::pin(conversation::converse(self, *conversation, record)).await
             }
             Judged::Gone | Judged::Body(_) => (0, Next::Abort),
             Judged::Preflight(answer) => {

@@ -77,7 +77,7 @@ async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &m
     let Connection { worker, stream, downstream, head, out, inspected, .. } = connection;
     let octets = inspected.as_ref().map_or(&[][..], |inspected| &inspected.head);
     out.clear();
-    let asked = Asked { head, octets, downstream, presented: None };
+    let asked = Asked { head, octets, downstream, presented: None, message: None };
     judge_with(worker, asked, evidence, stream, out, record).await
 }
 

@@ -148,6 +148,14 @@ impl Response {
     }
 }
 
+/// Without its headers, in which tokens are.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = String::from_utf8_lossy(self.body.as_deref().unwrap_or_default());
+        write!(f, "{} {} {:?}", self.method, self.target, body.chars().take(400).collect::<String>())
+    }
+}
+
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text();
@@ -198,6 +206,11 @@ impl Connection {
     /// counts is what it answered.
     pub fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).ok();
+    }
+
+    /// Writes wait no longer than half a second from here on.
+    pub fn set_write_timeout(&self) {
+        self.stream.tcp().set_write_timeout(Some(Duration::from_millis(500))).expect("a time");
     }
 
     /// Sends octets and says whether they went out.

@@ -39,7 +39,7 @@ impl Trompa {
             {"id": "only-persons", "apiKey": self.keys[1], "scopes": ["Mutation:Person:*"]},
             {"id": "anything-of-a-person", "apiKey": self.keys[2], "scopes": ["*:Person:Create"]},
         ]);
-        let setup = system("trompa", &self.upstream).env("JWT_SECRET", &self.jwt_secret);
+        let setup = system("trompa", &self.upstream.url()).env("JWT_SECRET", &self.jwt_secret);
         setup.env("JWT_AUTH_KEYS", &keys.to_string())
     }
 }
