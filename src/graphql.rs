@@ -5,9 +5,13 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod envelope;
+pub mod head;
 mod members;
 pub mod merged;
 pub mod needs;
+pub mod parameters;
+pub mod persisted;
 pub mod plan;
 pub mod planning;
 pub mod plans;

@@ -20,7 +20,7 @@ use crate::gate::memo::{Memo, TokenFacts};
 use crate::graphql::asked::{Asked, Item};
 use crate::graphql::merged::{Key, LeftOut, Missing};
 use crate::graphql::plan::{Needs, Planned, RootField};
-use crate::graphql::pruned::{self, envelope};
+use crate::graphql::pruned::{self, Instead};
 use crate::policy::route::CompiledRoute;
 
 #[cfg(test)]
@@ -58,8 +58,8 @@ pub(in crate::gate) fn narrow(
     let starts: HashSet<usize> = refused(planned, &may).map(|field| field.span.start).collect();
     // As it was read: what came by its hash is written out there already.
     let sent = asked.instead.as_deref().or(evidence.body.as_deref())?;
-    let pruned = pruned::prune(&envelope::document(sent)?, item.operation, &starts)?;
-    let plan = memo.operations.plans.plan(rules, &pruned.document).ok()?;
+    let Instead { pruned, envelope } = pruned::rewrite(sent, item.operation, &starts)?;
+    let plan = memo.operations.documents.plans.plan(rules, &pruned.document).ok()?;
     let [left] = plan.operations.as_ref() else { return None };
     // Read anew, it is what it was to be; whatever went wrong before ends here.
     let wanted = planned.fields.iter().filter(|field| may(&field.needs));
@@ -68,9 +68,8 @@ pub(in crate::gate) fn narrow(
     if !stays || left.kind != planned.kind || !may(&left.needs) {
         return None;
     }
-    let body = envelope::with_document(sent, &pruned.document)?;
     let item = Item { plan, operation: 0 };
-    let asked = Asked { items: smallvec![item], instead: Some(body.into()), ..asked.clone() };
+    let asked = Asked { items: smallvec![item], instead: Some(envelope.into()), ..asked.clone() };
     let left_out = LeftOut { keys, stand_in: pruned.stand_in };
     Some((Arc::new(asked), Box::new(Narrowed { left_out, accept })))
 }

@@ -7,8 +7,6 @@
 //! This takes a document that was read already, and is not what anybody is judged by: whoever sends the result on reads it
 //! again, as if a client had sent it, and finds the fields that were to stay or refuses the whole.
 
-pub mod envelope;
-
 mod outline;
 mod tokens;
 
@@ -18,6 +16,7 @@ mod tests;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use crate::graphql::envelope::{self, Brought};
 use crate::graphql::pruned::outline::{Definition, Outline};
 use crate::graphql::pruned::tokens::{Token, TokenKind};
 
@@ -28,6 +27,24 @@ pub struct Pruned {
     pub document: String,
     /// The alias of a `__typename` that stands where nothing else was left of a fragment; nothing else has this name.
     pub stand_in: Option<Box<str>>,
+}
+
+/// What is sent on instead of an envelope: the same with its document pruned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// The document.
+    pub pruned: Pruned,
+    /// The envelope with it, and with nothing that names another.
+    pub envelope: Vec<u8>,
+}
+
+/// [`prune`]s the document of an envelope that holds one.
+pub fn rewrite(envelope: &[u8], operation: usize, left_out: &HashSet<usize>) -> Option<Instead> {
+    let Ok(Brought::One(read)) = envelope::read(envelope, 0) else { return None };
+    let pruned = prune(read.query.as_deref()?, operation, left_out)?;
+    let mut envelope = Vec::with_capacity(envelope.len());
+    read.write(&pruned.document, &mut envelope);
+    Some(Instead { pruned, envelope })
 }
 
 /// `document` with only this operation of it, the `operation`th, and without the fields at its root that begin at these

@@ -2,7 +2,7 @@ mod properties;
 
 use std::collections::HashSet;
 
-use crate::graphql::pruned::{Pruned, envelope, prune};
+use crate::graphql::pruned::{Instead, Pruned, prune, rewrite};
 
 /// Octets where fields begin that are marked by `-` before them, and the document without the marks.
 fn marked(document: &str) -> (String, HashSet<usize>) {
@@ -150,21 +150,27 @@ fn a_deep_document_is_pruned_without_recursion() {
 }
 
 #[test]
-fn an_envelope_keeps_what_every_server_knows_and_names_no_other_document() {
-    let body = r#"{"id":"x", "variables":{"a":1.0e2},"query":"{\u0061}","hash":"y","operationName":null,
-        "extensions":{"persistedQuery":{"sha256Hash":"00"},"trace":[1]}}"#;
-    assert_eq!(envelope::document(body.as_bytes()).as_deref(), Some("{a}"));
-    let written = envelope::with_document(body.as_bytes(), "{b(x:\"y\")}").expect("an envelope");
-    let wanted =
-        r#"{"query":"{b(x:\"y\")}","variables":{"a":1.0e2},"operationName":null,"extensions":{"trace":[1]}}"#;
-    assert_eq!(String::from_utf8(written).expect("text"), wanted);
+fn an_envelope_keeps_the_rest_and_names_no_other_document() {
+    let body = r#"{"variables":{"a":1.0e2},"query":"{\u0061 b}","operationName":null,
+        "extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"},"trace":[1]}}"#;
+    let Instead { envelope, .. } = rewrite(body.as_bytes(), 0, &HashSet::from([1])).expect("an envelope");
+    let written: serde_json::Value = serde_json::from_slice(&envelope).expect("JSON");
+    let wanted = serde_json::json!({
+        "query": "{  b}\n", "variables": {"a": 1.0e2}, "operationName": null, "extensions": {"trace": [1]},
+    });
+    assert_eq!(written, wanted);
 }
 
 #[test]
 fn what_is_no_envelope_is_not_written_again() {
-    for body in
-        ["", "[]", "{\"query\":1}", "{}", "{\"query\":\"{a}\",\"query\":\"{b}\"}", "{\"query\":\"\\ud800\"}"]
-    {
-        assert_eq!(envelope::document(body.as_bytes()), None, "{body}");
+    for body in [
+        "",
+        "[]",
+        "{\"query\":1}",
+        "{}",
+        "{\"query\":\"{a b}\",\"query\":\"{b}\"}",
+        "[{\"query\":\"{a b}\"}]",
+    ] {
+        assert_eq!(rewrite(body.as_bytes(), 0, &HashSet::from([1])), None, "{body}");
     }
 }

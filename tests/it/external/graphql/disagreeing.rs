@@ -77,7 +77,10 @@ impl Scene {
     fn smuggles(&mut self, request: &Request, status: u16, code: &str) {
         let answer = send(self.direct(&request.target), request);
         let ran = self.servers.ran();
-        assert!(ran.iter().any(|field| field == ERASE), "direct, only {ran:?} ran of {request:?}: {answer:?}");
+        assert!(
+            ran.iter().any(|field| field == ERASE),
+            "direct, only {ran:?} ran of {request:?}: {answer:?}"
+        );
         self.refuses(request, status, code);
         let answer = send(self.gateway.ports.public, &request.clone().bearer(&self.other()));
         assert!((400..500).contains(&answer.status), "{request:?}: {answer:?}");
@@ -101,10 +104,19 @@ impl Scene {
     fn serves(&mut self, path: &str) {
         let query = post(path, r#"{"query":"{hello}"}"#);
         let answer = send(self.gateway.ports.public, &query);
-        assert_eq!((answer.status, &answer.json()["data"]["hello"]), (200, &json!("hello")), "{path}: {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()["data"]["hello"]),
+            (200, &json!("hello")),
+            "{path}: {answer:?}"
+        );
         let erase = post(path, r#"{"query":"mutation{erase}"}"#);
-        let answer = send(self.gateway.ports.public, &erase.clone().bearer(&self.issuer.mint("Mutation:erase")));
-        assert_eq!((answer.status, &answer.json()["data"]["erase"]), (200, &json!("erase")), "{path}: {answer:?}");
+        let answer =
+            send(self.gateway.ports.public, &erase.clone().bearer(&self.issuer.mint("Mutation:erase")));
+        assert_eq!(
+            (answer.status, &answer.json()["data"]["erase"]),
+            (200, &json!("erase")),
+            "{path}: {answer:?}"
+        );
         assert_eq!(self.servers.ran(), ["Query.hello", ERASE], "{path}");
         self.refuses(&erase, 401, "UNAUTHENTICATED");
         self.refuses(&erase.bearer(&self.other()), 403, "FORBIDDEN");
@@ -249,7 +261,11 @@ fn a_mutation_known_by_its_hash_alone_is_refused() {
         assert_eq!(old.servers.ran(), [ERASE], "the server does not know it by its hash");
         for request in [hash_only.clone(), hash_only.clone().bearer(&token)] {
             let answer = send(old.gateway.ports.public, &request);
-            assert_eq!((codes(&answer.json()), old.servers.ran().len()), (vec![expected.1.to_owned()], 0), "{answer:?}");
+            assert_eq!(
+                (codes(&answer.json()), old.servers.ran().len()),
+                (vec![expected.1.to_owned()], 0),
+                "{answer:?}"
+            );
         }
         // The hash of another document.
         let other = post("/apollo", by_hash(Some("{hello}")));
@@ -260,7 +276,8 @@ fn a_mutation_known_by_its_hash_alone_is_refused() {
             continue;
         }
         // Known to the gateway, it is judged like any other.
-        let known = send(old.gateway.ports.public, &post("/apollo", by_hash(Some("mutation{erase}"))).bearer(&token));
+        let known =
+            send(old.gateway.ports.public, &post("/apollo", by_hash(Some("mutation{erase}"))).bearer(&token));
         assert_eq!((known.status, old.servers.ran()), (200, vec![ERASE.to_owned()]), "{known:?}");
         old.refuses(&hash_only, 401, "UNAUTHENTICATED");
         old.refuses(&hash_only.clone().bearer(&old.other()), 403, "FORBIDDEN");
@@ -275,7 +292,10 @@ fn a_start_before_the_init_is_refused() {
     let erase = json!({"query": "mutation{erase}"});
     let mut old = Scene::old();
     let direct = Talk::open(old.direct("/messages"), "/messages", ELDER).first("1", &erase);
-    assert_eq!((direct["data"]["erase"].as_str(), old.servers.ran()), (Some("erase"), vec![ERASE.to_owned()]));
+    assert_eq!(
+        (direct["data"]["erase"].as_str(), old.servers.ran()),
+        (Some("erase"), vec![ERASE.to_owned()])
+    );
     for payload in [erase, json!({"query": "{hello}"})] {
         let mut talk = Talk::open(old.gateway.ports.public, "/messages", ELDER);
         talk.ask("1", &payload);
@@ -358,7 +378,11 @@ fn what_needs_no_preflight_is_refused() {
     }
     old.smuggles(&Request::post("/folding", text), 415, "UNSUPPORTED_MEDIA_TYPE");
     old.smuggles(&of("/express-graphql", urlencoded, form), 415, "UNSUPPORTED_MEDIA_TYPE");
-    old.smuggles(&of("/express-graphql", "application/graphql", "mutation{erase}"), 415, "UNSUPPORTED_MEDIA_TYPE");
+    old.smuggles(
+        &of("/express-graphql", "application/graphql", "mutation{erase}"),
+        415,
+        "UNSUPPORTED_MEDIA_TYPE",
+    );
     drop(old);
     let mut today = Scene::today();
     today.smuggles(&of("/yoga", urlencoded, form), 415, "UNSUPPORTED_MEDIA_TYPE");
@@ -385,7 +409,9 @@ fn a_mutation_by_get_is_refused() {
     let answer = send(old.gateway.ports.public, &head);
     assert_eq!((answer.status, old.servers.ran().len()), (405, 0), "{answer:?}");
     // A body that counts although the method has none.
-    let body = Request::get("/plain").header("Content-Type", "application/json").body(r#"{"query":"mutation{erase}"}"#);
+    let body = Request::get("/plain")
+        .header("Content-Type", "application/json")
+        .body(r#"{"query":"mutation{erase}"}"#);
     old.smuggles(&body, 400, "BAD_REQUEST");
     let twice = Request::get("/plain?query=%7Bhello%7D&query=mutation%7Berase%7D");
     old.refuses(&twice, 400, "BAD_REQUEST");
@@ -409,7 +435,8 @@ fn a_get_that_needs_no_preflight_is_refused() {
 /// Which of several operations runs: the one that was judged, or none.
 #[test]
 fn operation_names_are_read_as_the_server_reads_them() {
-    let named = |name: Value| post("/apollo", json!({"query": PUBLIC_AND_NOT, "operationName": name}).to_string());
+    let named =
+        |name: Value| post("/apollo", json!({"query": PUBLIC_AND_NOT, "operationName": name}).to_string());
     let mut selected = Scene::old_with(", operations: selected");
     selected.smuggles(&named(json!("B")), 401, "UNAUTHENTICATED");
     let answer = send(selected.gateway.ports.public, &named(json!("A")));
@@ -477,7 +504,11 @@ fn documents_are_read_as_the_server_reads_them() {
         let mut ran = old.servers.ran();
         ran.dedup();
         if runs == create {
-            assert_eq!((through.status, &*ran), (200, &["Mutation.create".to_owned()][..]), "{document:?}: {through:?}");
+            assert_eq!(
+                (through.status, &*ran),
+                (200, &["Mutation.create".to_owned()][..]),
+                "{document:?}: {through:?}"
+            );
         } else {
             assert_eq!((through.status, ran.len()), (403, 0), "{document:?}: {through:?}");
         }
@@ -485,7 +516,11 @@ fn documents_are_read_as_the_server_reads_them() {
         let through = send(old.gateway.ports.public, &request.bearer(&token));
         let mut ran = old.servers.ran();
         ran.dedup();
-        assert_eq!((through.status, ran), (200, runs.iter().map(|&field| field.to_owned()).collect()), "{document:?}");
+        assert_eq!(
+            (through.status, ran),
+            (200, runs.iter().map(|&field| field.to_owned()).collect()),
+            "{document:?}"
+        );
     }
 }
 
