@@ -164,7 +164,7 @@ fn parsed(text: &str) -> Document {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn what_is_left_is_a_document_of_exactly_the_other_fields(
