@@ -16,7 +16,7 @@ use crate::graphql::rejected::{Kind, Rejected};
 use crate::graphql::rules::Rules;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::graphql) mod tests;
 
 /// The operations of one request.
 #[derive(Debug, Clone)]
