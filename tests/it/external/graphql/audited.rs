@@ -5,7 +5,6 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::external::graphql::servers::Servers;
 use crate::external::graphql::{AUDITS, Server, audit};
 use crate::external::tools;
 use crate::harness::api::usual;
@@ -19,14 +18,16 @@ const EVERYBODY: &str =
 /// Operations that schemathesis makes for each field.
 const EXAMPLES: &str = "60";
 
-/// Audits that find something else through the gateway, and why.
-const STRICTER: &[(&str, &str)] = &[];
+/// Audits that find something else through the gateway, and why: both ask for the status 200 for a document that cannot be
+/// read, where the client takes `application/json`. So the older drafts had it; the present one has the same status for all
+/// media types, 400 here.
+const STRICTER: &[&str] = &["572B", "FDE2"];
 
 /// A gateway with such a route before this server. What it has to be given is kept beside it.
-fn gateway(server: &str, path: &str) -> (Gateway, Upstream, Issuer) {
+fn gateway(server: &str) -> (Gateway, Upstream, Issuer) {
     let (upstream, issuer) = (Upstream::start(), Issuer::start());
     let setup = usual(&upstream).quiet().upstream_as("api", server).issuer("corp", &issuer);
-    (setup.route(path, EVERYBODY).start(), upstream, issuer)
+    (setup.route("/graphql", EVERYBODY).start(), upstream, issuer)
 }
 
 /// An audit's id, and what it found.
@@ -39,7 +40,7 @@ fn found(line: &str) -> (String, String) {
 #[test]
 fn graphql_audits_find_the_same_where_operations_are_looked_into() {
     let server = Server::start();
-    let (gateway, ..) = gateway(&server.address, "/graphql");
+    let (gateway, ..) = gateway(&server.address);
     let direct = audit(&server.address);
     let through = audit(&format!("http://{}", gateway.ports.public));
     assert_eq!((direct.len(), through.len()), (AUDITS, AUDITS), "the audits are others");
@@ -55,19 +56,18 @@ fn graphql_audits_find_the_same_where_operations_are_looked_into() {
         through.len(),
         differ.len()
     );
-    let known: Vec<&str> = STRICTER.iter().map(|(id, _)| *id).collect();
     let told: Vec<&String> = differ.iter().map(|(_, told)| told).collect();
-    assert_eq!(differ.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), known, "{told:#?}");
+    assert_eq!(differ.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), STRICTER, "{told:#?}");
 }
 
 #[test]
 fn schemathesis_finds_no_failure_in_a_graphql_upstream_behind_the_gateway() {
-    let servers = Servers::new();
-    let (gateway, ..) = gateway(&servers.url("yoga"), "/yoga");
+    let server = Server::start();
+    let (gateway, ..) = gateway(&server.address);
     let program = tools::place().join("schemathesis/bin/schemathesis");
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = tools::program(&program.to_string_lossy());
-    let url = format!("http://{}/yoga", gateway.ports.public);
+    let url = format!("http://{}/graphql", gateway.ports.public);
     command.current_dir(directory.path()).args([
         "run",
         &url,
