@@ -99,7 +99,8 @@ impl Scene {
     /// `{"data": …}` or `{"error": …}`.
     #[track_caller]
     fn run(&mut self, client: &Known, query: &str, token: Option<&str>) -> Value {
-        let command = json!({"client": client.name, "url": self.url(client.path), "query": query, "token": token});
+        let command =
+            json!({"client": client.name, "url": self.url(client.path), "query": query, "token": token});
         let process = if client.is_python() { &mut self.python } else { &mut self.node };
         process.value("run", command)
     }
@@ -159,7 +160,11 @@ fn urql_asks_by_get() {
     let mut scene = Scene::new(", csrf: false");
     let get = known("urql_get", "/apollo", "CombinedError", ANY);
     let said = scene.run(&get, QUERY, None);
-    assert_eq!((said["data"]["hello"].as_str(), scene.ran()), (Some("hello"), vec!["Query.hello".to_owned()]), "{said}");
+    assert_eq!(
+        (said["data"]["hello"].as_str(), scene.ran()),
+        (Some("hello"), vec!["Query.hello".to_owned()]),
+        "{said}"
+    );
 }
 
 #[test]
@@ -205,7 +210,8 @@ fn a_client_comes_back_with_a_fresh_token() {
                    '{operation}:{field}'}}}";
     let gateway = setup.no_routes().route("POST,GET /messages", guarded).start();
     let mut node = Client::node("../graphql/clients.mjs", &[], &[]);
-    let token = |seconds: i64| issuer.token().scope("Subscription:ticks").set("exp", json!(now() + seconds)).sign();
+    let token =
+        |seconds: i64| issuer.token().scope("Subscription:ticks").set("exp", json!(now() + seconds)).sign();
     let url = format!("http://{}/messages", gateway.ports.public);
     let said = node.value("outlive", json!({"url": url, "query": TICKS, "tokens": [token(3), token(600)]}));
     assert_eq!(said["closed"], json!([{"code": 4403, "reason": "Token expired"}]), "{said}");

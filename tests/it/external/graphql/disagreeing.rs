@@ -1,9 +1,11 @@
 //! Servers that do not read a request alike: for each way by which an operation was smuggled past somebody, a server that
 //! runs it when asked directly, and a gateway before the same server through which it does not run.
 
+mod documents;
+
 use std::net::SocketAddr;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::external::graphql::servers::{ELDER, Heard, NEWER, Servers, Talk, codes, post, send};
 use crate::harness::client::{Request, Response};
@@ -77,7 +79,10 @@ impl Scene {
     fn smuggles(&mut self, request: &Request, status: u16, code: &str) {
         let answer = send(self.direct(&request.target), request);
         let ran = self.servers.ran();
-        assert!(ran.iter().any(|field| field == ERASE), "direct, only {ran:?} ran of {request:?}: {answer:?}");
+        assert!(
+            ran.iter().any(|field| field == ERASE),
+            "direct, only {ran:?} ran of {request:?}: {answer:?}"
+        );
         self.refuses(request, status, code);
         let answer = send(self.gateway.ports.public, &request.clone().bearer(&self.other()));
         assert!((400..500).contains(&answer.status), "{request:?}: {answer:?}");
@@ -101,10 +106,19 @@ impl Scene {
     fn serves(&mut self, path: &str) {
         let query = post(path, r#"{"query":"{hello}"}"#);
         let answer = send(self.gateway.ports.public, &query);
-        assert_eq!((answer.status, &answer.json()["data"]["hello"]), (200, &json!("hello")), "{path}: {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()["data"]["hello"]),
+            (200, &json!("hello")),
+            "{path}: {answer:?}"
+        );
         let erase = post(path, r#"{"query":"mutation{erase}"}"#);
-        let answer = send(self.gateway.ports.public, &erase.clone().bearer(&self.issuer.mint("Mutation:erase")));
-        assert_eq!((answer.status, &answer.json()["data"]["erase"]), (200, &json!("erase")), "{path}: {answer:?}");
+        let answer =
+            send(self.gateway.ports.public, &erase.clone().bearer(&self.issuer.mint("Mutation:erase")));
+        assert_eq!(
+            (answer.status, &answer.json()["data"]["erase"]),
+            (200, &json!("erase")),
+            "{path}: {answer:?}"
+        );
         assert_eq!(self.servers.ran(), ["Query.hello", ERASE], "{path}");
         self.refuses(&erase, 401, "UNAUTHENTICATED");
         self.refuses(&erase.bearer(&self.other()), 403, "FORBIDDEN");
@@ -249,7 +263,11 @@ fn a_mutation_known_by_its_hash_alone_is_refused() {
         assert_eq!(old.servers.ran(), [ERASE], "the server does not know it by its hash");
         for request in [hash_only.clone(), hash_only.clone().bearer(&token)] {
             let answer = send(old.gateway.ports.public, &request);
-            assert_eq!((codes(&answer.json()), old.servers.ran().len()), (vec![expected.1.to_owned()], 0), "{answer:?}");
+            assert_eq!(
+                (codes(&answer.json()), old.servers.ran().len()),
+                (vec![expected.1.to_owned()], 0),
+                "{answer:?}"
+            );
         }
         // The hash of another document.
         let other = post("/apollo", by_hash(Some("{hello}")));
@@ -260,7 +278,8 @@ fn a_mutation_known_by_its_hash_alone_is_refused() {
             continue;
         }
         // Known to the gateway, it is judged like any other.
-        let known = send(old.gateway.ports.public, &post("/apollo", by_hash(Some("mutation{erase}"))).bearer(&token));
+        let known =
+            send(old.gateway.ports.public, &post("/apollo", by_hash(Some("mutation{erase}"))).bearer(&token));
         assert_eq!((known.status, old.servers.ran()), (200, vec![ERASE.to_owned()]), "{known:?}");
         old.refuses(&hash_only, 401, "UNAUTHENTICATED");
         old.refuses(&hash_only.clone().bearer(&old.other()), 403, "FORBIDDEN");
@@ -275,7 +294,10 @@ fn a_start_before_the_init_is_refused() {
     let erase = json!({"query": "mutation{erase}"});
     let mut old = Scene::old();
     let direct = Talk::open(old.direct("/messages"), "/messages", ELDER).first("1", &erase);
-    assert_eq!((direct["data"]["erase"].as_str(), old.servers.ran()), (Some("erase"), vec![ERASE.to_owned()]));
+    assert_eq!(
+        (direct["data"]["erase"].as_str(), old.servers.ran()),
+        (Some("erase"), vec![ERASE.to_owned()])
+    );
     for payload in [erase, json!({"query": "{hello}"})] {
         let mut talk = Talk::open(old.gateway.ports.public, "/messages", ELDER);
         talk.ask("1", &payload);
@@ -358,7 +380,11 @@ fn what_needs_no_preflight_is_refused() {
     }
     old.smuggles(&Request::post("/folding", text), 415, "UNSUPPORTED_MEDIA_TYPE");
     old.smuggles(&of("/express-graphql", urlencoded, form), 415, "UNSUPPORTED_MEDIA_TYPE");
-    old.smuggles(&of("/express-graphql", "application/graphql", "mutation{erase}"), 415, "UNSUPPORTED_MEDIA_TYPE");
+    old.smuggles(
+        &of("/express-graphql", "application/graphql", "mutation{erase}"),
+        415,
+        "UNSUPPORTED_MEDIA_TYPE",
+    );
     drop(old);
     let mut today = Scene::today();
     today.smuggles(&of("/yoga", urlencoded, form), 415, "UNSUPPORTED_MEDIA_TYPE");
@@ -385,7 +411,9 @@ fn a_mutation_by_get_is_refused() {
     let answer = send(old.gateway.ports.public, &head);
     assert_eq!((answer.status, old.servers.ran().len()), (405, 0), "{answer:?}");
     // A body that counts although the method has none.
-    let body = Request::get("/plain").header("Content-Type", "application/json").body(r#"{"query":"mutation{erase}"}"#);
+    let body = Request::get("/plain")
+        .header("Content-Type", "application/json")
+        .body(r#"{"query":"mutation{erase}"}"#);
     old.smuggles(&body, 400, "BAD_REQUEST");
     let twice = Request::get("/plain?query=%7Bhello%7D&query=mutation%7Berase%7D");
     old.refuses(&twice, 400, "BAD_REQUEST");
@@ -404,113 +432,6 @@ fn a_get_that_needs_no_preflight_is_refused() {
     }
     let asked = send(old.gateway.ports.public, &get.header("apollo-require-preflight", "yes"));
     assert_eq!((asked.status, old.servers.ran()), (200, vec!["Query.hello".to_owned()]), "{asked:?}");
-}
-
-/// Which of several operations runs: the one that was judged, or none.
-#[test]
-fn operation_names_are_read_as_the_server_reads_them() {
-    let named = |name: Value| post("/apollo", json!({"query": PUBLIC_AND_NOT, "operationName": name}).to_string());
-    let mut selected = Scene::old_with(", operations: selected");
-    selected.smuggles(&named(json!("B")), 401, "UNAUTHENTICATED");
-    let answer = send(selected.gateway.ports.public, &named(json!("A")));
-    assert_eq!((answer.status, selected.servers.ran()), (200, vec!["Query.hello".to_owned()]), "{answer:?}");
-    for name in [json!(null), json!(""), json!("C"), json!("b")] {
-        selected.refuses(&named(name), 400, "OPERATION_RESOLUTION_FAILURE");
-    }
-    for wrong in [json!(["B"]), json!({"B": 1}), json!(7), json!(true)] {
-        selected.refuses(&named(wrong), 400, "BAD_REQUEST");
-    }
-    drop(selected);
-    // Without that every mutation of the document counts, and no server can be of another opinion.
-    let mut strict = Scene::old();
-    for name in ["A", "B"] {
-        strict.refuses(&named(json!(name)), 401, "UNAUTHENTICATED");
-        strict.refuses(&named(json!(name)).bearer(&strict.other()), 403, "FORBIDDEN");
-    }
-}
-
-/// Documents that two readers may read in two ways. What the server runs of them is written beside; the gateway lets
-/// through what may run, and nothing else.
-#[test]
-fn documents_are_read_as_the_server_reads_them() {
-    let both = &["Mutation.create", ERASE][..];
-    let erase = &both[1..];
-    let create = &both[..1];
-    let mut old = Scene::old();
-    for (document, runs) in [
-        ("mutation{create:erase}", erase),
-        ("mutation{...{erase}}", erase),
-        ("mutation{...on Mutation{erase}}", erase),
-        ("mutation{...F}fragment F on Mutation{...G}fragment G on Mutation{erase}", erase),
-        ("fragment F on Mutation{create:erase}mutation{...F}", erase),
-        ("mutation{create(text:\"a\")erase}", both),
-        ("mutation{,create,,erase,}", both),
-        ("\u{feff}mutation\u{feff}{create\u{feff}erase}", both),
-        // A comment ends with CR as well, and not with what else may look like the end of a line.
-        ("mutation{create #\rerase\n}", both),
-        ("mutation{create #\u{2028}erase\n}", create),
-        ("mutation{create #\u{85}erase\n}", create),
-        // Only `\"""` is an escape in a block string, and `\` before it is none.
-        ("mutation{a:create(text:\"\"\"x\\\\\"\"\")b:create(text:\"\"\")erase #\"\"\")\n}", both),
-        ("mutation{a:create(text:\"\"\"x\\\"\"\")erase #\"\"\")}", create),
-        ("mutation{create(text:\"\"\"\\\"\"\"#\"\"\")erase}", both),
-        ("mutation{create(text:\"#\")erase}", both),
-        ("mutation{create(text:\"\\\"){erase}#\")}", create),
-        ("mutation{create(text:\"\\\\\")erase}", both),
-        ("mutation{create(text:\"\")erase(text:\"\"\"\"\"\")}", both),
-        ("mutation($a:String=\"}\"){create(text:$a)erase}", both),
-        ("mutation{create erase@include(if:true)}", both),
-        ("mutation{create erase@skip(if:false)}", both),
-        ("mutation{create erase@skip(if:true)}", create),
-        ("mutation{create erase@include(if:false)}", create),
-        ("mutation{create...@include(if:false){erase}}", create),
-        ("mutation($a:Boolean=false){create erase@skip(if:$a)}", both),
-        ("mutation{create...@skip(if:false){erase@include(if:true)}}", both),
-    ] {
-        let request = post("/apollo", json!({"query": document}).to_string());
-        let answer = send(old.direct("/apollo"), &request);
-        let mut ran = old.servers.ran();
-        ran.dedup();
-        assert_eq!(ran, runs, "direct: {document:?}: {answer:?}");
-        let token = old.issuer.mint("Mutation:create");
-        let through = send(old.gateway.ports.public, &request.clone().bearer(&token));
-        let mut ran = old.servers.ran();
-        ran.dedup();
-        if runs == create {
-            assert_eq!((through.status, &*ran), (200, &["Mutation.create".to_owned()][..]), "{document:?}: {through:?}");
-        } else {
-            assert_eq!((through.status, ran.len()), (403, 0), "{document:?}: {through:?}");
-        }
-        let token = old.issuer.mint("Mutation:create Mutation:erase");
-        let through = send(old.gateway.ports.public, &request.bearer(&token));
-        let mut ran = old.servers.ran();
-        ran.dedup();
-        assert_eq!((through.status, ran), (200, runs.iter().map(|&field| field.to_owned()).collect()), "{document:?}");
-    }
-}
-
-/// What some reader takes and the grammar does not.
-#[test]
-fn what_is_no_document_is_refused() {
-    let mut old = Scene::old();
-    for document in [
-        "mutation{...on}fragment on on Mutation{erase}",
-        "query{hello}fragment on on Query{hello}",
-        "mutation{erase",
-        "mutation{erase}}",
-        "mutation{erase}\0",
-        "mutation{erase(text:\"\n\")}",
-        "mutation{erase} schema{query:Mutation}",
-        "query A{hello} mutation A{erase}",
-        "query{...F}fragment F on Query{...F}",
-        "query{...F}",
-        "query{hello}fragment F on Query{hello}fragment F on Query{secret}",
-        "",
-    ] {
-        let request = post("/apollo", json!({"query": document, "operationName": "A"}).to_string());
-        let answer = send(old.gateway.ports.public, &request.bearer(&old.issuer.mint("Mutation:erase")));
-        assert_eq!((answer.status, old.servers.ran().len()), (400, 0), "{document:?}: {answer:?}");
-    }
 }
 
 /// A member of gzip (RFC 1952) with nothing compressed (RFC 1951 section 3.2.4).

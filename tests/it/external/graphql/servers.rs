@@ -123,7 +123,10 @@ impl Talk {
         let payload = token.map_or(json!({}), |token| json!({"Authorization": format!("Bearer {token}")}));
         talk.say(&json!({"type": "connection_init", "payload": payload}));
         let ack = talk.hear();
-        assert!(matches!(&ack, Heard::Message(ack) if ack["type"] == "connection_ack"), "{protocol}: {ack:?}");
+        assert!(
+            matches!(&ack, Heard::Message(ack) if ack["type"] == "connection_ack"),
+            "{protocol}: {ack:?}"
+        );
         talk
     }
 
@@ -163,7 +166,9 @@ impl Talk {
     pub fn first(&mut self, id: &str, payload: &Value) -> Value {
         self.ask(id, payload);
         loop {
-            let Heard::Message(message) = self.hear() else { panic!("closed instead of an answer to {payload}") };
+            let Heard::Message(message) = self.hear() else {
+                panic!("closed instead of an answer to {payload}")
+            };
             if message["id"] != id {
                 continue;
             }
