@@ -8,6 +8,8 @@ pub mod conversation;
 pub mod merged;
 pub mod needs;
 pub mod plan;
+pub mod planning;
 pub mod plans;
 pub mod rejected;
 pub mod rules;
+pub mod schema;

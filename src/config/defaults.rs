@@ -181,6 +181,11 @@ pub const GRAPHQL_PATTERN_COMPILED: usize = EXPRESSION_REGEX_COMPILED;
 pub const GRAPHQL_SCHEMA: usize = 16 * 1024 * 1024;
 /// Types of a schema, and fields of all its types together.
 pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
+/// Selections that are looked at for rules below the root, of one document: fragments count for each type that they stand in. Some
+/// ten times what `limits.tokens` lets through.
+pub const GRAPHQL_WALK_STEPS: usize = 200_000;
+/// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
+pub const GRAPHQL_WALK_DEPTH: usize = 500;
 /// Documents of a safelist.
 pub const SAFELIST_DOCUMENTS: usize = 10_000;
 /// Octets of a safelist, all documents together.

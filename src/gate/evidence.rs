@@ -38,6 +38,11 @@ pub struct BodyAsked {
 }
 
 impl BodyAsked {
+    /// The route that asks for it.
+    pub fn route(&self) -> &Arc<CompiledRoute> {
+        &self.route
+    }
+
     /// The refusal of a request whose body could not be had for this reason.
     pub fn refused(&self, denial: Denial) -> Refusal {
         Refusal { denial, route: Some(Arc::clone(&self.route)), issuer: None }
@@ -188,4 +193,11 @@ pub struct Evidence {
     pub body: Option<Vec<u8>>,
     /// What it asks for, under the rules by which that was found out: read once, however often is decided.
     pub(in crate::gate) asked: Option<(Arc<Rules>, Arc<Asked>)>,
+}
+
+impl Evidence {
+    /// Of a request whose body was read.
+    pub fn with_body(body: Vec<u8>) -> Self {
+        Self { body: Some(body), ..Self::default() }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::gate::conversation::Conversation;
+use crate::gate::conversation::{self, Conversation};
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::explain::Trace;
@@ -42,8 +42,13 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
         return Ok(Operation::None);
     };
     if request.websocket.is_some() && request.message.is_none() {
+        // A token that came in a message is decided on by itself: whether the conversation goes on under it.
+        if request.presented.is_some() {
+            return Ok(Operation::None);
+        }
+        let conversation = conversation::open(request, route)?;
         trace.step("operation", || "they come in the WebSocket's messages".into());
-        return Ok(Operation::Converse(Conversation { route: Arc::clone(route) }));
+        return Ok(Operation::Converse(conversation));
     }
     let known = evidence.asked.as_ref().filter(|(by, _)| Arc::ptr_eq(by, rules));
     let asked = match known {

@@ -36,6 +36,23 @@ impl Needs {
         }
     }
 
+    /// Of all of these together.
+    pub fn all<'n>(all: impl IntoIterator<Item = &'n Self>) -> Self {
+        let mut needs = Self::nothing();
+        let mut permissions: Vec<&Box<str>> = Vec::new();
+        for one in all {
+            needs.token |= one.token;
+            permissions.extend(&one.permissions);
+            if needs.denied.is_none() {
+                needs.denied.clone_from(&one.denied);
+            }
+        }
+        permissions.sort_unstable();
+        permissions.dedup();
+        needs.permissions = permissions.into_iter().cloned().collect();
+        needs
+    }
+
     /// Whether it is for everybody.
     pub fn are_none(&self) -> bool {
         !self.token

@@ -43,7 +43,7 @@ pub struct RootField {
 }
 
 /// What is needed to run something.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Needs {
     /// A token that the route takes. Without, `permissions` is empty and `denied` none: it is for everybody.
     pub token: bool,

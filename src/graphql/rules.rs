@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, Permission, PermissionPiece};
 use crate::graphql::plan::{Needs, Plan};
+use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
 use crate::token::scope::is_scope_token;
 
@@ -105,8 +106,7 @@ impl Rules {
 
     /// Plans a document.
     pub fn plan(&self, document: &str, serial: u64) -> Result<Plan, Rejected> {
-        let _ = (document, serial);
-        Err(Rejected::new("GRAPHQL_PARSE_FAILED", "not built yet"))
+        planning::plan(self, document, serial)
     }
 }
 

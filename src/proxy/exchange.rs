@@ -243,6 +243,10 @@ pub(in crate::proxy) async fn give_back(
     let early = connection.handshake.is_some() && !connection.input.is_empty();
     let last = connection.is_last() || early;
     let messages = connection.has_messages();
+    if connection.inspected.take().is_some() {
+        // It has gone on, and an answer may last: what it took is for others.
+        connection.out = connection.worker.spares.lend_out();
+    }
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, stay, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };

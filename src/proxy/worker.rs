@@ -26,7 +26,6 @@ use crate::policy::route::Routes;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::endpoint::Bodies;
 use crate::proxy::entrance::{self, Arrived, Door};
 use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
@@ -38,6 +37,7 @@ use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
+use crate::proxy::whole::Bodies;
 use crate::proxy::{Parts, Signals};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
@@ -70,7 +70,7 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
     pub(in crate::proxy) handshakes: Handshakes,
-    /// What is held of bodies for our own endpoints.
+    /// What is held of bodies that are read whole.
     pub(in crate::proxy) bodies: Arc<Bodies>,
 }
 

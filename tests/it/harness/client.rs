@@ -208,6 +208,11 @@ impl Connection {
         self.stream.write_all(octets).ok();
     }
 
+    /// Writes wait no longer than half a second from here on.
+    pub fn set_write_timeout(&self) {
+        self.stream.tcp().set_write_timeout(Some(Duration::from_millis(500))).expect("a time");
+    }
+
     /// Sends octets and says whether they went out.
     pub fn try_write(&mut self, octets: &[u8]) -> io::Result<()> {
         self.stream.write_all(octets)

@@ -1,0 +1,3 @@
+//! GraphQL in front of an upstream that knows nothing of permissions.
+
+mod conversation;
