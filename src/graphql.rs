@@ -5,8 +5,12 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod envelope;
+pub mod head;
 pub mod merged;
 pub mod needs;
+pub mod parameters;
+pub mod persisted;
 pub mod plan;
 pub mod planning;
 pub mod plans;

@@ -13,7 +13,8 @@ use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::operations::Verdict;
 use crate::gate::memo::{Memo, TokenFacts};
 use crate::gate::{Request, Stop};
-use crate::graphql::asked::{self, Asked, Incoming, Item, Way};
+use crate::graphql::asked::{self, Asked, Item};
+use crate::graphql::head::{Incoming, Way};
 use crate::graphql::plan::Needs;
 use crate::graphql::rejected::{Kind, Rejected};
 use crate::policy::route::{CompiledRoute, Target, Upward};
@@ -55,7 +56,7 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
         Some((_, asked)) => Arc::clone(asked),
         None => {
             let mut incoming = incoming(request);
-            if asked::wants_body(rules, &incoming).map_err(refused)? {
+            if incoming.wants_body(rules).map_err(refused)? {
                 let Some(body) = &evidence.body else {
                     let most = match rules.config.limits.body {
                         0 => usize::MAX,
@@ -65,7 +66,7 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
                 };
                 incoming.give(body);
             }
-            let asked = asked::read(rules, &mut memo.operations.plans, &incoming);
+            let asked = asked::read(rules, &mut memo.operations.documents, &incoming);
             let asked = Arc::new(asked.map_err(refused)?);
             evidence.asked = Some((Arc::clone(rules), Arc::clone(&asked)));
             asked

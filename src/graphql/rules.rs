@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, Permission, PermissionPiece};
+use crate::graphql::persisted::Listed;
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
@@ -23,6 +24,8 @@ pub struct Rules {
     kinds: [Kind; 3],
     introspection: Needs,
     template: Option<Template>,
+    /// The documents that may be run, where that is said.
+    pub(in crate::graphql) listed: Option<Listed>,
 }
 
 /// What is known of one kind of operations.
@@ -72,7 +75,8 @@ impl Rules {
             Introspection::Deny => Needs::nobody(INTROSPECTION),
         };
         let template = config.permission.as_ref().map(Template::new);
-        Self { config: config.clone(), kinds, introspection, template }
+        let listed = config.persisted.safelist.as_ref().map(Listed::compile);
+        Self { config: config.clone(), kinds, introspection, template, listed }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
