@@ -1,5 +1,7 @@
 //! From a document to its plan.
 
+mod typed;
+
 use std::collections::{HashMap, HashSet};
 
 use bluejay_core::executable::{OperationDefinition as _, OperationDefinitionReference};
@@ -10,8 +12,10 @@ use bluejay_parser::ast::{Parse, ParseOptions};
 
 use crate::config::graphql::{Counted, OperationKind};
 use crate::graphql::plan::{Needs, Plan, Planned, RootField};
+use crate::graphql::planning::typed::Typed;
 use crate::graphql::rejected::Rejected;
 use crate::graphql::rules::Rules;
+use crate::graphql::schema::walk;
 
 /// Plans a document under these rules.
 pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
@@ -29,6 +33,8 @@ pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
             return Err(Rejected::new("GRAPHQL_VALIDATION_FAILED", "two fragments of one name"));
         }
     }
+    let typed = Typed::new(document.fragment_definitions());
+    let mut below = rules.schema().map(|schema| walk::Walk::new(schema, &typed));
     let mut operations = Vec::new();
     for operation in document.operation_definitions() {
         let operation = operation.as_ref();
@@ -43,7 +49,9 @@ pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
             }
             OperationDefinitionReference::Implicit(_) => None,
         };
-        let mut walk = Walk { rules, kind, fragments: &fragments, seen: HashSet::new(), fields: Vec::new() };
+        let below = below.as_mut();
+        let mut walk =
+            Walk { rules, kind, below, fragments: &fragments, seen: HashSet::new(), fields: Vec::new() };
         walk.set(operation.selection_set())?;
         let fields = walk.fields;
         let mut needs = Needs::nothing();
@@ -76,16 +84,17 @@ fn strictly(operations: &mut [Planned]) {
     }
 }
 
-struct Walk<'d> {
+struct Walk<'d, 'w> {
     rules: &'d Rules,
     kind: OperationKind,
+    below: Option<&'w mut walk::Walk<'d, Typed<'d>>>,
     fragments: &'d HashMap<&'d str, &'d FragmentDefinition<'d>>,
     seen: HashSet<&'d str>,
     fields: Vec<RootField>,
 }
 
-impl<'d> Walk<'d> {
-    fn set(&mut self, set: &SelectionSet<'d>) -> Result<(), Rejected> {
+impl<'d> Walk<'d, '_> {
+    fn set(&mut self, set: &'d SelectionSet<'d>) -> Result<(), Rejected> {
         for selection in set.iter() {
             match selection {
                 Selection::Field(field) => {
@@ -94,10 +103,14 @@ impl<'d> Walk<'d> {
                         continue;
                     }
                     let span = field.span().byte_range();
+                    let mut needs = self.rules.needs(self.kind, name);
+                    if let Some(below) = &mut self.below {
+                        needs.join(&below.field(self.kind, name, field.selection_set()));
+                    }
                     self.fields.push(RootField {
                         key: field.response_key().into(),
                         name: name.into(),
-                        needs: self.rules.needs(self.kind, name),
+                        needs,
                         span,
                     });
                 }

@@ -10,6 +10,7 @@ use crate::graphql::persisted::Listed;
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
+use crate::graphql::schema::Schema;
 use crate::token::scope::is_scope_token;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub struct Rules {
     template: Option<Template>,
     /// The documents that may be run, where that is said.
     pub(in crate::graphql) listed: Option<Listed>,
+    schema: Option<Schema>,
 }
 
 /// What is known of one kind of operations.
@@ -76,7 +78,8 @@ impl Rules {
         };
         let template = config.permission.as_ref().map(Template::new);
         let listed = config.persisted.safelist.as_ref().map(Listed::compile);
-        Self { config: config.clone(), kinds, introspection, template, listed }
+        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
+        Self { config: config.clone(), kinds, introspection, template, listed, schema }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
@@ -106,6 +109,11 @@ impl Rules {
     /// What reading the schema needs.
     pub fn introspection(&self) -> &Needs {
         &self.introspection
+    }
+
+    /// Rules below the root, if there are any: what they ask for is beside what [`Rules::needs`] does.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
     }
 
     /// Plans a document.
