@@ -79,7 +79,7 @@ impl Rules {
         let template = config.permission.as_ref().map(Template::new);
         let listed = config.persisted.safelist.as_ref().map(Listed::compile);
         let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
-        Self { config: config.clone(), kinds, introspection, template, listed, schema }
+        Self { config: config.clone(), kinds, introspection, template, schema, listed }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.

@@ -30,7 +30,7 @@ pub(in crate::proxy) async fn judge(
     record: &mut Record,
 ) -> Result<Judged, (u16, Next)> {
     let most = most(&asked, connection.worker.limits());
-    connection.note_cors(Some(asked.route()));
+    connection.note_route(Some(asked.route()));
     if whole::is_longer(connection.head.framing, most) {
         let refusal = asked.refused(too_large());
         record.refused(&refusal);

@@ -13,7 +13,7 @@ pub(in crate::graphql) fn rules_with(change: impl FnOnce(&mut GraphQl)) -> Arc<R
     let context = Context { name: "a.yaml", directory: Path::new("/"), env: &|_| None };
     let (config, _) = parse(text, &context).unwrap_or_else(|problems| panic!("{problems}"));
     let Require::Token(requirement) = &config.routes[0].require else { panic!("public") };
-    let mut config = requirement.graphql.clone().expect("rules");
+    let mut config = GraphQl::clone(requirement.graphql.as_ref().expect("rules"));
     change(&mut config);
     Arc::new(Rules::compile(&config))
 }
@@ -30,7 +30,8 @@ impl Asking {
 
     fn listed(mode: SafelistMode, automatic: bool) -> Self {
         let documents = vec![("a".into(), "{a}".into()), ("m".into(), "mutation M{m}".into())];
-        let safelist = Safelist { path: "x".into(), mode, documents: Arc::new(documents) };
+        let safelist =
+            Safelist { path: "x".into(), at: Default::default(), mode, documents: Arc::new(documents) };
         Self::with(|config| {
             config.persisted.safelist = Some(safelist);
             config.persisted.automatic = automatic;
