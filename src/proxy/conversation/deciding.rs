@@ -54,6 +54,13 @@ pub(super) async fn operation(
     let judged = judge_unless(&worker, asked, |_| Poll::Pending, &mut head, &mut record).await;
     record.decided = Some(Instant::now());
     let decided = match judged {
+        // Results that come one by one are not told what was left out: then all of it is refused.
+        Judged::Forward(grant) if grant.narrowed().is_some() => {
+            let denial = Denial::new(Reason::InsufficientScope, "in part, over a WebSocket");
+            record.granted(&grant);
+            record.refused_after(&denial);
+            Err(denial)
+        }
         Judged::Forward(grant) => {
             record.granted(&grant);
             let view = upstream_view(&worker, &grant, &record);
@@ -63,7 +70,7 @@ pub(super) async fn operation(
             record.refused(&refusal);
             Err(refusal.denial)
         }
-        Judged::Answer(_) | Judged::Converse(_) | Judged::Body(_) | Judged::Preflight(_) | Judged::Gone => {
+        Judged::Answer(_) | Judged::Body(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Gone => {
             Err(astray())
         }
     };
@@ -100,7 +107,7 @@ pub(super) async fn renewal(
             record.refused(&refusal);
             Err(refusal.denial)
         }
-        Judged::Answer(_) | Judged::Converse(_) | Judged::Body(_) | Judged::Preflight(_) | Judged::Gone => {
+        Judged::Answer(_) | Judged::Body(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Gone => {
             Err(astray())
         }
     };
