@@ -1,3 +1,9 @@
 //! GraphQL in front of an upstream that knows nothing of permissions.
 
+mod bodies;
 mod conversation;
+mod operations;
+mod persisted;
+mod posted;
+mod told;
+mod transport;
