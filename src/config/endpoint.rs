@@ -66,7 +66,7 @@ pub enum Action {
 pub enum Selection {
     /// Holders of this.
     One(Arc<Credential>),
-    /// Of one of these, by the word that stands there (`{by: {body: method}, of: {apk: keys, ums: people}}`).
+    /// Of one of these, by the word that stands there (`{by: {body: method}, of: {key: clients, password: people}}`).
     By {
         /// Where the word stands.
         reader: Reader,

@@ -318,7 +318,7 @@ impl<'a> Here<'a> {
         let fields = Fields::open(value, &shape::endpoint::SELECTION)?;
         let reader = fields.value("by").and_then(|value| self.reader(value));
         let mut of = Vec::new();
-        let entries = fields.value("of").map(|value| value.named("apk: keys")).unwrap_or_default();
+        let entries = fields.value("of").map(|value| value.named("key: clients")).unwrap_or_default();
         if let (true, Some(entry)) = (entries.is_empty(), fields.entry("of")) {
             fields.report.problem(Problem::new(entry.at, "`of` names no credential"));
         }

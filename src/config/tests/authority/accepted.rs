@@ -20,8 +20,8 @@ credentials:
     from: {header: X-API-KEY}
     scope_match: glob
   listed:
-    api_keys: {entries: {env: KEYS, secret: apiKey}}
-    from: {id: {body: id}, secret: {body: apiKey}}
+    api_keys: {entries: {env: KEYS, secret: password}}
+    from: {id: {body: id}, secret: {body: password}}
     scope_match: glob
   here:
     api_keys: {entries: [{id: a, secret: {file: a}, scopes: [x], tenant: t1}], issuer: https://keys.example.com}
@@ -49,7 +49,7 @@ tokens:
 endpoints:
   POST /auth:
     issue: [access, refresh]
-    credential: {by: {body: method}, of: {apk: listed, ums: people}}
+    credential: {by: {body: method}, of: {key: listed, password: people}}
     require: {scopes: {type: text_list, error: bad_scopes}, /a/b: text}
     scopes: {asked: {body: scopes}}
     answer: {body: {access_token: "{token.access}", expires_in: "{token.access.lifetime}", again: "{token.refresh}"}}
@@ -123,7 +123,7 @@ fn credentials_are_where_they_are_said_to_be() {
     assert_eq!(credential("keys").from, CredentialPlace::Whole(Reader::Header("x-api-key".into())));
     let CredentialKind::ApiKeys(listed) = &credential("listed").kind else { panic!("no keys") };
     let entries = listed.entries.as_ref().expect("entries");
-    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "apiKey", "scopes"));
+    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "password", "scopes"));
     let CredentialKind::ApiKeys(here) = &credential("here").kind else { panic!("no keys") };
     let Some(EntriesSource::Listed(list)) = here.entries.as_ref().map(|entries| &entries.source) else {
         panic!("no list")
