@@ -56,13 +56,12 @@ endpoints:
     errors: {bad_scopes: {body: {m: "{message}"}}, expired: {status: 418}, "*": {status: 401, body: ["{reason}"]}}
     cors: {origins: [https://app.example.com]}
   POST /pair/refresh: {refresh: refresh, answer: {body: {a: "{token.access}", r: "{token.refresh}"}}}
-  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}}
+  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}, attempts: 3}
   GET /token:
     issue: [short]
     credential: session
     act_as: {credential: keys, id: k1}
     reuse: {unless: {query: refresh, is: "true"}}
-    attempts: 3
   POST /again: {refresh: short, from: {body: token}}
   DELETE /users/{user}/tokens: {revoke: [user], subject: "{path.user}", credential: keys}
   POST /revoke: {revoke: [access, short], from: [bearer, {body: token}], family: true}
@@ -177,7 +176,7 @@ fn an_endpoint_is_a_route() {
     let (token, route) = endpoint("GET /token");
     let Action::Issue(issue) = &token.action else { panic!("no issue") };
     assert_eq!(issue.scopes.matching, ScopeMatch::Glob, "of the key in whose name it acts");
-    assert_eq!(token.attempts, 3);
+    assert_eq!(endpoint("POST /users/{user}/tokens").0.attempts, 3);
     assert!(matches!(&route.require, Require::Token(requirement) if requirement.issuers == [0]));
     let Action::Refresh(refresh) = &endpoint("POST /pair/refresh").0.action else { panic!("no refresh") };
     assert_eq!(refresh.from, [Reader::Body("refresh_token".into())]);

@@ -216,6 +216,14 @@ fn endpoints() {
 fn endpoints_that_refresh_revoke_and_tell() {
     endpoint("POST /a", "{refresh: user}", "does not refresh itself");
     endpoint("POST /a", "{refresh: refresh}", "is issued by no endpoint");
+    // Nothing is shown there that could be guessed and counted.
+    endpoint("POST /a", "{refresh: access, attempts: 5}", "`attempts` counts nothing here");
+    endpoint("POST /a", "{revoke: access, from: bearer, attempts: 5}", "`attempts` counts nothing here");
+    endpoint(
+        "POST /a",
+        "{issue: access, credential: session, attempts: 5}",
+        "`attempts` counts nothing here",
+    );
     endpoint(
         "POST /a",
         "{revoke: [access], subject: '{path.user}', credential: keys}",

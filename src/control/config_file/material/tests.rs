@@ -30,14 +30,13 @@ fn a_list_that_cannot_be_used_says_which_entry_and_nothing_of_it() {
         (r#"[{"id":"a","token":"x"},{"id":"a","token":"hunter2"}]"#, "entry 2 has the id of another one"),
         (r#"[{"id":1,"token":"x"},{"id":"1","token":"hunter2"}]"#, "entry 2 has the id of another one"),
     ] {
-        let said = check(text.as_bytes(), &entries()).expect_err(text);
+        let said = check(text.as_bytes(), &entries(), None).expect_err(text);
         assert!(said.contains(why), "{text}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
-    for text in
-        ["[]", r#"[{"id":"a","token":"x","scopes":"a b"},{"id":2,"token":"y","scopes":null,"z":[]}]"#]
+    for text in ["[]", r#"[{"id":"a","token":"x","scopes":"a b"},{"id":2,"token":"y","scopes":null,"z":[]}]"#]
     {
-        check(text.as_bytes(), &entries()).expect(text);
+        check(text.as_bytes(), &entries(), None).expect(text);
     }
 }
 
@@ -99,6 +98,34 @@ fn everything_that_is_named_is_read_and_followed() {
         assert!(loaded.files.paths().any(|path| path.ends_with(name)), "{name} is not followed");
     }
     assert!(!format!("{material:?}").contains(SECRET));
+}
+
+/// On a route nobody counts how often keys are tried, and a key that stands alone is found by anybody's guess at any of them.
+#[test]
+fn t3_a_listed_key_that_stands_alone_is_beyond_guessing() {
+    let alone =
+        SERVICE.replace("secret: token}", "secret: token}, prefixes: {live_: {}}}, from: {header: X-KEY");
+    let alone = alone.replace("managed: true, pepper: {file: pepper}, ", "");
+    let here = alone.replace("secret: {file: own}}]}", "secret: {file: own}}]}, from: bearer");
+    let list = |key: &str| format!(r#"[{{"id":"a","token":"{key}"}}]"#);
+    for (text, key, own, why) in [
+        (&alone, "live_0123456789abcde", SECRET, Some("entry 1: `token` is shorter than 16 characters")),
+        (&alone, "0123456789abcde", SECRET, Some("entry 1: `token` is shorter than 16 characters")),
+        (&alone, "live_0123456789abcdef", "short", None),
+        (&here, "live_0123456789abcdef", "short", Some("the secret of `a` (")),
+        (&here, "live_0123456789abcdef", SECRET, None),
+    ] {
+        let root = tempfile::tempdir().expect("a directory");
+        let files = [("gate.yaml", text.as_str()), ("list", &list(key)), ("own", own)];
+        match (service(root.path(), &files), why) {
+            (Ok(_), None) => {}
+            (Err(said), Some(why)) => {
+                assert!(said.contains(why) && !said.contains(key) && !said.contains(SECRET), "{said}");
+            }
+            (Ok(_), Some(why)) => panic!("{key}: no {why}"),
+            (Err(said), None) => panic!("{key}: {said}"),
+        }
+    }
 }
 
 /// The public half of what a token is signed with is what verifies it.
