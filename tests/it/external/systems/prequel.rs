@@ -157,7 +157,7 @@ fn a_token_counts_for_its_page_its_recipient_and_what_it_was_made_for() {
     }
     // A token at what is for servers, and none at all.
     let answer = ask("GET", "/actions/list-everything", token, Some(ORIGIN));
-    assert!([401, 403].contains(&answer.status), "{answer:?}");
+    assert_eq!((answer.status, &answer.json()["status"]), (401, &json!("error")), "{answer:?}");
     assert_eq!(send(&gateway, &Request::get("/export/models")).status, 401);
     assert_eq!(prequel.upstream.count(), before, "a refused request reached the upstream");
     assert_eq!(ask("GET", "/destinations-for-recipient?recipient_id=acme", token, Some(ORIGIN)).status, 200);
