@@ -192,13 +192,13 @@ fn a_name_with_a_control_character_is_refused() {
     for name in ["\u{0}", "two\nlines", "\u{1b}[2J", "\u{85}"] {
         let body = json!({"credential": "clients", "name": name});
         let response = ask(&scene, "POST", KEYS, Some(&body));
-        assert_eq!(response.status, 400, "{name:?}: {response:?}");
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
         let target = format!("{KEYS}/clients/{}", text(&key, "id"));
         let response = ask(&scene, "PATCH", &target, Some(&json!({"name": name})));
-        assert_eq!(response.status, 400, "{name:?}: {response:?}");
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
         let body = json!({"id": "ann@example.com", "password": "long enough", "name": name});
         let response = ask(&scene, "POST", USERS, Some(&body));
-        assert_eq!(response.status, 400, "{name:?}: {response:?}");
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
     }
 }
 

@@ -82,10 +82,11 @@ endpoints:
   POST /ticket: {issue: [ticket], credential: keys, answer: {body: {ticket: '{token.ticket}'}}}
 oauth: {issuer: http://localhost, clients: clients}
 issuers:
-  session: {issuer: https://app.example.com, audience: any, keys: {secret: {env: ASKER}}, from: {cookie: sid}}
-  partner: {issuer: https://partner.example.com, audience: any, keys: {secret: {env: ASKER}}}
+  session: {issuer: https://app.example.com, audience: any, keys: {secret: {env: SHARED}}, from: {cookie: sid}}
+  partner: {issuer: https://partner.example.com, audience: any, keys: {secret: {env: SHARED}}}
 ",
         |setup| {
+            let setup = setup.env("SHARED", "a-secret-of-thirty-two-octets-and-more");
             setup.route("GET /all", "{require: {issuers: [access, page, ticket, keys, session, partner]}}")
         },
     );
