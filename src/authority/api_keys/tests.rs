@@ -423,9 +423,8 @@ fn attempts_are_counted_by_id_wherever_a_secret_is_not_of_our_making() {
 }
 
 /// How long it takes does not say whether there is a key of an id, nor how much of a secret is right: Welch's t of any two
-/// of these stays below 4.5 (the rule of dudect). A machine that is busy with something else disturbs a measurement now and
-/// then, so that the median of some is what counts; a difference of the work itself is in all of them, as one that is
-/// planted shows.
+/// of these stays below 4.5 (the rule of dudect). A machine that is busy with something else disturbs most measurements, so
+/// that the calmest quarter is what counts; a difference of the work itself is in all of them, as one that is planted shows.
 #[test]
 fn t1_a_look_up_takes_as_long_whatever_is_wrong() {
     let scene = Scene::new();
@@ -438,6 +437,7 @@ fn t1_a_look_up_takes_as_long_whatever_is_wrong() {
     let other = |octet: u8| if octet == b'0' { '1' } else { '0' };
     let first = format!("{}{}", other(secret.as_bytes()[0]), &secret[1..]);
     let last = format!("{}{}", &secret[..31], other(secret.as_bytes()[31]));
+    const RUNS: usize = 20;
     let keys = [
         api_key::written("pk_", "0123456789aB", &first),
         api_key::written("pk_", id, &first),
@@ -445,25 +445,23 @@ fn t1_a_look_up_takes_as_long_whatever_is_wrong() {
     ];
     let now = clock::now();
     let check = |which: usize| authority.api_keys.check("keys", Presented::Whole(&keys[which]), now);
-    let seen = medians_t(&|which| assert!(std::hint::black_box(check(which)).is_err()));
-    assert!(seen < 4.5, "t = {seen}");
+    let real = |which| assert!(std::hint::black_box(check(which)).is_err());
+    let (mut calm, mut seen) = (0, Vec::new());
+    while calm < RUNS / 4 && seen.len() < RUNS {
+        seen.push(largest_t(&real));
+        calm += usize::from(seen.last().is_some_and(|t| *t < 4.5));
+    }
+    assert_eq!(calm, RUNS / 4, "t = {seen:?}");
     // Whoever finds no key, and does not compare a secret then.
-    let leak = medians_t(&|which| match which {
+    let leak = |which| match which {
         0 => assert!(api_key::read(std::hint::black_box(&keys[0]), "pk_").is_ok()),
-        _ => assert!(std::hint::black_box(check(which)).is_err()),
-    });
-    assert!(leak >= 4.5, "a leak that nobody sees: t = {leak}");
+        _ => real(which),
+    };
+    let seen: Vec<f64> = (0..RUNS / 4).map(|_| largest_t(&leak)).collect();
+    assert!(seen.iter().all(|t| *t >= 4.5), "a leak that nobody sees: t = {seen:?}");
 }
 
-/// The median, of some runs, of the largest of Welch's t between any two of three.
-fn medians_t(work: &dyn Fn(usize)) -> f64 {
-    const RUNS: usize = 9;
-    let mut seen: Vec<f64> = (0..RUNS).map(|_| largest_t(work)).collect();
-    eprintln!("{seen:?}");
-    seen.sort_by(f64::total_cmp);
-    seen[RUNS / 2]
-}
-
+/// The largest of Welch's t between any two of three.
 fn largest_t(work: &dyn Fn(usize)) -> f64 {
     const SAMPLES: usize = 20_000;
     let mut taken: [Vec<f64>; 3] = std::array::from_fn(|_| Vec::with_capacity(SAMPLES));
