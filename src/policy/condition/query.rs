@@ -53,7 +53,7 @@ impl Query {
                 known.insert(folded(base), None);
             }
             let one = (!is_parted).then(|| name.clone());
-            let is_new = known.get(&folded(&name)).is_none();
+            let is_new = !known.contains_key(&folded(&name));
             read.has_doubtful |= is_parted || plain.contains_key(&CelMapKey::from(name.as_str()));
             known.insert(folded(&name), one.filter(|_| is_new));
             plain.insert(name.into(), Box::new(CelString::from(decoded(value))));
