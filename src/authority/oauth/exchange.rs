@@ -1,10 +1,9 @@
 //! Token exchange (RFC 8693): a token in, a narrower one out.
 //!
 //! What comes out is never worth more than what went in: no more scopes, no longer life, the same family, so that it dies with
-//! that; where what went in is revoked by its `jti` alone, what came out of it lives on to its end. Of the gateway's own tokens
-//! only that which the endpoint gives is taken: another kind may be for another audience, in words of its own, and its subject
-//! may be whoever its holder said. A token of another issuer is also cut to what the client may have itself: a route that
-//! trusts only the gateway's own tokens would otherwise be open to whatever the other issuer says.
+//! it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
+//! of its own, and its subject may be whoever its holder said. A token of another issuer is also cut to what the client may have itself: a route that trusts only the gateway's own
+//! tokens would otherwise be open to whatever the other issuer says.
 
 use std::sync::Arc;
 
