@@ -51,7 +51,7 @@ pub async fn exchange(
     let subject = held_out(here, asked, access, ["subject_token", "subject_token_type"])?
         .ok_or_else(Refusal::bad_request)?;
     let actor = held_out(here, asked, access, ["actor_token", "actor_token_type"])?;
-    may_act(&subject, actor.as_ref())?;
+    may_act(here, &subject, actor.as_ref(), (access, client))?;
     let scopes = narrowed(here, wanted(asked)?, &subject, access, client)?;
     let now = clock::now().0;
     let fresh = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
@@ -149,16 +149,28 @@ fn not_taken() -> Refusal {
     Refusal::bad_token().code("invalid_request")
 }
 
-/// `may_act` of the subject's token names who may (RFC 8693 section 4.4).
-fn may_act(subject: &Held, actor: Option<&Held>) -> Result<(), Refusal> {
+/// `may_act` of the subject's token names who may (RFC 8693 section 4.4): the actor, and where none is named the client, which
+/// acts itself then. What names nobody by `sub` or `client_id` lets nobody.
+fn may_act(
+    here: &Endpoints,
+    subject: &Held,
+    actor: Option<&Held>,
+    (access, client): (&Minted, &Principal),
+) -> Result<(), Refusal> {
     let claims: Map<String, Value> = subject.facts.verified.claims().members().into();
-    let (Some(Value::Object(may)), Some(actor)) = (claims.get("may_act"), actor) else { return Ok(()) };
+    let Some(may) = claims.get("may_act") else { return Ok(()) };
+    let own = here.issuer_of(access);
+    let (sub, client_id, iss) = match actor {
+        Some(Held { whose, .. }) => (whose.subject.as_deref(), whose.client.as_deref(), Some(&whose.issuer)),
+        None => (Some(&*client.id), Some(&*client.id), own.as_ref()),
+    };
     let is = |name: &str, value: Option<&str>| {
         may.get(name).is_none_or(|wanted| wanted.as_str() == value && value.is_some())
     };
-    let named = is("sub", actor.whose.subject.as_deref())
-        && is("client_id", actor.whose.client.as_deref())
-        && is("iss", Some(&actor.whose.issuer.issuer));
+    let named = ["sub", "client_id"].iter().any(|name| may.get(name).is_some())
+        && is("sub", sub)
+        && is("client_id", client_id)
+        && is("iss", iss.map(|issuer| &*issuer.issuer));
     if named { Ok(()) } else { Err(not_taken()) }
 }
 

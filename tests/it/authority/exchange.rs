@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, BOB, CLIENTS, Scene, assert_error, claims, text};
+use crate::authority::{ALICE, ASKER, BOB, CLIENTS, Scene, assert_error, claims, text};
 use crate::harness::client::Response;
 use crate::harness::issuer::Issuer;
 
@@ -131,4 +131,33 @@ fn t6_an_exchanged_token_is_no_say_over_the_family_it_came_from() {
     assert_eq!(scene.status("/orders", &alices), 200);
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
     assert_eq!(scene.form("/oauth/token", Some(("alice", ALICE)), &pairs).status, 200);
+}
+
+/// Whoever leaves the actor out acts itself (RFC 8693 section 4.4): leaving it out is no way around `may_act`.
+#[test]
+fn may_act_holds_for_a_client_that_names_no_actor() {
+    let corp = Issuer::start();
+    let yaml = "
+tokens:
+  access:
+    claims: {sub: '{subject}', client_id: '{credential.id}', scope: '{scope}', may_act: {client_id: bob}}
+";
+    let scene = Scene::of(&format!("{CLIENTS}{yaml}{OAUTH}"), |setup| setup.issuer("corp", &corp));
+    let (alices, _) = scene.pair(("alice", ALICE), "orders:read");
+    assert_error(&exchange(&scene, ("asker", ASKER), &alices, &[]), 400, "invalid_request");
+    assert_eq!(exchange(&scene, ("bob", BOB), &alices, &[]).status, 200);
+    let (askers, _) = scene.pair(("asker", ASKER), "introspect");
+    let acting = [("actor_token", askers.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    assert_error(&exchange(&scene, ("bob", BOB), &alices, &acting), 400, "invalid_request");
+    for (may, status) in [
+        (json!({"sub": "bob"}), 200),
+        (json!({"sub": "bob", "iss": "http://localhost"}), 200),
+        (json!({"sub": "bob", "iss": "https://elsewhere.example"}), 400),
+        (json!({"email": "bob@example.com"}), 400),
+        (json!({}), 400),
+        (json!("bob"), 400),
+    ] {
+        let theirs = corp.token().scope("orders:read").set("may_act", may.clone()).sign();
+        assert_eq!(exchange(&scene, ("bob", BOB), &theirs, &[]).status, status, "{may}");
+    }
 }
