@@ -34,6 +34,8 @@ pub struct Principal {
     pub scopes: Vec<Box<str>>,
     /// All else.
     members: Map<String, Value>,
+    /// When it ends: what is made from it lives no longer.
+    expires: Option<NumericDate>,
     /// What is found where that has nothing: who asks in the name of this one (`act_as`).
     beneath: Option<Arc<Self>>,
 }
@@ -77,6 +79,7 @@ impl Principal {
             name: holder.name.clone(),
             scopes: holder.scopes.to_vec(),
             members: Map::clone(&holder.attributes),
+            expires: holder.expires,
             beneath: None,
         }
     }
@@ -89,8 +92,15 @@ impl Principal {
             name: None,
             scopes,
             members: facts.verified.claims().members().into(),
+            expires: None,
             beneath: None,
         }
+    }
+
+    /// Seconds for which what is made from it may live.
+    pub fn left(&self, now: i64) -> i64 {
+        let own = self.expires.map_or(i64::MAX, |NumericDate(expires)| expires.saturating_sub(now));
+        self.beneath.as_ref().map_or(own, |beneath| own.min(beneath.left(now)))
     }
 
     /// This one, on whose behalf `caller` asks.
@@ -261,6 +271,21 @@ pub fn by_id(
         CredentialKind::Issuer(_) => None,
     }?;
     Some(Principal::holder(credential, &holder))
+}
+
+/// Seconds for which what is made for the holder of this id may live, by what is configured and kept now; nothing where
+/// the holder does not count. Whoever came with a token of another issuer is not known here: they count for as long as what
+/// was made for them.
+pub fn left(authority: &Authority, credential: &str, id: &str, now: NumericDate) -> Option<i64> {
+    let configured = authority.configured.load();
+    let mut credentials = configured.config.authority.credentials.iter();
+    let credential = credentials.find(|known| *known.name == *credential)?;
+    match credential.kind {
+        CredentialKind::Issuer(_) => Some(i64::MAX),
+        CredentialKind::ApiKeys(_) | CredentialKind::People(_) => {
+            Some(by_id(authority, credential, id, now)?.left(now.0))
+        }
+    }
 }
 
 type Placed = (Option<What>, Option<&'static str>);

@@ -117,7 +117,7 @@ pub fn grant_of(
             grant.subject = subject.as_str().into();
         }
         let filling = Filling { subject: Some(&subject), ..*filling };
-        let lifetime = lifetime(filling.asked, minted)?;
+        let lifetime = lifetime(filling.asked, minted)?.min(principal.left(filling.now));
         grant.tokens.insert(minted.name.clone(), grant::said(minted, &filling, lifetime)?);
     }
     here.within_bounds(&grant)?;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::answer::Refusal;
 use crate::authority::clock;
+use crate::authority::credential;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::families::{Family, Given};
 use crate::authority::filling::Made;
@@ -170,13 +171,20 @@ impl Endpoints {
         tokens.iter().find_map(|minted| {
             let family = self.authority.families.find(minted, text, now)?;
             // Its session may have been ended by an entry.
-            (!self.is_over(&family, now)).then(|| (Arc::clone(minted), family))
+            self.left_of(&family, now).map(|_| (Arc::clone(minted), family))
         })
+    }
+
+    /// Seconds for which what a family gives may live; nothing where it gives nothing any more: what it was begun with is
+    /// revoked, or whose it is does not count.
+    pub fn left_of(&self, family: &Family, now: NumericDate) -> Option<i64> {
+        let left = credential::left(&self.authority, &family.credential, &family.holder, now)?;
+        (!self.is_over(family, now)).then_some(left)
     }
 
     /// Whether revocations stop what a family was begun with: it is as old as its sign-in, however new its tokens are, or a
     /// watermark would stop the tokens of the moment and nobody who can have new ones.
-    pub fn is_over(&self, family: &Family, now: NumericDate) -> bool {
+    fn is_over(&self, family: &Family, now: NumericDate) -> bool {
         let snapshot = self.reader.load();
         family.beside.iter().any(|(_, iss)| {
             let key = |kind, value: &str| (kind, Key::new(kind, iss, value));

@@ -95,7 +95,7 @@ pub async fn by_family(
         NotGiven::Trouble(trouble) => trouble.into(),
     })?;
     let family = Arc::clone(&given.family);
-    may_use(here, &family, principal, now)?;
+    let left = may_use(here, &family, principal, now)?;
     let mut grant = Grant::of_family(&family).ok_or_else(Refusal::internal)?;
     let narrower = narrowed(here, &family, wanted)?;
     let is_narrower = narrower.is_some();
@@ -112,6 +112,7 @@ pub async fn by_family(
         // What is no longer configured, or was not then, is not given.
         let Some(before) = grant.tokens.get(&minted.name) else { continue };
         let mut again = before.again(&minted, &filling);
+        again.lifetime = again.lifetime.min(left);
         if is_narrower {
             again = again.narrowed(&minted, &filling);
         }
@@ -125,17 +126,18 @@ pub async fn by_family(
     Ok(Refreshed { grant, made })
 }
 
-/// The holder has to be the same, where the endpoint asks who it is; and nothing may have ended the family.
+/// The holder has to be the same, where the endpoint asks who it is, and still count; and nothing may have ended the family.
+/// Gives the seconds for which what comes of it may live.
 fn may_use(
     here: &Endpoints,
     family: &Family,
     principal: Option<&Principal>,
     now: NumericDate,
-) -> Result<(), Refusal> {
+) -> Result<i64, Refusal> {
     let same = principal.is_none_or(|principal| {
         principal.credential.name == family.credential && principal.id == family.holder
     });
-    if same && !here.is_over(family, now) { Ok(()) } else { Err(Refusal::bad_token()) }
+    here.left_of(family, now).filter(|_| same).ok_or_else(Refusal::bad_token)
 }
 
 /// Fewer scopes than the family's, where any are asked for.

@@ -298,3 +298,12 @@ fn r8_streams_end_with_the_key_that_they_were_opened_with() {
     assert_eq!(minted.receive().expect("a goodbye").code(), Some(4403));
     others.echoes("still another key's");
 }
+
+#[test]
+fn a_token_lives_no_longer_than_the_key_that_it_was_made_from() {
+    let scene = scene();
+    let ends = crate::harness::token::now() + 600;
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "expires": ends}));
+    let token = claims(&issue(&scene, "/auth", by_key(&key)));
+    assert_eq!(token["exp"], ends, "{token}");
+}

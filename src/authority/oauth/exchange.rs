@@ -66,7 +66,7 @@ pub async fn exchange(
         ..Filling::new(Some(asked), now)
     };
     let left = subject.facts.verified.claims().expires().map_or(0, |expires| expires.0.saturating_sub(now));
-    let lifetime = issue::lifetime(None, access)?.min(left);
+    let lifetime = issue::lifetime(None, access)?.min(left).min(client.left(now));
     let mut said = match &subject.minted {
         Some(minted) if minted.name == access.name => {
             Said { claims: refresh::carried(&subject.facts), lifetime }
