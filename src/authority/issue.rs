@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::authority::Authority;
 use crate::authority::answer::{self, Done, Refusal};
 use crate::authority::clock;
 use crate::authority::credential::{self, Principal};
@@ -24,12 +23,11 @@ use crate::token::scope::ScopeMatch;
 /// Issues. The order is fixed: the credential is there, the request has what it has to have, the credential is right, the
 /// scopes are its own.
 pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<Answered, Refusal> {
-    let authority = &here.authority;
     let shown = credential::shown(asked, &issue.credential)?;
     credential::required(asked, &issue.require)?;
-    let caller = credential::checked(authority, asked, shown).await?;
+    let caller = credential::checked(here, asked, shown).await?;
     let now = clock::now().0;
-    let principal = acting(authority, asked, issue, caller, now)?;
+    let principal = acting(here, asked, issue, caller, now)?;
     let scopes = granted(here, asked, &issue.scopes, &principal, &issue.tokens)?;
     let session = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
     let mut filling = Filling::new(Some(asked), now);
@@ -55,7 +53,7 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
 
 /// In whose name it is asked: the caller's own, unless the endpoint says otherwise.
 fn acting(
-    authority: &Authority,
+    here: &Endpoints,
     asked: Asked<'_>,
     issue: &Issue,
     caller: Principal,
@@ -65,7 +63,7 @@ fn acting(
     let mut filling = Filling::new(Some(asked), now);
     filling.principal = Some(&caller);
     let id = template::render_text(id, &|source| filling.get(source)).ok_or_else(Refusal::bad_request)?;
-    let found = credential::by_id(authority, credential, &id, crate::token::NumericDate(now));
+    let found = credential::by_id(here, credential, &id, crate::token::NumericDate(now));
     Ok(found.ok_or_else(|| Refusal::new("bad_credential"))?.on_behalf(caller))
 }
 

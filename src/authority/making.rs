@@ -178,7 +178,7 @@ impl Endpoints {
     /// Seconds for which what a family gives may live; nothing where it gives nothing any more: what it was begun with is
     /// revoked, or whose it is does not count.
     pub fn left_of(&self, family: &Family, now: NumericDate) -> Option<i64> {
-        let left = credential::left(&self.authority, &family.credential, &family.holder, now)?;
+        let left = credential::left(self, &family.credential, &family.holder, now)?;
         (!self.is_over(family, now)).then_some(left)
     }
 

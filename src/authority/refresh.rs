@@ -34,7 +34,7 @@ pub struct Refreshed {
 /// Refreshes.
 pub async fn refresh(here: &Endpoints, asked: Asked<'_>, refresh: &Refresh) -> Result<Answered, Refusal> {
     let principal = match &refresh.credential {
-        Some(selection) => Some(credential::principal(&here.authority, asked, selection).await?),
+        Some(selection) => Some(credential::principal(here, asked, selection).await?),
         None => None,
     };
     let text = presented(asked, &refresh.from)?.ok_or_else(|| Refusal::new("missing_token"))?;

@@ -34,7 +34,7 @@ use crate::token::NumericDate;
 /// Revokes.
 pub async fn revoke(here: &Endpoints, asked: Asked<'_>, revoke: &Revoke) -> Result<Answered, Refusal> {
     let principal = match &revoke.credential {
-        Some(selection) => Some(credential::principal(&here.authority, asked, selection).await?),
+        Some(selection) => Some(credential::principal(here, asked, selection).await?),
         None => None,
     };
     let mut filling = Filling::new(Some(asked), clock::now().0);

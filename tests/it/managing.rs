@@ -307,3 +307,17 @@ fn a_token_lives_no_longer_than_the_key_that_it_was_made_from() {
     let token = claims(&issue(&scene, "/auth", by_key(&key)));
     assert_eq!(token["exp"], ends, "{token}");
 }
+
+#[test]
+fn a_revoked_api_key_gets_no_tokens_either() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let other = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    issue(&scene, "/auth", by_key(&key));
+    let entry = json!({"kind": "api_key", "issuer": "clients", "value": key["id"]});
+    let request = Request::post("/v1/revocations", entry.to_string())
+        .host(&scene.gateway.ports.admin.to_string())
+        .header("Content-Type", "application/json");
+    assert_eq!(scene.gateway.send_admin(&request).status, 201);
+    assert_eq!((scene.ask(&by_key(&key)).status, scene.ask(&by_key(&other)).status), (401, 200));
+}
