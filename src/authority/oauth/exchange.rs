@@ -1,7 +1,7 @@
 //! Token exchange (RFC 8693): a token in, a narrower one out.
 //!
 //! What comes out is never worth more than what went in: no more scopes, no longer life, the same family, so that it dies with
-//! it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
+//! that (not with the token alone, where only that is revoked by its id), and no say over it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
 //! of its own, and its subject may be whoever its holder said. A token of another issuer is also cut to what the client may have itself: a route that trusts only the gateway's own
 //! tokens would otherwise be open to whatever the other issuer says.
 
@@ -29,6 +29,7 @@ use crate::gate::call::Answered;
 use crate::gate::held;
 use crate::gate::memo::TokenFacts;
 use crate::mint::opaque;
+use crate::token::json::document::Value as DocumentValue;
 use crate::token::scope::{Granted, Pattern};
 
 /// A token that was presented and counts.
@@ -76,6 +77,10 @@ pub async fn exchange(
         }
         Some(_) | None => grant::said(access, &filling, lifetime)?,
     };
+    // What was exchanged for another's token has its session, and is no say over it.
+    let owner = owner(&subject.facts).or(subject.whose.owner().map(Box::from));
+    let owner = owner.filter(|_| own).unwrap_or_else(|| client.id.clone());
+    said.claims.insert(EXCHANGED.to_owned(), (*owner).into());
     if let Some(actor) = &actor {
         said.claims.insert("act".to_owned(), act(actor, &subject));
     }
@@ -84,6 +89,12 @@ pub async fn exchange(
     let mut body = issue::standard(&filling);
     body.insert("issued_token_type".to_owned(), issued.into());
     answer::done(asked.call, &filling, Done { body: Some(Value::Object(body)), headers: Vec::new() })
+}
+
+/// Whose the session of a token is that came of an exchange; nothing of one that did not.
+pub fn owner(facts: &TokenFacts) -> Option<Box<str>> {
+    let members = facts.verified.claims().members();
+    members.get(EXCHANGED).and_then(DocumentValue::as_text).map(Box::from)
 }
 
 /// `requested_token_type`: an access token is what there is; that it is a JWT may be asked for, too.
@@ -213,6 +224,9 @@ fn narrowed(
         None => Ok(granted),
     }
 }
+
+/// The claim of a token that came of an exchange: whose the session is that it has.
+const EXCHANGED: &str = "exchanged";
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";

@@ -161,3 +161,28 @@ tokens:
         assert_eq!(exchange(&scene, ("bob", BOB), &theirs, &[]).status, status, "{may}");
     }
 }
+
+/// Without a family nothing else says whose the session is.
+#[test]
+fn t6_revoking_an_exchanged_token_leaves_the_session_that_it_came_from() {
+    let scene = Scene::with("oauth: {issuer: http://localhost, clients: clients, refresh: none}");
+    let alice = ("alice", ALICE);
+    let revoke = |client, token: &str| {
+        assert_eq!(scene.form("/oauth/revoke", Some(client), &[("token", token)]).status, 200);
+    };
+    let given = scene.form("/oauth/token", Some(alice), &[("grant_type", "client_credentials")]);
+    let alices = text(&given.json(), "access_token");
+    let bobs = text(&exchange(&scene, ("bob", BOB), &alices, &[]).json(), "access_token");
+    let again = text(&exchange(&scene, ("bob", BOB), &bobs, &[]).json(), "access_token");
+    for token in [&bobs, &again] {
+        assert_eq!(claims(token)["sid"], claims(&alices)["sid"]);
+        revoke(("bob", BOB), token);
+        assert_eq!(scene.status("/orders", token), 401, "what is one's own is revoked");
+    }
+    assert_eq!(scene.status("/orders", &alices), 200);
+    let bobs = text(&exchange(&scene, ("bob", BOB), &alices, &[]).json(), "access_token");
+    revoke(alice, &alices);
+    for token in [&alices, &bobs] {
+        assert_eq!(scene.status("/orders", token), 401, "the session is alice's to end");
+    }
+}
