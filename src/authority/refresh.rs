@@ -13,6 +13,7 @@ use crate::authority::filling::{Filling, Made};
 use crate::authority::grant::{Grant, Said};
 use crate::authority::issue::{self, is_refresh};
 use crate::authority::making;
+use crate::authority::oauth::exchange;
 use crate::authority::request::Asked;
 use crate::authority::scopes;
 use crate::config::credential::Reader;
@@ -168,7 +169,15 @@ async fn by_itself(
     if principal.is_some_and(|principal| !whose.is_of(principal)) {
         return Err(Refusal::bad_token());
     }
-    let lifetime = issue::lifetime(Some(asked), minted)?;
+    let mut lifetime = issue::lifetime(Some(asked), minted)?;
+    if exchange::owner(&facts).is_some() {
+        // It was cut to what it came from, which this must not undo.
+        let ends = facts.verified.claims().expires().ok_or_else(Refusal::internal)?;
+        lifetime = lifetime.min(ends.0.saturating_sub(clock::now().0));
+    }
+    if lifetime <= 0 {
+        return Err(Refusal::bad_token());
+    }
     let said = Said { claims: carried(&facts), lifetime };
     let grant = Grant {
         credential: Box::default(),

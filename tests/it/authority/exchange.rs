@@ -186,3 +186,25 @@ fn t6_revoking_an_exchanged_token_leaves_the_session_that_it_came_from() {
         assert_eq!(scene.status("/orders", token), 401, "the session is alice's to end");
     }
 }
+
+/// Whoever exchanges a token gets no more time than it had, whatever they do with the outcome.
+#[test]
+fn an_exchanged_token_that_refreshes_itself_lives_no_longer() {
+    let scene = Scene::with(
+        "
+tokens: {access: {lifetime: {default: 1h, asked: {body: expires_in}}}}
+endpoints: {POST /renew: {refresh: access}}
+oauth: {issuer: http://localhost, clients: clients}
+",
+    );
+    let alice = ("alice", ALICE);
+    let pairs = [("grant_type", "client_credentials"), ("expires_in", "100")];
+    let short = text(&scene.form("/oauth/token", Some(alice), &pairs).json(), "access_token");
+    for client in [("bob", BOB), alice] {
+        let exchanged = text(&exchange(&scene, client, &short, &[]).json(), "access_token");
+        let renewed = scene.ask(&crate::harness::client::Request::post("/renew", "").bearer(&exchanged));
+        assert_eq!(renewed.status, 200, "{renewed:?}");
+        let renewed = claims(&text(&renewed.json(), "access_token"));
+        assert!(renewed["exp"].as_i64() <= claims(&short)["exp"].as_i64(), "{renewed}");
+    }
+}
