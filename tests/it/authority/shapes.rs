@@ -397,3 +397,30 @@ fn one_connection_carries_endpoints_and_routes_alike() {
     assert_eq!(connection.send(&Request::post("/api/users/bugs/tokens", "[").bearer(SERVER)).status, 400);
     assert_eq!(connection.send(&Request::get("/orders").bearer(&token)).status, 200);
 }
+
+/// Remembered by a worker, it was accepted until its end: nothing named it that could be told.
+#[test]
+fn an_opaque_token_without_an_id_is_revoked_for_those_who_remember_it() {
+    let scene = Scene::with(
+        "
+tokens:
+  plain: {format: opaque, claims: {sub: '{subject}', jti: null}}
+  named: {format: opaque, prefix: n_, claims: {sub: '{subject}', tid: '{uuid}'}, claim_names: {id: tid}}
+endpoints:
+  POST /plain: {issue: plain, credential: clients}
+  POST /named: {issue: named, credential: clients}
+  POST /revoke: {revoke: [plain, named], from: {body: token}}
+",
+    );
+    for target in ["/plain", "/named"] {
+        let token = text(&scene.form(target, Some(("alice", ALICE)), &[]).json(), "access_token");
+        let other = text(&scene.form(target, Some(("alice", ALICE)), &[]).json(), "access_token");
+        for _ in 0..8 {
+            assert_eq!((scene.status("/me", &token), scene.status("/me", &other)), (200, 200));
+        }
+        assert_eq!(scene.form("/revoke", None, &[("token", &token)]).status, 200);
+        for _ in 0..8 {
+            assert_eq!((scene.status("/me", &token), scene.status("/me", &other)), (401, 200), "{target}");
+        }
+    }
+}
