@@ -424,3 +424,26 @@ endpoints:
         }
     }
 }
+
+/// What a key has as a text is no pattern, though the token's scopes are read as patterns.
+#[test]
+fn a_literal_scope_of_a_key_is_no_pattern_in_its_token() {
+    let scene = Scene::of(
+        "
+credentials:
+  keys: {api_keys: {entries: [{id: alice, secret: {env: ALICE}, scopes: ['orders:*', other]}]}, from: basic}
+tokens:
+  pass: {sign: {algorithm: HS256, secret: {env: SIGNING}}, scope_match: glob}
+endpoints:
+  POST /subset: {issue: pass, credential: keys}
+  POST /inherit: {issue: pass, credential: keys, scopes: {mode: inherit}}
+",
+        |setup| setup.env("SIGNING", &canary::secret(SIGNING)),
+    );
+    for target in ["/subset", "/inherit"] {
+        let request = Request::post(target, "{}").header("Authorization", &basic("alice", ALICE));
+        let body = scene.ask(&request).json();
+        assert_eq!(body["scope"], "other", "{target}");
+        assert_eq!(scene.status("/orders", &text(&body, "access_token")), 403, "{target}");
+    }
+}
