@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::authority::answer::{self, Done, Refusal};
 use crate::authority::clock;
@@ -89,6 +90,7 @@ pub async fn by_family(
     if let Some(family) = families.find(minted, text, now) {
         may_use(here, &family, principal, now)?;
         narrowed(here, &family, wanted.clone())?;
+        answerable(here, asked, minted, &family, principal)?;
     }
     let holder = principal.map(|principal| &*principal.id);
     let given = families.rotate(minted, text, holder, now).await.map_err(|why| match why {
@@ -125,6 +127,29 @@ pub async fn by_family(
     }
     made.push(making::of_family(minted, given));
     Ok(Refreshed { grant, made })
+}
+
+/// Whether the endpoint's answer can be filled with what the request has: it would lose the next token otherwise.
+fn answerable(
+    here: &Endpoints,
+    asked: Asked<'_>,
+    minted: &Minted,
+    family: &Family,
+    principal: Option<&Principal>,
+) -> Result<(), Refusal> {
+    let grant = Grant::of_family(family).ok_or_else(Refusal::internal)?;
+    let now = clock::now().0;
+    let blank = |minted: &Minted| Made {
+        name: minted.name.clone(),
+        text: Zeroizing::default(),
+        expires: now,
+        refresh: is_refresh(minted),
+    };
+    let beside = here.named(family.beside.iter().map(|(name, _)| &**name));
+    let beside = beside.iter().filter(|minted| grant.tokens.contains_key(&minted.name));
+    let made = beside.map(|minted| blank(minted)).chain([blank(minted)]).collect();
+    let filling = Filling { principal, ..Filling::new(Some(asked), now) };
+    answered(asked, &Refreshed { grant, made }, &filling).map(drop)
 }
 
 /// The holder has to be the same, where the endpoint asks who it is, and still count; and nothing may have ended the family.

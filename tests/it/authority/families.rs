@@ -180,3 +180,23 @@ fn a_family_ends_with_the_credential_that_it_was_begun_with() {
     assert_eq!(scene.gateway.reload().status, 200);
     pair(&renew(&gone));
 }
+
+/// The answer would not have had the next token in it, and the one before was used up.
+#[test]
+fn an_answer_that_cannot_be_filled_uses_no_refresh_token_up() {
+    let scene = Scene::with(
+        "
+tokens: {access: {}, renewal: {format: refresh, grace: 0s}}
+endpoints:
+  POST /auth: {issue: [access, renewal], credential: clients}
+  POST /renew:
+    refresh: renewal
+    answer: {headers: {X-Echo: '{body.echo}'}, body: {access_token: '{token.access}', refresh_token: '{token.renewal}'}}
+",
+    );
+    let (_, first) = pair(&scene.form("/auth", Some(("alice", ALICE)), &[]));
+    for body in [json!({"refresh_token": first}), json!({"refresh_token": first, "echo": "a\r\nb: c"})] {
+        assert_error(&scene.json("/renew", &body), 400, "invalid_request");
+    }
+    pair(&scene.json("/renew", &json!({"refresh_token": first, "echo": "a"})));
+}
