@@ -321,3 +321,19 @@ fn a_revoked_api_key_gets_no_tokens_either() {
     assert_eq!(scene.gateway.send_admin(&request).status, 201);
     assert_eq!((scene.ask(&by_key(&key)).status, scene.ask(&by_key(&other)).status), (401, 200));
 }
+
+/// Whoever found the secret would otherwise keep what it brought them, and refresh it.
+#[test]
+fn a_secret_that_is_removed_takes_along_what_was_made_with_it() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let other = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let (token, others) = (issue(&scene, "/auth", by_key(&key)), issue(&scene, "/auth", by_key(&other)));
+    let one = format!("{KEYS}/clients/{}", text(&key, "id"));
+    let second = made(&scene, &format!("{one}/secrets"), &json!(null));
+    assert_eq!(scene.status("/minted", &token), 200, "both count");
+    assert_eq!(ask(&scene, "DELETE", &format!("{one}/secrets/1"), None).status, 204);
+    assert_eq!((scene.status("/minted", &token), scene.status("/minted", &others)), (401, 200));
+    let again = issue(&scene, "/auth", by_key(&second));
+    assert_eq!(scene.status("/minted", &again), 200);
+}
