@@ -82,7 +82,7 @@ pub async fn exchange(
     let owner = owner.filter(|_| own).unwrap_or_else(|| client.id.clone());
     said.claims.insert(EXCHANGED.to_owned(), (*owner).into());
     if let Some(actor) = &actor {
-        said.claims.insert("act".to_owned(), act(actor, &subject));
+        said.claims.insert("act".to_owned(), act(actor, &subject)?);
     }
     let made = [here.one(access, &said, now).await?];
     let filling = Filling { made: &made, ..filling };
@@ -186,15 +186,20 @@ fn may_act(
 }
 
 /// `act` (RFC 8693 section 4.1): who acts, and within it who did before.
-fn act(actor: &Held, subject: &Held) -> Value {
+fn act(actor: &Held, subject: &Held) -> Result<Value, Refusal> {
     let mut act = Map::new();
     act.extend(actor.whose.subject.as_deref().map(|sub| ("sub".to_owned(), Value::from(sub))));
     if actor.whose.issuer.issuer != subject.whose.issuer.issuer {
         act.insert("iss".to_owned(), (&*actor.whose.issuer.issuer).into());
     }
     let before: Map<String, Value> = subject.facts.verified.claims().members().into();
-    act.extend(before.get("act").map(|before| ("act".to_owned(), before.clone())));
-    json!(act)
+    let before = before.get("act");
+    let actors = std::iter::successors(before, |act| act.get("act")).count();
+    if actors >= ACTORS {
+        return Err(Refusal::new("too_many_actors"));
+    }
+    act.extend(before.map(|before| ("act".to_owned(), before.clone())));
+    Ok(json!(act))
 }
 
 /// What is granted: of what is asked for, what the token that was presented has; of a token of others, only what the client
@@ -227,6 +232,9 @@ fn narrowed(
 
 /// The claim of a token that came of an exchange: whose the session is that it has.
 const EXCHANGED: &str = "exchanged";
+
+/// Who acts for whom, one within the other: half of what the gateway reads of any document.
+const ACTORS: usize = 16;
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";

@@ -208,3 +208,22 @@ oauth: {issuer: http://localhost, clients: clients}
         assert!(renewed["exp"].as_i64() <= claims(&short)["exp"].as_i64(), "{renewed}");
     }
 }
+
+/// Each `act` is one object deeper, and the gateway reads no document of any depth.
+#[test]
+fn actors_are_nested_no_deeper_than_the_gateway_itself_reads() {
+    let scene = Scene::with(OAUTH);
+    let bob = ("bob", BOB);
+    let (mut token, _) = scene.pair(("alice", ALICE), "orders:read");
+    let (actor, _) = scene.pair(bob, "orders:read");
+    let acting = [("actor_token", actor.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    for depth in 1..=16 {
+        let response = exchange(&scene, bob, &token, &acting);
+        assert_eq!(response.status, 200, "{depth}: {response:?}");
+        token = text(&response.json(), "access_token");
+    }
+    assert_eq!(scene.status("/orders", &token), 200);
+    assert_error(&exchange(&scene, bob, &token, &acting), 400, "invalid_request");
+    let without = exchange(&scene, bob, &token, &[]);
+    assert_eq!(without.status, 200, "nobody more acts: {without:?}");
+}
