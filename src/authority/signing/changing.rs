@@ -86,6 +86,9 @@ impl Shared {
     pub(super) async fn replace(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
         let (sealing, used, old) = {
             let state = self.lock();
+            if state.replaced.len() >= REPLACED {
+                return Err(Trouble::Overloaded);
+            }
             let sealing = state.sealing.clone().ok_or(Trouble::NoKey)?;
             let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
             let old: Vec<Key> = ring.keys().to_vec();
@@ -203,5 +206,7 @@ fn removal(key_id: &str) -> RecordChange {
     RecordChange::Remove { kind: RecordKind::SigningKey, id: key_id.as_bytes().into() }
 }
 
+/// Keys that were replaced at once and are to be revoked still, from which on no more are replaced.
+const REPLACED: usize = 1_000;
 /// Why keys are revoked here.
 const EMERGENCY: &str = "signing keys were replaced in an emergency";
