@@ -50,6 +50,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::authority::api_keys::ApiKeys;
 use crate::authority::attempts::Attempts;
 use crate::authority::families::Families;
+use crate::authority::given::Given;
 use crate::authority::means::Means;
 use crate::authority::opaque::Opaque;
 use crate::authority::people::People;
@@ -73,6 +74,8 @@ pub struct Authority {
     pub signing: Signing,
     /// Failed attempts.
     pub attempts: Attempts,
+    /// Tokens that were given of late.
+    pub given: Given,
     /// What was configured last.
     pub configured: ArcSwap<Configured>,
     /// The ways out.
@@ -98,6 +101,7 @@ impl Authority {
             families: Families::new(means.clone()),
             signing: Signing::new(means.clone()),
             attempts: Attempts::default(),
+            given: Given::default(),
             configured: ArcSwap::from_pointee(Configured {
                 config: Arc::clone(&config),
                 material: Material::default(),
@@ -143,6 +147,7 @@ impl Authority {
             next.tick().await;
             self.opaque.sweep(clock::now());
             self.families.sweep(clock::now());
+            self.given.sweep(clock::now().0);
         }
     }
 

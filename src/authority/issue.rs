@@ -38,14 +38,14 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
     let name = issue.reuse.as_ref().map(|_| Given::name(asked.call, &issue.tokens, &grant));
     if let (Some(reuse), Some(name)) = (&issue.reuse, name)
         && may_reuse(asked, reuse)
-        && let Some(made) = here.given.find(name, making::seconds(reuse.min_remaining), now)
+        && let Some(made) = here.authority.given.find(name, making::seconds(reuse.min_remaining), now)
         && here.still_count(&issue.tokens, &made)
     {
         return answered(asked, &made, &filling);
     }
     let made: Arc<[Made]> = here.make(&issue.tokens, &grant).await?.into();
     if let Some(name) = name {
-        here.given.keep(name, &made, now);
+        here.authority.given.keep(name, &made, now);
     }
     filling.now = clock::now().0;
     answered(asked, &made, &filling)
