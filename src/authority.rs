@@ -57,7 +57,9 @@ use crate::authority::people::People;
 use crate::authority::signing::Signing;
 use crate::authority::trouble::LoadError;
 use crate::config::Config;
+use crate::config::credential::CredentialKind;
 use crate::config::material::Material;
+use crate::config::problems::{Problem, quoted};
 use crate::store::error::StoreError;
 
 /// All that is known of credentials and tokens. One for the process, made by `app`.
@@ -110,6 +112,36 @@ impl Authority {
         };
         authority.configure(config, material);
         authority
+    }
+
+    /// What a running process does not take on, though it could be read: another key than the one that seals, in the place of
+    /// that one, and another pepper. Either may be a slip that nobody notices until the next start, or until no key counts.
+    pub fn faults(&self, config: &Config, material: &Material) -> Vec<Problem> {
+        let before = self.configured.load();
+        let sealed_with = |config: &Config| config.authority.signing_keys.as_ref()?.sealed_with.clone();
+        let mut faults = Vec::new();
+        if let (Some(old), Some(new)) = (sealed_with(&before.config), sealed_with(config))
+            && old.source == new.source
+            && before.material.sealed_with != material.sealed_with
+        {
+            let what = "it holds another key than the one that its signing keys are sealed with";
+            let hint =
+                "give that one back; to seal them anew, give the new key a place of its own and name that";
+            faults.push(Problem::new(new.at, what).hint(hint));
+        }
+        for credential in &config.authority.credentials {
+            let CredentialKind::ApiKeys(keys) = &credential.kind else { continue };
+            let known = before.material.peppers.get(&credential.name);
+            if let (true, Some(pepper), Some(known)) = (keys.managed, &keys.pepper, known)
+                && material.peppers.get(&credential.name) != Some(known)
+            {
+                let name = quoted(&credential.name);
+                let what = format!("{name} has another pepper: no key that was made before would count");
+                let hint = "give the old one back, or restart the gateway if that is meant";
+                faults.push(Problem::new(pepper.at, what).hint(hint));
+            }
+        }
+        faults
     }
 
     /// Takes on a configuration: at start, and at each reload before it is published.

@@ -337,3 +337,21 @@ fn a_secret_that_is_removed_takes_along_what_was_made_with_it() {
     let again = issue(&scene, "/auth", by_key(&second));
     assert_eq!(scene.status("/minted", &again), 200);
 }
+
+/// No key would count under it, and nobody would be told why.
+#[test]
+fn another_pepper_is_no_change_for_a_running_gateway() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "keys", "scopes": ["orders:read"]}));
+    let whole = text(&key, "key");
+    scene.gateway.replace("pepper", "another pepper of thirty-two octets");
+    let refused = scene.gateway.reload();
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.text().contains("another pepper"), "{refused:?}");
+    assert_eq!(scene.status("/direct", &whole), 200);
+    scene.gateway.replace("pepper.moved", "a pepper of some thirty-two octets");
+    scene.gateway.rewrite(|text| text.replace("{file: pepper}", "{file: pepper.moved}"));
+    let moved = scene.gateway.reload();
+    assert_eq!(moved.status, 200, "{moved:?}");
+    assert_eq!(scene.status("/direct", &whole), 200);
+}
