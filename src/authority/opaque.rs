@@ -10,6 +10,7 @@ mod held;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Map, Value};
@@ -165,21 +166,29 @@ impl Shared {
     async fn remove(&self, keys: &[[u8; 32]]) -> Result<usize, Trouble> {
         let mut removed = 0;
         for keys in keys.chunks(BATCH) {
-            let entries = {
+            let (entries, unnamed) = {
                 let held = self.read();
                 let found = keys.iter().filter_map(|key| held.get(key));
+                let unnamed = found.clone().filter(|token| token.claim("jti").is_none());
+                let unnamed: BTreeSet<Box<str>> = unnamed.map(|token| token.token.clone()).collect();
                 let entry = |token: &Token| {
                     let (iss, id) = (token.claim("iss")?, token.claim("jti")?);
                     Some(Means::entry(Kind::Jti, &iss, &id, Some(token.expires), REASON))
                 };
-                found.filter_map(entry).collect::<Result<Vec<_>, _>>()?
+                (found.filter_map(entry).collect::<Result<Vec<_>, _>>()?, unnamed)
             };
             (self.means.revoke)(entries).await?;
             let removal =
                 |key: &[u8; 32]| RecordChange::Remove { kind: RecordKind::Opaque, id: key.as_slice().into() };
             self.means.keep(keys.iter().map(removal).collect()).await?;
-            let mut held = self.write();
-            removed += keys.iter().filter(|key| held.remove(key)).count();
+            {
+                let mut held = self.write();
+                removed += keys.iter().filter(|key| held.remove(key)).count();
+            }
+            // What no entry can name is forgotten with all tokens of its name: whoever remembers one asks again.
+            for name in unnamed {
+                (self.means.records_changed)(name).await?;
+            }
         }
         Ok(removed)
     }

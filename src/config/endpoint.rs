@@ -263,6 +263,7 @@ pub const REASONS: &[(&str, u16, &str, &str)] = &[
     ("bad_scope", 400, "invalid_scope", "What was asked for is no scope"),
     ("missing_token", 400, "invalid_request", "No token was sent"),
     ("bad_token", 400, "invalid_grant", "The token does not count"),
+    ("too_many_actors", 400, "invalid_request", "More act for each other already than a token can say"),
     ("unsupported_grant_type", 400, "unsupported_grant_type", "The grant type is none of this endpoint"),
     ("too_many_attempts", 429, "slow_down", "Too many attempts have failed"),
     ("overloaded", 503, "temporarily_unavailable", "Too much is asked at once"),

@@ -77,3 +77,12 @@ fn lists_and_texts_mean_the_same() {
     assert_eq!(listed(Some(&json!({"a": true}))), Err(NoScopes));
     assert_eq!(listed(Some(&json!(vec!["a"; 257]))), Err(NoScopes));
 }
+
+#[test]
+fn a_literal_of_the_ceiling_is_no_pattern_where_nothing_was_asked_for() {
+    for mode in [Subset, Inherit] {
+        let outcome = granted(None, &boxed(&["a:*", "b"]), mode, Exact, &[Exact, Glob]);
+        assert_eq!(outcome, Ok(boxed(&["b"])), "{mode:?}");
+        assert_eq!(granted(None, &boxed(&["a:*"]), mode, Glob, &[Glob]), Ok(boxed(&["a:*"])), "{mode:?}");
+    }
+}

@@ -257,3 +257,40 @@ fn what_is_printed_parses_to_the_same_service() {
     ]);
     crate::config::tests::printed::check(&oauth);
 }
+
+/// Disabling a key has to end what was made from it, and finds it by nothing but whose the token says it is.
+#[test]
+fn a_token_that_does_not_say_whose_it_is_outlives_its_key_and_is_warned_of() {
+    let warned = |token: &str, managed: bool, issue: &str| {
+        let key = if managed { "managed: true, pepper: {file: p}" } else { "entries: []" };
+        let text = file(&[
+            ("store", "{sqlite: a.db}"),
+            ("signing_keys", "{sealed_with: {file: kek}}"),
+            ("credentials", &format!("{{keys: {{api_keys: {{{key}}}}}, session: {{issuer: corp}}}}")),
+            ("tokens", &format!("{{access: {token}}}")),
+            ("endpoints", &format!("{{'POST /{{user}}': {{issue: access, {issue}}}}}")),
+        ]);
+        let (_, warnings) = read(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let says = |what: &str| warnings.len() == 1 && warnings[0].what.contains(what);
+        assert!(warnings.is_empty() || says("does not say whose it is"), "{warnings:?}");
+        !warnings.is_empty()
+    };
+    let (keys, acting) = ("credential: keys", "credential: session, act_as: {credential: keys, id: k}");
+    for (token, managed, issue, is_warned) in [
+        ("{}", true, keys, false),
+        ("{claims: {sub: '{subject}'}}", true, keys, false),
+        ("{claims: {sub: '{credential.id}'}}", true, acting, false),
+        ("{subject: '{path.user}'}", true, keys, false),
+        ("{subject: '{path.user}', claims: {client_id: '{credential.id}'}}", true, keys, false),
+        ("{claims: {id: '{subject}'}, claim_names: {subject: id}}", true, keys, false),
+        ("{claims: {scope: '{scope}'}}", true, keys, true),
+        ("{claims: {sub: '{subject}'}, subject: '{path.user}'}", true, keys, true),
+        ("{claims: {sub: '{credential.id}'}, subject: '{path.user}'}", true, keys, true),
+        ("{claims: {sub: 'k-{credential.id}'}}", true, acting, true),
+        ("{claims: {client_id: me, scope: '{scope}'}}", true, keys, true),
+        ("{claims: {scope: '{scope}'}}", false, keys, false),
+        ("{claims: {scope: '{scope}'}}", true, "credential: session", false),
+    ] {
+        assert_eq!(warned(token, managed, issue), is_warned, "{token} {managed} {issue}");
+    }
+}

@@ -353,3 +353,35 @@ fn reasons_of_routes_are_those_of_the_gate() {
     let known: Vec<&str> = crate::gate::denial::Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(crate::config::endpoint::ROUTE_REASONS, known);
 }
+
+/// What could only fail, or do less than it says, when somebody signs out.
+#[test]
+fn revocations_that_could_not_be_made() {
+    let revoke = |store: &str, more: &str, endpoint: &str, part: &str| {
+        let token = format!("{{hmac: {{sign: {{algorithm: HS256, secret: {{env: S}}}}{more}}}}}");
+        let endpoints = format!("{{'POST /a/{{user}}': {endpoint}}}");
+        let keys = ("credentials", "{keys: {api_keys: {entries: []}}}");
+        check(&[("store", store), keys, ("tokens", &token), ("endpoints", &endpoints)], part);
+    };
+    let store = "{sqlite: a.db}";
+    revoke("", "", "{revoke: hmac}", "there is no `store`");
+    revoke("", "", "{revoke: hmac, subject: '{path.user}', credential: keys}", "there is no `store`");
+    revoke(store, ", claims: {jti: ~}", "{revoke: hmac}", "no claim `jti`");
+    revoke(store, ", claim_names: {id: tid}, claims: {tid: ~}", "{revoke: hmac}", "no claim `tid`");
+    revoke(store, ", claims: {sid: ~}", "{revoke: hmac, family: true}", "no claim `sid`");
+    revoke(store, ", claims: {jti: ~, sid: ~}", "{revoke: hmac, family: true}", "no claim `sid`");
+    revoke(
+        store,
+        ", claims: {scope: a}",
+        "{revoke: hmac, subject: '{path.user}', credential: keys}",
+        "no claim `sub`",
+    );
+    let fits = |more: &str, endpoint: &str| {
+        let token = format!("{{hmac: {{sign: {{algorithm: HS256, secret: {{env: S}}}}{more}}}}}");
+        let text = service(&[("tokens", &token), ("endpoints", &format!("{{POST /a: {endpoint}}}"))]);
+        config(&text);
+    };
+    fits(", claims: {sid: ~}", "{revoke: hmac}");
+    fits(", claims: {jti: ~}", "{revoke: hmac, family: true}");
+    fits(", claim_names: {id: /a/b}, claims: {a: {b: '{uuid}'}, jti: ~}", "{revoke: hmac}");
+}
