@@ -6,11 +6,17 @@
 pub mod asked;
 pub mod conversation;
 pub mod document;
+pub mod envelope;
+pub mod head;
+mod members;
 pub mod merged;
 pub mod needs;
+pub mod parameters;
+pub mod persisted;
 pub mod plan;
 pub mod planning;
 pub mod plans;
+pub mod pruned;
 pub mod rejected;
 pub mod rules;
 pub mod schema;

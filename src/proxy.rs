@@ -9,6 +9,7 @@ mod admission;
 mod balance;
 mod buffer;
 mod connection;
+mod conversation;
 mod deadline;
 mod downstream;
 mod duplex;

@@ -16,6 +16,7 @@ use crate::token::NumericDate;
 #[derive(Debug, Clone)]
 pub struct Described {
     head: Vec<u8>,
+    body: Vec<u8>,
 }
 
 /// What was decided, and how.
@@ -121,7 +122,18 @@ impl Described {
         if lines.iter().any(|line| line.contains(['\r', '\n', '\0'])) {
             return Err("a line break cannot stand in a request line or a header".to_owned());
         }
-        Ok(Self { head: (lines.join("\r\n") + "\r\n\r\n").into_bytes() })
+        Ok(Self { head: (lines.join("\r\n") + "\r\n\r\n").into_bytes(), body: Vec::new() })
+    }
+
+    /// The same with a body, for what looks into bodies.
+    #[must_use]
+    pub fn with_body(mut self, body: Vec<u8>) -> Self {
+        if !body.is_empty() {
+            // The head says how long it is, as a client's would.
+            let end = self.head.len().saturating_sub(b"\r\n".len());
+            self.head.splice(end..end, format!("Content-Length: {}\r\n", body.len()).into_bytes());
+        }
+        Self { body, ..self }
     }
 
     /// Reads it as the gateway would, decides it against `snapshot` at `now`, and tells every step.
@@ -160,7 +172,7 @@ impl Described {
             presented: None,
             message: None,
         };
-        let explanation = explain::explain(snapshot, &request, now);
+        let explanation = explain::explain_with(snapshot, &request, &self.body, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }
     }
 }

@@ -223,7 +223,7 @@ pub struct SchemaRules {
     /// Where it is named.
     pub at: Position,
     /// The file's text: what was found there when the configuration was read.
-    pub text: Box<str>,
+    pub text: Arc<str>,
     /// `Type.field`, and what it needs.
     pub rules: Vec<TypeRule>,
 }

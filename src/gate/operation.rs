@@ -5,15 +5,17 @@
 
 use std::sync::Arc;
 
-use crate::gate::conversation::Conversation;
+use crate::gate::conversation::{self, Conversation};
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::explain::Trace;
+use crate::gate::grant::Narrowed;
 use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::operations::Verdict;
 use crate::gate::memo::{Memo, TokenFacts};
-use crate::gate::{Request, Stop};
-use crate::graphql::asked::{self, Asked, Incoming, Item, Way};
+use crate::gate::{Request, Stop, narrowed};
+use crate::graphql::asked::{self, Asked, Item};
+use crate::graphql::head::{Incoming, Way};
 use crate::graphql::plan::Needs;
 use crate::graphql::rejected::{Kind, Rejected};
 use crate::policy::route::{CompiledRoute, Target, Upward};
@@ -42,15 +44,20 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
         return Ok(Operation::None);
     };
     if request.websocket.is_some() && request.message.is_none() {
+        // A token that came in a message is decided on by itself: whether the conversation goes on under it.
+        if request.presented.is_some() {
+            return Ok(Operation::None);
+        }
+        let conversation = conversation::open(request, route)?;
         trace.step("operation", || "they come in the WebSocket's messages".into());
-        return Ok(Operation::Converse(Conversation { route: Arc::clone(route) }));
+        return Ok(Operation::Converse(conversation));
     }
     let known = evidence.asked.as_ref().filter(|(by, _)| Arc::ptr_eq(by, rules));
     let asked = match known {
         Some((_, asked)) => Arc::clone(asked),
         None => {
             let mut incoming = incoming(request);
-            if asked::wants_body(rules, &incoming).map_err(refused)? {
+            if incoming.wants_body(rules).map_err(refused)? {
                 let Some(body) = &evidence.body else {
                     let most = match rules.config.limits.body {
                         0 => usize::MAX,
@@ -60,7 +67,7 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
                 };
                 incoming.give(body);
             }
-            let asked = asked::read(rules, &mut memo.operations.plans, &incoming);
+            let asked = asked::read(rules, &mut memo.operations.documents, &incoming);
             let asked = Arc::new(asked.map_err(refused)?);
             evidence.asked = Some((Arc::clone(rules), Arc::clone(&asked)));
             asked
@@ -73,25 +80,41 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
     }
 }
 
-/// Step 13: the token has every permission that every one of the operations needs.
-pub(in crate::gate) fn permitted(
-    memo: &mut Memo,
-    token: Fingerprint,
-    facts: &TokenFacts,
-    asked: &Asked,
-) -> Result<(), Denial> {
+/// Step 13: what may be run of what was asked for, and what is not sent on of it.
+pub(in crate::gate) fn granted<T: Trace>(
+    (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence),
+    route: &CompiledRoute,
+    asked: Arc<Asked>,
+    (token, facts): (Fingerprint, &TokenFacts),
+    trace: &mut T,
+) -> Result<(Option<Arc<Asked>>, Option<Box<Narrowed>>), Denial> {
+    let Err(denial) = permitted(memo, token, facts, &asked) else {
+        trace.step("operation", || "every permission that it needs is granted".into());
+        return Ok((Some(asked), None));
+    };
+    match narrowed::narrow(memo, request, evidence, route, &asked, Some(facts)) {
+        None => Err(denial),
+        Some((part, narrowed)) => {
+            trace.step("operation", || narrowed.told());
+            Ok((Some(part), Some(narrowed)))
+        }
+    }
+}
+
+/// The token has every permission that every one of the operations needs.
+fn permitted(memo: &mut Memo, token: Fingerprint, facts: &TokenFacts, asked: &Asked) -> Result<(), Denial> {
     for item in &asked.items {
         let verdict = Verdict::new(token, facts.epoch, item.plan.serial, item.operation);
         if memo.operations.knows(verdict) {
             continue;
         }
-        granted(item, facts)?;
+        covered(item, facts)?;
         memo.operations.remember(verdict);
     }
     Ok(())
 }
 
-fn granted(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
+fn covered(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
     let Some(needs) = item.needs() else {
         return Err(Denial::new(Reason::Internal, "an operation without a plan"));
     };

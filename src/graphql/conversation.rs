@@ -142,14 +142,9 @@ impl<W: Copy + PartialEq> Conversation<W> {
         self.running.remove(id).flatten()
     }
 
-    /// All operations that run there have ended: their ids.
-    pub fn ended_all(&mut self, there: W) -> Vec<Box<str>> {
-        let gone = self.running.iter().filter(|(_, place)| **place == Some(there));
-        let ids: Vec<Box<str>> = gone.map(|(id, _)| id.clone()).collect();
-        for id in &ids {
-            self.running.remove(id);
-        }
-        ids
+    /// Whether any operation runs there.
+    pub fn is_any_at(&self, there: W) -> bool {
+        self.running.values().any(|place| *place == Some(there))
     }
 
     /// Operations under way.

@@ -4,6 +4,7 @@
 //! it; it still counts, since servers read and validate it.
 
 mod measure;
+mod typed;
 
 #[cfg(test)]
 pub(in crate::graphql) mod tests;
@@ -13,8 +14,10 @@ use crate::config::graphql::{Bound, Counted, OperationKind, OperationLimits};
 use crate::graphql::document::{Body, Bounds, Document, Kind, Operation};
 use crate::graphql::plan::{Needs, Plan, Planned, RootField};
 use crate::graphql::planning::measure::{Measure, Measures};
+use crate::graphql::planning::typed::Typed;
 use crate::graphql::rejected::Rejected;
 use crate::graphql::rules::Rules;
+use crate::graphql::schema::walk::Walk;
 
 /// Plans a document under these rules.
 pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
@@ -22,7 +25,14 @@ pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
     let bounds = Bounds { tokens: limits.tokens.most, recursion: limits.recursion.most };
     let document = Document::read(text, &bounds).map_err(|fault| fault.rejected(text))?;
     let warnings = within(limits, &document)?;
-    let mut fields = Fields { rules, document: &document, seen: vec![0; document.fragments.len()], steps: 0 };
+    let typed = rules.schema().map(|schema| (schema, Typed::new(&document)));
+    let mut fields = Fields {
+        rules,
+        document: &document,
+        below: typed.as_ref().map(|(schema, typed)| Walk::new(schema, typed)),
+        seen: vec![0; document.fragments.len()],
+        steps: 0,
+    };
     let mut operations = Vec::with_capacity(document.operations.len());
     for (place, operation) in document.operations.iter().enumerate() {
         operations.push(fields.planned(place, operation)?);
@@ -33,19 +43,15 @@ pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
 
 /// What joins the operations of a document: a server that runs another one than was judged, runs what was asked for as well.
 fn together(operations: &mut [Planned], counted: Counted) {
-    if operations.len() < 2 {
-        return;
-    }
     let is_mutation = |operation: &&Planned| operation.kind == OperationKind::Mutation;
-    if !operations.iter().any(|operation| is_mutation(&operation)) {
+    let is_alone = operations.len() < 2 || !operations.iter().any(|operation| is_mutation(&operation));
+    if is_alone || counted == Counted::Selected {
         return;
     }
     let mutations = Needs::all(operations.iter().filter(is_mutation).map(|operation| &operation.needs));
     for operation in operations {
         operation.is_safe = false;
-        if counted == Counted::Strict {
-            operation.needs = Needs::all([&operation.needs, &mutations]);
-        }
+        operation.needs = Needs::all([&operation.needs, &mutations]);
     }
 }
 
@@ -103,6 +109,8 @@ impl Checks {
 struct Fields<'d> {
     rules: &'d Rules,
     document: &'d Document<'d>,
+    /// Rules below the root, if there are any.
+    below: Option<Walk<'d, Typed<'d>>>,
     /// The last operation, from 1, in which a fragment was visited.
     seen: Vec<u32>,
     /// Selections that were looked at.
@@ -117,7 +125,7 @@ impl Fields<'_> {
             kind: operation.kind,
             needs: Needs::all(fields.iter().map(|field| &field.needs)),
             fields: fields.into(),
-            is_safe: operation.kind == OperationKind::Query,
+            is_safe: operation.kind != OperationKind::Mutation,
         })
     }
 
@@ -138,7 +146,8 @@ impl Fields<'_> {
             if self.steps > GRAPHQL_ROOT_SELECTIONS {
                 return Err(Rejected::new(ROOT_FIELDS.code, "the document has too many fields at its roots"));
             }
-            *next = if selection.kind == Kind::Inline { *next + 1 } else { selection.next };
+            let at = *next;
+            *next = if selection.kind == Kind::Inline { at + 1 } else { selection.next };
             if selection.is_absent {
                 *next = selection.next;
                 continue;
@@ -147,14 +156,21 @@ impl Fields<'_> {
                 Kind::Inline => {}
                 Kind::Field => {
                     let name = document.at(selection.name);
-                    if name != "__typename" {
-                        fields.push(RootField {
-                            key: document.key(selection).into(),
-                            name: name.into(),
-                            needs: self.rules.needs(operation.kind, name),
-                            span: selection.place.start as usize..selection.place.end as usize,
-                        });
+                    if name == "__typename" {
+                        continue;
                     }
+                    let mut needs = self.rules.needs(operation.kind, name);
+                    if let Some(below) = &mut self.below {
+                        let within = (at + 1, selection.next);
+                        let within = (within.0 < within.1).then_some(within);
+                        needs = Needs::all([&needs, &below.field(operation.kind, name, within)]);
+                    }
+                    fields.push(RootField {
+                        key: document.key(selection).into(),
+                        name: name.into(),
+                        needs,
+                        span: selection.place.start as usize..selection.place.end as usize,
+                    });
                 }
                 Kind::Spread => {
                     let target = selection.target as usize;

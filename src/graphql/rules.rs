@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 
 use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, Permission, PermissionPiece};
+use crate::graphql::persisted::Listed;
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::planning;
 use crate::graphql::rejected::Rejected;
+use crate::graphql::schema::Schema;
 use crate::token::scope::is_scope_token;
 
 #[cfg(test)]
@@ -23,6 +25,9 @@ pub struct Rules {
     kinds: [Kind; 3],
     introspection: Needs,
     template: Option<Template>,
+    /// The documents that may be run, where that is said.
+    pub(in crate::graphql) listed: Option<Listed>,
+    schema: Option<Schema>,
 }
 
 /// What is known of one kind of operations.
@@ -72,7 +77,9 @@ impl Rules {
             Introspection::Deny => Needs::nobody(INTROSPECTION),
         };
         let template = config.permission.as_ref().map(Template::new);
-        Self { config: config.clone(), kinds, introspection, template }
+        let listed = config.persisted.safelist.as_ref().map(Listed::compile);
+        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
+        Self { config: config.clone(), kinds, introspection, template, schema, listed }
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
@@ -102,6 +109,11 @@ impl Rules {
     /// What reading the schema needs.
     pub fn introspection(&self) -> &Needs {
         &self.introspection
+    }
+
+    /// Rules below the root, if there are any: what they ask for is beside what [`Rules::needs`] does.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
     }
 
     /// Plans a document.

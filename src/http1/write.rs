@@ -129,6 +129,18 @@ pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the answer of ours that opens a WebSocket, in this protocol of those that its handshake offers.
+pub fn switching(out: &mut Vec<u8>, accept: &[u8], protocol: &str, add: &[(&str, &str)]) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    out.extend_from_slice(SWITCH);
+    line(out, "Sec-WebSocket-Accept", accept);
+    line(out, "Sec-WebSocket-Protocol", protocol.as_bytes());
+    for (name, value) in add {
+        line(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The one upgrade there is, in its one spelling (RFC 6455 section 4.1).
 const SWITCH: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
 

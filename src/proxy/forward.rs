@@ -26,7 +26,7 @@ use crate::proxy::duplex;
 use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
 use crate::proxy::narrowed;
-use crate::proxy::reach::{Tried, name_host, reach};
+use crate::proxy::reach::{Reaching, Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
 use crate::proxy::worker::{UpstreamView, Worker};
@@ -66,7 +66,7 @@ pub(in crate::proxy) async fn forward(
     };
     give_up_input(connection, whole);
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
-    let view = upstream_view(connection, grant, record);
+    let view = upstream_view(&connection.worker, grant, record);
     // Held until there is nothing more to be had of the upstream, however that ends.
     let Some(_place) = view.metrics.enter(grant.upstream().max_requests) else {
         return fail(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
@@ -74,7 +74,9 @@ pub(in crate::proxy) async fn forward(
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
-        let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
+        let Connection { worker, deadline, handshake, .. } = &mut *connection;
+        let reaching = Reaching { worker, deadline, alone: handshake.is_some() };
+        let mut link = match reach(reaching, grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
@@ -136,7 +138,7 @@ pub(in crate::proxy) async fn forward(
 }
 
 /// What its peer is chosen by, where it is not the peers' turn.
-fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
+pub(in crate::proxy) fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
     match grant.upstream().balance {
         Balance::ConsistentHash => balance_key(grant, client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
@@ -230,11 +232,11 @@ fn take_whole(connection: &mut Connection, body: &mut BodyReader) -> Result<bool
 }
 
 /// The upstream in the table by which it was granted.
-fn upstream_view(connection: &Connection, grant: &Grant, record: &Record) -> Rc<UpstreamView> {
+pub(in crate::proxy) fn upstream_view(worker: &Worker, grant: &Grant, record: &Record) -> Rc<UpstreamView> {
     if let Some(found) = record.upstream_view(grant) {
         return Rc::clone(found);
     }
-    let shared = &connection.worker.shared;
+    let shared = &worker.shared;
     let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
     Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream(), grant.upstream_tls()), metrics })
 }

@@ -20,7 +20,7 @@ use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::gate::{self, Decision, Field, Request};
-use crate::http1::head::{Known, RequestHead, octets, text};
+use crate::http1::head::{Framing, Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
 use crate::path::{self, Path};
 use crate::policy::condition;
@@ -61,6 +61,8 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) downstream: &'a Downstream,
     /// A token that came within the stream that the request began: what is decided is whether it goes on.
     pub(in crate::proxy) presented: Option<&'a [u8]>,
+    /// An operation that came there: what is decided is whether it is run.
+    pub(in crate::proxy) message: Option<&'a [u8]>,
 }
 
 /// Decides, doing what the decision needs; a grant's request head is appended to `out`.
@@ -114,7 +116,10 @@ async fn judge_rounds(
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
-            Decision::Need(Need::Body(asked)) => return Judged::Body(asked),
+            Decision::Need(Need::Body(wanted)) => match body_here(worker, asked, &wanted) {
+                Some(body) => evidence.body = Some(body.to_vec()),
+                None => return Judged::Body(wanted),
+            },
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -142,6 +147,17 @@ async fn judge_rounds(
     )
 }
 
+/// The body that is wanted, where it has come with its head: it stays where it is, to go on as any that has, and takes no
+/// more room than the buffer does that it stands in.
+fn body_here<'a>(worker: &Worker, asked: Asked<'a>, wanted: &BodyAsked) -> Option<&'a [u8]> {
+    let Framing::Length(length) = asked.head.framing else { return None };
+    let length = usize::try_from(length).ok()?;
+    let most = wanted.most.min(worker.limits().inspected_body);
+    let begins = asked.head.length;
+    let here = asked.octets.get(begins..begins.checked_add(length)?)?;
+    (length <= most && !asked.head.expects_continue).then_some(here)
+}
+
 /// Waits, as long as the client does.
 async fn unless_gone<T>(
     gone: &mut impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -163,7 +179,7 @@ fn decide_once(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Decision {
-    let Asked { head, octets: buffer, downstream, presented } = asked;
+    let Asked { head, octets: buffer, downstream, presented, message } = asked;
     let snapshot = worker.shared.parts.reader.load();
     record.read(snapshot.generation, worker.view(&snapshot));
     let way = downstream.way(head, buffer);
@@ -192,14 +208,14 @@ fn decide_once(
             .map(|_| Handshake { authority: way.authority, secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
         presented,
-        message: None,
+        message,
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
     drop(memo);
     worker.count_memo();
     match decided {
-        Ok(Decision::Allow(grant)) if presented.is_some() => Decision::Allow(grant),
+        Ok(Decision::Allow(grant)) if presented.is_some() && message.is_none() => Decision::Allow(grant),
         Ok(Decision::Allow(grant)) => {
             write_head(out, asked, &way, &request, &grant, &snapshot.routes);
             Decision::Allow(grant)
@@ -226,7 +242,7 @@ fn write_head(
     grant: &Grant,
     routes: &Routes,
 ) {
-    let Asked { head, octets: buffer, downstream, presented: _ } = asked;
+    let Asked { head, octets: buffer, downstream, presented: _, message } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
@@ -262,14 +278,17 @@ fn write_head(
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         kept(&TokenPlace::Header(name.into()))
     };
-    // A message that an extension has transformed could not be read for a token.
-    let plain = request.websocket.is_some() && grant.route().reauthenticate().is_some();
+    // A message that an extension has transformed could not be read.
+    let read = message.is_some() || grant.route().reauthenticate().is_some();
+    let plain = request.websocket.is_some() && read;
     let narrowed = grant.narrowed();
     add.extend(narrowed.map(|narrowed| ("accept", narrowed.accept.as_bytes())));
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
             || (narrowed.is_some() && is_about_the_answer(name))
             || (plain && name.eq_ignore_ascii_case(b"sec-websocket-extensions"))
+            // What is spoken with the upstream is said by whoever speaks it.
+            || (message.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-protocol"))
             || (places.headers.contains(name) && !keeps(name))
             || (!stripped.is_empty() && name.eq_ignore_ascii_case(b"cookie") && has_cookie(value, &stripped))
     };

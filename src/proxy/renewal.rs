@@ -85,7 +85,7 @@ impl Renewal<'_> {
     pub(in crate::proxy) async fn bring(&mut self, token: &str, farewells: Farewells<'_>) {
         let Opened { head, octets, .. } = &self.opened;
         let presented = Some(token.as_bytes());
-        let asked = Asked { head, octets, downstream: self.downstream, presented };
+        let asked = Asked { head, octets, downstream: self.downstream, presented, message: None };
         let (id, logged) = (self.worker.ids.next(), self.worker.shared.parts.access_log);
         let mut record = Record::begin(id, Instant::now(), self.downstream.address, logged);
         record.request(text(octets, &head.method), field(octets, &head.path));
@@ -123,7 +123,7 @@ impl Renewal<'_> {
                 Some(Reason::Internal)
             }
         };
-        record.end_within();
+        record.end_within("reauthentication");
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {
             leash.end(why);
         }

@@ -300,7 +300,7 @@ fn schema(fields: &Fields<'_>) -> Option<SchemaRules> {
     lonely("types", "schema", "only a schema says where these fields are reached");
     lonely("schema", "types", "nothing is asked of it");
     let at = fields.entry("schema")?.value.at;
-    Some(SchemaRules { path: fields.path("schema")?, at, text: Box::default(), rules })
+    Some(SchemaRules { path: fields.path("schema")?, at, text: Arc::from(""), rules })
 }
 
 fn type_rule(fields: &Fields<'_>, entry: &Entry) -> Option<TypeRule> {

@@ -5,7 +5,7 @@
 //! of yes holds for as long as it is remembered; a no is worked out each time, and costs what it costs.
 
 use crate::gate::memo::fingerprint::Fingerprint;
-use crate::graphql::plans::Plans;
+use crate::graphql::asked::Documents;
 
 /// Places for verdicts, a worker: some 200 KiB, taken when the first is remembered.
 const PLACES: usize = 4096;
@@ -13,7 +13,7 @@ const PLACES: usize = 4096;
 /// One worker's operations.
 #[derive(Debug, Default)]
 pub struct Operations {
-    pub(in crate::gate) plans: Plans,
+    pub(in crate::gate) documents: Documents,
     granted: Box<[Verdict]>,
 }
 

@@ -17,13 +17,15 @@ pub enum Fault {
     TwoInits,
     /// The token has expired.
     Expired,
+    /// The token was revoked.
+    Revoked,
     /// The token does not count any more, for another reason; or a new one was refused.
     Forbidden,
 }
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::TwoCredentials,
         Self::Early,
@@ -31,6 +33,7 @@ impl Fault {
         Self::SameId,
         Self::TwoInits,
         Self::Expired,
+        Self::Revoked,
         Self::Forbidden,
     ];
 
@@ -40,7 +43,7 @@ impl Fault {
         match self {
             Self::Malformed | Self::TwoCredentials => 4400,
             Self::Early => 4401,
-            Self::Expired | Self::Forbidden => 4403,
+            Self::Expired | Self::Revoked | Self::Forbidden => 4403,
             Self::Late => 4408,
             Self::SameId => 4409,
             Self::TwoInits => 4429,
@@ -57,6 +60,7 @@ impl Fault {
             Self::SameId => "Subscriber already exists",
             Self::TwoInits => "Too many initialisation requests",
             Self::Expired => "Token expired",
+            Self::Revoked => "Token revoked",
             Self::Forbidden => "Forbidden",
         }
     }

@@ -80,14 +80,14 @@ fn a_second_init_is_a_fault_or_a_renewal() {
 }
 
 #[test]
-fn the_operations_of_one_place_end_together() {
+fn what_runs_somewhere_is_known() {
     let mut conversation = begun(Protocol::Transport);
-    for (id, place) in [("1", 1), ("2", 2)] {
-        conversation.hear(&begin(Protocol::Transport, id)).expect("begins");
-        conversation.runs(id, place);
-    }
-    assert_eq!(conversation.ended_all(2), [Box::from("2")]);
-    assert_eq!((conversation.place("1"), conversation.place("2")), (Some(1), None));
+    conversation.hear(&begin(Protocol::Transport, "1")).expect("begins");
+    assert!(!conversation.is_any_at(1));
+    conversation.runs("1", 1);
+    assert_eq!((conversation.is_any_at(1), conversation.is_any_at(2)), (true, false));
+    conversation.ended("1");
+    assert!(!conversation.is_any_at(1));
 }
 
 #[test]

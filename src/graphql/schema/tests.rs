@@ -250,7 +250,7 @@ fn u6_what_the_schema_does_not_know_is_for_nobody() {
     let none = Schema::compile(&SchemaRules {
         path: "schema".into(),
         at: Position::default(),
-        text: Box::default(),
+        text: "".into(),
         rules: rules(&[("Person.email", "email")]),
     });
     assert_eq!(shown(&needs(&none, OperationKind::Query, "{ person }")), "nobody: Query.person");
