@@ -8,12 +8,17 @@
     reason = "a test fails by panicking and exports nothing"
 )]
 
+#[path = "documents/external.rs"]
+#[cfg(feature = "external")]
+mod external;
 #[path = "documents/mutants.rs"]
 mod mutants;
 #[path = "documents/seeds.rs"]
 mod seeds;
 #[path = "documents/shapes.rs"]
 mod shapes;
+#[path = "documents/verdicts.rs"]
+mod verdicts;
 
 use crate::mutants::{Chance, mutant};
 use crate::seeds::SEEDS;
