@@ -30,7 +30,8 @@ impl Asking {
 
     fn listed(mode: SafelistMode, automatic: bool) -> Self {
         let documents = vec![("a".into(), "{a}".into()), ("m".into(), "mutation M{m}".into())];
-        let safelist = Safelist { path: "x".into(), mode, documents: Arc::new(documents) };
+        let safelist =
+            Safelist { path: "x".into(), at: Default::default(), mode, documents: Arc::new(documents) };
         Self::with(|config| {
             config.persisted.safelist = Some(safelist);
             config.persisted.automatic = automatic;

@@ -33,7 +33,12 @@ fn what_clients_send_is_kept_within_bounds() {
 #[test]
 fn a_safelist_finds_by_id_by_hash_and_by_text() {
     let documents = vec![("a".into(), "{__typename}".into()), ("b".into(), "{b}".into())];
-    let safelist = Safelist { path: "x".into(), mode: SafelistMode::Enforce, documents: Arc::new(documents) };
+    let safelist = Safelist {
+        path: "x".into(),
+        at: Default::default(),
+        mode: SafelistMode::Enforce,
+        documents: Arc::new(documents),
+    };
     let listed = Listed::compile(&safelist);
     for id in ["a", TYPENAME, &format!("sha256:{TYPENAME}")] {
         assert_eq!(listed.by_id(id), Some("{__typename}"), "{id}");
