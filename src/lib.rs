@@ -114,6 +114,10 @@
 //! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them. A WebSocket's client may send
 //! a new token within it: then the handshake is decided again, and the stream held to the new grant.
 //!
+//! On a route that judges GraphQL a WebSocket is answered before anything is granted: [`graphql::conversation`] is spoken
+//! here, and each message that brings an operation is decided as if the handshake had come with it as its body. An
+//! upstream hears of the first that is granted, under that one's identity; another identity has a connection of its own.
+//!
 //! # Invariants
 //!
 //! 1. *No leak-through.* A refused request never reaches an upstream: only a `Grant` knows where to go, only

@@ -25,6 +25,8 @@ pub struct Incoming<'i> {
     pub announces_body: bool,
     /// It has one of the fields that no page can make a browser send to another origin without asking first.
     pub preflighted: bool,
+    /// Its answer is to go to an event stream that was reserved before.
+    pub elsewhere: bool,
 }
 
 /// How operations come.
@@ -47,6 +49,11 @@ pub enum Way<'i> {
 const PREFLIGHTED: &[&str] =
     &["x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight"];
 
+/// Names an event stream that a `PUT` has reserved (graphql-sse's single connection mode). Who has reserved it is known to
+/// the upstream alone: what is answered there could be another's, or reach another, so that mode is not served. An
+/// answer that is an event stream itself is.
+const RESERVED: &str = "x-graphql-event-stream-token";
+
 impl<'i> Incoming<'i> {
     /// Takes note of a line of the head.
     pub fn field(&mut self, name: &[u8], value: &'i [u8]) {
@@ -59,6 +66,7 @@ impl<'i> Incoming<'i> {
             23..=25 if !value.is_empty() && PREFLIGHTED.iter().any(|known| is(known)) => {
                 self.preflighted = true;
             }
+            28 if is(RESERVED) => self.elsewhere = true,
             _ => {}
         }
     }
@@ -74,6 +82,9 @@ impl<'i> Incoming<'i> {
     /// passes this is for [`crate::graphql::asked::read`].
     pub fn wants_body(&self, rules: &Rules) -> Result<bool, Rejected> {
         let Way::Request { method, query, .. } = self.way else { return Ok(false) };
+        if self.elsewhere {
+            return Err(Rejected::new("BAD_REQUEST", "reserved event streams are not served"));
+        }
         match method {
             "POST" => {
                 self.is_json()?;

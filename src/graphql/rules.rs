@@ -25,9 +25,9 @@ pub struct Rules {
     kinds: [Kind; 3],
     introspection: Needs,
     template: Option<Template>,
-    schema: Option<Schema>,
     /// The documents that may be run, where that is said.
     pub(in crate::graphql) listed: Option<Listed>,
+    schema: Option<Schema>,
 }
 
 /// What is known of one kind of operations.
@@ -77,8 +77,8 @@ impl Rules {
             Introspection::Deny => Needs::nobody(INTROSPECTION),
         };
         let template = config.permission.as_ref().map(Template::new);
-        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
         let listed = config.persisted.safelist.as_ref().map(Listed::compile);
+        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
         Self { config: config.clone(), kinds, introspection, template, schema, listed }
     }
 

@@ -25,6 +25,7 @@ use crate::proxy::h2::server::{self, PREFACE};
 use crate::proxy::inspected::{self, Inspected};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::parting::Stay;
+use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::{self, Addition, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
@@ -55,6 +56,8 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) over: Option<Reason>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
+    /// How a client of GraphQL is told of a refusal, where the matched route judges operations.
+    said: Option<Said>,
     /// The request was decided by its body: its head is here, and no longer in the input.
     pub(in crate::proxy) inspected: Option<Box<Inspected>>,
     /// Where a challenge says that what the route wants of tokens is described.
@@ -113,6 +116,7 @@ impl Connection {
             stay: None,
             over: None,
             cors: Vec::new(),
+            said: None,
             inspected: None,
             metadata: None,
             idle,
@@ -272,6 +276,7 @@ impl Connection {
         self.to_head = method == "HEAD";
         self.cors.clear();
         self.metadata = None;
+        self.said = None;
         self.out.clear();
         let worker = Rc::clone(&self.worker);
         let asked = Asked {
@@ -294,17 +299,17 @@ impl Connection {
         match judged {
             Judged::Refuse(refusal) => {
                 record.refused(&refusal);
-                self.note_cors(refusal.route.as_deref());
+                self.note_route(refusal.route.as_deref());
                 self.note_metadata(&refusal);
                 self.refuse(&refusal.denial, record).await
             }
             Judged::Answer(called) => {
-                self.note_cors(Some(called.route()));
+                self.note_route(Some(called.route()));
                 // Boxed: every connection would else carry the room for it.
                 Box::pin(endpoint::answer(self, &called, record)).await
             }
             Judged::Converse(conversation) => {
-                self.note_cors(Some(conversation.route()));
+                self.note_route(Some(conversation.route()));
                 // Boxed: every connection would else carry the room for it.
                 Box::pin(conversation::converse(self, *conversation, record)).await
             }
@@ -318,7 +323,12 @@ impl Connection {
             }
             Judged::Forward(grant) => {
                 record.granted(&grant);
-                self.note_cors(Some(grant.route()));
+                self.note_route(Some(grant.route()));
+                if let Some(instead) = grant.asked().and_then(|asked| asked.instead.as_deref())
+                    && self.inspected.is_none()
+                {
+                    inspected::replace(self, instead);
+                }
                 match forward::forward(self, &grant, record).await {
                     Forwarded::Answered(status, next) => (status, next),
                     Forwarded::Failed(denial) => {

@@ -30,7 +30,7 @@ pub(in crate::proxy) async fn judge(
     record: &mut Record,
 ) -> Result<Judged, (u16, Next)> {
     let most = most(&asked, connection.worker.limits());
-    connection.note_cors(Some(asked.route()));
+    connection.note_route(Some(asked.route()));
     if whole::is_longer(connection.head.framing, most) {
         let refusal = asked.refused(too_large());
         record.refused(&refusal);
@@ -71,6 +71,18 @@ pub(in crate::proxy) async fn judge(
         }
         judged @ (Judged::Refuse(_) | Judged::Gone) => Ok(judged),
     }
+}
+
+/// Puts what was judged behind the head, instead of the body that came with it: that is taken off the input.
+pub(in crate::proxy) fn replace(connection: &mut Connection, instead: &[u8]) {
+    let Framing::Length(length) = connection.head.framing else { return };
+    let head = connection.input.filled().get(..connection.head.length).unwrap_or_default().into();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    connection.input.consume(connection.head.length.saturating_add(length));
+    connection.inspected = Some(Box::new(Inspected { head, _held: Held::on(&connection.worker) }));
+    connection.head.framing = Framing::None;
+    connection.head.length = 0;
+    connection.out.extend_from_slice(instead);
 }
 
 async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &mut Record) -> Judged {

@@ -13,7 +13,7 @@ pub(in crate::graphql) fn rules_with(change: impl FnOnce(&mut GraphQl)) -> Arc<R
     let context = Context { name: "a.yaml", directory: Path::new("/"), env: &|_| None };
     let (config, _) = parse(text, &context).unwrap_or_else(|problems| panic!("{problems}"));
     let Require::Token(requirement) = &config.routes[0].require else { panic!("public") };
-    let mut config = requirement.graphql.clone().expect("rules");
+    let mut config = GraphQl::clone(requirement.graphql.as_ref().expect("rules"));
     change(&mut config);
     Arc::new(Rules::compile(&config))
 }

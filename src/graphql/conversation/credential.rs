@@ -24,7 +24,7 @@ pub struct Ambiguous;
 pub fn token(places: &[Selector], payload: &str) -> Result<Option<Zeroizing<Box<str>>>, Ambiguous> {
     let document = json::document(payload.as_bytes(), PAYLOAD).map_err(|_| Ambiguous)?;
     let found = places.iter().flat_map(|place| place.find_all(document.members()));
-    let found = found.filter_map(|value| value.as_text()).map(bare).find(|token| !token.is_empty());
+    let found = found.filter_map(|value| value.as_text()).map(bare).find(|token| is_one(token));
     Ok(found.map(|token| Zeroizing::new(token.into())))
 }
 
@@ -50,6 +50,11 @@ fn remove(members: &mut Map<String, Value>, pointer: &str) {
         (within, name) = (deeper, next);
     }
     within.remove(&name);
+}
+
+/// Whether it is one word: after a scheme of another name stands no token, as in `Authorization`.
+fn is_one(token: &str) -> bool {
+    !token.is_empty() && !token.contains(' ')
 }
 
 fn bare(text: &str) -> &str {

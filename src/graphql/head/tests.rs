@@ -114,3 +114,17 @@ fn other_methods_bring_no_operation() {
         assert_eq!(code(&rules, &of(method, None, &[JSON])), "METHOD_NOT_ALLOWED", "{method}");
     }
 }
+
+#[test]
+fn no_answer_goes_to_a_stream_that_somebody_else_may_have_reserved() {
+    let rules = rules_with(|_| {});
+    for name in ["X-GraphQL-Event-Stream-Token", "x-graphql-event-stream-token"] {
+        for method in ["POST", "GET"] {
+            for value in ["", "t"] {
+                let incoming = of(method, None, &[JSON, (name, value)]);
+                assert_eq!(code(&rules, &incoming), "BAD_REQUEST", "{method} {name}: {value}");
+            }
+        }
+    }
+    assert_eq!(code(&rules, &of("POST", None, &[JSON, ("x-graphql-event-stream-taken", "t")])), "body");
+}

@@ -3,11 +3,12 @@
 use crate::gate::denial::{Denial, Refusal};
 use crate::gate::preflight;
 use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, Known, octets};
+use crate::http1::head::{Framing, Known, Line, octets};
 use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::judge::from_now;
+use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::{self, Addition, Manner};
 
 impl Connection {
@@ -35,19 +36,27 @@ impl Connection {
     }
 
     fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) -> u16 {
-        let Self { out, cors, metadata, .. } = self;
+        let Self { out, cors, metadata, said, .. } = self;
         out.clear();
-        let addition = Addition { cors, errors: record.errors(), metadata: metadata.as_deref() };
+        let addition = Addition { cors, errors: record.errors(), metadata: metadata.as_deref(), said: *said };
         let manner = Manner { to_head: self.to_head, close, grpc: self.head.grpc };
         let status = refuse::respond(out, denial, &record.id, addition, manner);
         record.count(status);
         status
     }
 
-    /// Works out the CORS lines while the head is still there.
-    pub(in crate::proxy) fn note_cors(&mut self, route: Option<&CompiledRoute>) {
-        if let Some(cors) = route.and_then(|route| route.config.cors.as_ref()) {
+    /// Works out what the route has to say to answers of ours while the head is still there: its CORS lines, and how a
+    /// client of GraphQL is told.
+    pub(in crate::proxy) fn note_route(&mut self, route: Option<&CompiledRoute>) {
+        let Some(route) = route else { return };
+        if let Some(cors) = &route.config.cors {
             self.cors = preflight::answer_headers(cors, self.origin());
+        }
+        if let Some(rules) = &route.graphql {
+            let named = |line: &&Line| octets(self.head_octets(), &line.name).eq_ignore_ascii_case(b"accept");
+            let accepted = self.head.lines.iter().filter(named);
+            let accepted = accepted.map(|line| octets(self.head_octets(), &line.value));
+            self.said = Some(Said::of(accepted, &rules.config));
         }
     }
 

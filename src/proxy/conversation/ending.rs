@@ -26,7 +26,9 @@ pub(super) const GOING_AWAY: u16 = 1001;
 pub(super) const PROTOCOL: u16 = 1002;
 pub(super) const UNSUPPORTED: u16 = 1003;
 pub(super) const NOT_TEXT: u16 = 1007;
+pub(super) const POLICY: u16 = 1008;
 pub(super) const TOO_BIG: u16 = 1009;
+pub(super) const TRY_LATER: u16 = 1013;
 /// What was behind a gateway failed it: clients try again.
 pub(super) const BAD_GATEWAY: u16 = 1014;
 

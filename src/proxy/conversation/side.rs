@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::http1::websocket::messages::{Event, Kind, Messages, Sender, Step, Violation};
 use crate::http1::websocket::{close_frame, pong_frame, text_frame};
-use crate::proxy::worker::random;
+use crate::proxy::whole::Held;
+use crate::proxy::worker::{Worker, random};
 
 /// Octets that are read at once.
 const PIECE: usize = 8 * 1024;
@@ -35,6 +37,17 @@ pub(super) struct Side<S> {
     sent: usize,
     /// Since when the other side has taken nothing of it.
     untaken: Option<Instant>,
+    room: Option<Room>,
+}
+
+/// What is held of a message that is on its way, of all that requests and messages may hold together
+/// (`limits.inspected_total`).
+struct Room {
+    worker: Rc<Worker>,
+    /// What is held now, since when, and how much it is.
+    held: Option<(Held, Instant, usize)>,
+    /// That message has become whole: it is held until the next is looked at.
+    ended: bool,
 }
 
 /// What the other side said.
@@ -44,6 +57,8 @@ pub(super) enum Heard {
     Binary,
     /// A message past its bound.
     TooLong,
+    /// A message for which there is no room now.
+    NoRoom,
     /// Something that only has to do with the WebSocket itself, and was seen to.
     Nothing,
     Close(Option<(u16, String)>),
@@ -64,7 +79,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
             out: Vec::new(),
             sent: 0,
             untaken: None,
+            room: None,
         }
+    }
+
+    /// What is held of a message counts among what all may hold together.
+    pub(super) fn counted(self, worker: &Rc<Worker>) -> Self {
+        Self { room: Some(Room { worker: Rc::clone(worker), held: None, ended: false }), ..self }
+    }
+
+    /// When a message that has begun will have been on its way for so long.
+    pub(super) fn lingers_until(&self, most: Duration) -> Option<Instant> {
+        let began = self.room.as_ref()?.held.as_ref().map(|(_, since, _)| *since)?;
+        self.messages.so_far().map(|_| began + most)
     }
 
     /// Octets that wait to be sent.
@@ -138,8 +165,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
                 let Step { used, event, control: _ } = step;
                 self.read += used;
                 if let Some(event) = event {
+                    if let (Event::Message { .. }, Some(room)) = (&event, &mut self.room) {
+                        room.ended = true;
+                    }
                     return Poll::Ready(heard(event, &mut self.out, self.masks));
                 }
+            }
+            let there = self.messages.so_far().and_then(|(_, kept)| kept).map_or(0, <[u8]>::len);
+            if self.room.as_mut().is_some_and(|room| !room.holds(there)) {
+                return Poll::Ready(Heard::NoRoom);
             }
             // An end that says nothing holds nothing.
             self.come = Vec::new();
@@ -168,6 +202,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
     /// What carries it.
     pub(super) fn stream(&mut self) -> &mut S {
         &mut self.stream
+    }
+}
+
+impl Room {
+    /// Holds so much of the message on its way; `false` where that is more than there is room for.
+    fn holds(&mut self, there: usize) -> bool {
+        if there == 0 || std::mem::take(&mut self.ended) {
+            self.held = None;
+        }
+        if there == 0 {
+            return true;
+        }
+        let (held, _, taken) = self.held.get_or_insert_with(|| (Held::on(&self.worker), Instant::now(), 0));
+        let more = there.saturating_sub(*taken);
+        *taken += more;
+        more == 0 || held.take(more)
     }
 }
 

@@ -1,5 +1,8 @@
 //! One conversation while it lasts.
 
+mod client;
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -11,27 +14,25 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::graphql::Messages;
 use crate::gate::denial::{Denial, Reason};
-use crate::gate::grant::{Grant, Identity};
+use crate::gate::grant::Grant;
+use crate::graphql::conversation::Conversation;
 use crate::graphql::conversation::fault::Fault;
-use crate::graphql::conversation::message::{self, Message, Party, Protocol};
-use crate::graphql::conversation::{Conversation, Said, credential};
-use crate::http1::websocket::messages::{Sender, Violation};
+use crate::graphql::conversation::message::{self, Message, Party};
+use crate::http1::websocket::messages::Sender;
 use crate::metrics::stream::StreamEnd;
 use crate::proxy::connection::Next;
 use crate::proxy::conversation::HIGH;
 use crate::proxy::conversation::deciding::{self, Granted, Opened, Token};
 use crate::proxy::conversation::ending::{self, Ending, Words};
 use crate::proxy::conversation::side::{Heard, Side};
-use crate::proxy::conversation::upward::{Reach, Reached};
+use crate::proxy::conversation::talk::upstream::bad_gateway;
+use crate::proxy::conversation::upward::Reached;
 use crate::proxy::judge::from_now;
 use crate::proxy::parting::HASTE;
 use crate::proxy::recheck::Leash;
+use crate::proxy::request_id::RequestId;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::Worker;
-
-/// Conversations with upstreams at once, of one client's: one for nobody, one for a token, and some for the tokens that
-/// come after it.
-const UPSTREAMS: usize = 4;
 
 /// Upstreams by the order in which they were reached.
 pub(super) type Number = u32;
@@ -66,7 +67,7 @@ pub(super) struct Talk<'c> {
 
 /// What was decided.
 enum Decided {
-    Operation { id: Box<str>, payload: Rc<str>, granted: Result<Granted, Denial> },
+    Operation { id: Box<str>, request: RequestId, payload: Rc<str>, granted: Result<Granted, Denial> },
     Renewal { token: Token, granted: Result<Rc<Grant>, Denial>, answer: Option<String> },
 }
 
@@ -94,6 +95,8 @@ enum Happened {
     Goodbye,
     Over(Reason),
     Late,
+    /// A message has been on its way for too long.
+    Lingering,
     Stalled,
 }
 
@@ -111,7 +114,7 @@ impl<'c> Talk<'c> {
         let parting = Rc::clone(worker);
         Self {
             worker,
-            client: Side::new(stream, Sender::Client, most, come),
+            client: Side::new(stream, Sender::Client, most, come).counted(worker),
             conversation: Conversation::new(opened.conversation.protocol(), operations),
             opened,
             token: None,
@@ -230,12 +233,19 @@ impl<'c> Talk<'c> {
             State::Opening(..) => None,
         });
         let stalls = stalls.chain(self.client.stalls_at(stall)).min();
-        let Some(due) = self.due.into_iter().chain(stalls).min() else { return Poll::Pending };
+        let lingers = self.client.lingers_until(self.worker.limits().idle_time);
+        let dues = self.due.into_iter().chain(stalls).chain(lingers);
+        let Some(due) = dues.min() else { return Poll::Pending };
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
         let late = self.due == Some(due);
-        self.timer.as_mut().poll(context).map(|()| if late { Happened::Late } else { Happened::Stalled })
+        let lingering = lingers == Some(due);
+        self.timer.as_mut().poll(context).map(|()| match (late, lingering) {
+            (true, _) => Happened::Late,
+            (false, true) => Happened::Lingering,
+            (false, false) => Happened::Stalled,
+        })
     }
 
     /// Takes what has happened; an error is the end.
@@ -244,9 +254,9 @@ impl<'c> Talk<'c> {
             Happened::Heard(heard) => self.hear(heard),
             Happened::Answered(number, heard) => self.answered(number, heard),
             Happened::Opened(number, opened) => self.opened(number, opened),
-            Happened::Decided(Decided::Operation { id, payload, granted }) => match granted {
+            Happened::Decided(Decided::Operation { id, request, payload, granted }) => match granted {
                 Ok(granted) => self.run(id, &payload, granted),
-                Err(denial) => self.refuse(&id, &denial),
+                Err(denial) => self.refuse_as(request, &id, &denial),
             },
             Happened::Decided(Decided::Renewal { token, granted, answer }) => {
                 self.renewed(token, granted, answer)
@@ -274,6 +284,10 @@ impl<'c> Talk<'c> {
                 }))
             }
             Happened::Late => Err(self.fault(Fault::Late)),
+            Happened::Lingering => {
+                let words = Words::new(ending::POLICY, "A message took too long");
+                Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(Some(words)) }))
+            }
             Happened::Stalled => Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(None) })),
         }
     }
@@ -283,267 +297,16 @@ impl<'c> Talk<'c> {
         Box::new(Ending::by_client(Some(Words::of(fault, self.conversation.protocol()))))
     }
 
-    /// Hears the client.
-    fn hear(&mut self, heard: Heard) -> Result<(), Box<Ending>> {
-        let closing = |code| Err(Box::new(Ending::by_client(Some(Words::new(code, "")))));
-        let text = match heard {
-            Heard::Text(text) => text,
-            Heard::Nothing => return Ok(()),
-            Heard::Binary => return closing(ending::UNSUPPORTED),
-            Heard::TooLong => return closing(ending::TOO_BIG),
-            Heard::Violation(Violation::Text) => return closing(ending::NOT_TEXT),
-            Heard::Violation(_) => return closing(ending::PROTOCOL),
-            Heard::Ended => return Err(Box::new(Ending::by_client(None))),
-            Heard::Close(said) => {
-                let (code, _) = said.unzip();
-                let words = Words { code, ..Words::default() };
-                let upstream = Words { code: code.or(Some(ending::NORMAL)), ..Words::default() };
-                return Err(Box::new(Ending { upstream, ..Ending::by_client(Some(words)) }));
-            }
-        };
-        // Whoever never stops talking would never be found late otherwise.
-        if self.due.is_some_and(|due| Instant::now() >= due) {
-            return Err(self.fault(Fault::Late));
-        }
-        match self.conversation.hear(&text).map_err(|fault| self.fault(fault))? {
-            Said::Init(payload) => self.init(payload),
-            Said::Again(payload) => match self.token_in(payload)? {
-                Some(token) => self.renew(token, self.word(&Message::Ack(None))),
-                None => return Err(self.fault(Fault::TwoInits)),
-            },
-            Said::Ping(payload) => match self.token_in(payload)?.filter(|_| self.conversation.has_begun()) {
-                Some(token) => self.renew(token, self.word(&Message::Pong(None))),
-                None => self.say(&Message::Pong(payload)),
-            },
-            Said::Begin { id, payload } => {
-                self.decide(id, payload);
-                Ok(())
-            }
-            Said::Full { id } => {
-                let denial = Denial::new(Reason::Overloaded, "too many operations at once");
-                self.say(&Message::Error { id: (&*id).into(), payload: &deciding::error(&denial) })
-            }
-            Said::End { id } => self.stop(&id),
-            Said::Terminate => {
-                return Err(Box::new(Ending::by_client(Some(Words::new(ending::NORMAL, "")))));
-            }
-            Said::Nothing => Ok(()),
-        }
-        .map_err(|_| Box::new(Ending::by_client(None)))
-    }
-
-    /// Begins the conversation. Whether its token counts is asked by the first operation that needs one.
-    fn init(&mut self, payload: Option<&str>) -> io::Result<()> {
-        self.due = None;
-        self.payload = payload.map(Rc::from);
-        self.say(&Message::Ack(None))
-    }
-
-    fn token_in(&self, payload: Option<&str>) -> Result<Option<Token>, Box<Ending>> {
-        let (Some(payload), Some(messages)) = (payload, messages(&self.opened)) else { return Ok(None) };
-        let found = credential::token(&messages.token, payload);
-        found.map(|token| token.map(Rc::new)).map_err(|_| self.fault(Fault::Malformed))
-    }
-
-    /// Has an operation decided on.
-    fn decide(&mut self, id: Box<str>, payload: &str) {
-        let (worker, opened) = (Rc::clone(self.worker), Rc::clone(&self.opened));
-        let (token, payload) = (self.token.clone(), Rc::<str>::from(payload));
-        self.deciding = Some(Box::pin(async move {
-            let granted = deciding::operation(worker, opened, token, Rc::clone(&payload)).await;
-            Decided::Operation { id, payload, granted }
-        }));
-    }
-
-    /// Has it decided whether all goes on under this token.
-    fn renew(&mut self, token: Token, answer: Option<String>) -> io::Result<()> {
-        let (worker, opened) = (Rc::clone(self.worker), Rc::clone(&self.opened));
-        let latest = self.latest.clone();
-        self.deciding = Some(Box::pin(async move {
-            let granted = deciding::renewal(worker, opened, Rc::clone(&token), latest).await;
-            Decided::Renewal { token, granted, answer }
-        }));
-        Ok(())
-    }
-
-    fn renewed(
-        &mut self,
-        token: Token,
-        granted: Result<Rc<Grant>, Denial>,
-        answer: Option<String>,
-    ) -> Result<(), Box<Ending>> {
-        let grant = match granted {
-            Ok(grant) => grant,
-            Err(denial) => {
-                let words = Words::of(Fault::Forbidden, self.conversation.protocol());
-                let ending = Ending { end: StreamEnd::of(denial.reason), ..Ending::by_client(Some(words)) };
-                return Err(Box::new(ending));
-            }
-        };
-        self.token = Some(token);
-        if let Some(leash) = &self.leash {
-            leash.renew(&grant);
-        }
-        if self.latest.is_some() && grant.shadow().is_none() {
-            self.latest = Some(grant);
-        }
-        let said = answer.map_or(Ok(()), |answer| self.client.say(&answer));
-        said.map_err(|_| Box::new(Ending::by_client(None)))
-    }
-
-    /// Runs an operation that was granted, under the identity of its grant.
-    fn run(&mut self, id: Box<str>, payload: &Rc<str>, granted: Granted) -> Result<(), Box<Ending>> {
-        self.hold_to(&granted.grant);
-        let instead = instead(&granted.grant);
-        let Some(number) = self.upstream_for(granted) else {
-            return self.refuse(&id, &Denial::new(Reason::Overloaded, "too many identities at once"));
-        };
-        self.conversation.runs(&id, number);
-        let payload = instead.unwrap_or_else(|| Rc::from(payload.as_bytes()));
-        let Some(upward) = self.upward.get_mut(&number) else { return Ok(()) };
-        match &mut upward.state {
-            State::Opening(_, waiting) => {
-                waiting.push((id, payload));
-                Ok(())
-            }
-            State::Open(reached) => match begin(reached, &id, &payload) {
-                Ok(()) => Ok(()),
-                Err(_) => self.failed(number, bad_gateway()),
-            },
-        }
-    }
-
-    /// Holds the conversation to the token of a grant, from the first that has one.
-    fn hold_to(&mut self, grant: &Rc<Grant>) {
-        if self.latest.is_some() || matches!(grant.identity(), Identity::Anonymous) {
-            return;
-        }
-        self.latest = Some(Rc::clone(grant));
-        let Some(leash) = Leash::of(self.worker, grant).map(Rc::new) else { return };
-        self.leash = Some(Rc::clone(&leash));
-        self.over = Some(Box::pin(async move { leash.ended().await }));
-    }
-
-    /// The conversation with the upstream under this grant's identity: one that there is, or a new one.
-    fn upstream_for(&mut self, granted: Granted) -> Option<Number> {
-        let (name, head) = (&granted.grant.upstream().name, &granted.head);
-        let there = self.upward.iter().find(|(_, there)| there.upstream == *name && there.head == *head);
-        if let Some((number, _)) = there {
-            return Some(*number);
-        }
-        if self.upward.len() >= UPSTREAMS {
-            let idle = |number: &Number| !self.conversation.is_any_at(*number);
-            let idle = self.upward.keys().copied().find(idle)?;
-            self.let_go(idle);
-        }
-        self.reached = self.reached.wrapping_add(1);
-        let (upstream, head) = (name.clone(), head.clone());
-        let (worker, opened) = (Rc::clone(self.worker), Rc::clone(&self.opened));
-        let reach = Reach { worker, opened, granted, payload: self.payload.clone() };
-        let state = State::Opening(Box::pin(reach.begin()), Vec::new());
-        self.upward.insert(self.reached, Upward { upstream, head, state });
-        Some(self.reached)
-    }
-
-    /// Takes leave of an upstream that nothing is asked of any more.
-    fn let_go(&mut self, number: Number) {
-        if let Some(Upward { state: State::Open(reached), .. }) = self.upward.remove(&number) {
-            ending::leave(self.worker, reached, &Words::new(ending::NORMAL, ""));
-        }
-    }
-
-    /// An upstream was reached, or was not: then what waits for it is refused.
-    fn opened(&mut self, number: Number, opened: Result<Reached, Denial>) -> Result<(), Box<Ending>> {
-        let Some(upward) = self.upward.get_mut(&number) else { return Ok(()) };
-        let State::Opening(_, waiting) = &mut upward.state else { return Ok(()) };
-        let waiting = std::mem::take(waiting);
-        match opened {
-            Ok(mut reached) => {
-                let begun = waiting.iter().try_for_each(|(id, payload)| begin(&mut reached, id, payload));
-                upward.state = State::Open(reached);
-                begun.or_else(|_| self.failed(number, bad_gateway()))
-            }
-            Err(denial) => {
-                self.upward.remove(&number);
-                waiting.iter().try_for_each(|(id, _)| self.refuse(id, &denial))
-            }
-        }
-    }
-
-    /// The client wants no more of an operation.
-    fn stop(&mut self, id: &str) -> io::Result<()> {
-        let Some(number) = self.conversation.ended(id) else { return Ok(()) };
-        match self.upward.get_mut(&number).map(|upward| &mut upward.state) {
-            Some(State::Opening(_, waiting)) => {
-                waiting.retain(|(there, _)| **there != *id);
-                Ok(())
-            }
-            Some(State::Open(reached)) => {
-                let stop = Message::Complete { id: id.into() };
-                let stop = message::write(reached.protocol, Party::Client, &stop);
-                // An upstream that cannot be told is found out about when it is heard next.
-                let _ = reached.side.say(&stop.unwrap_or_default());
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Hears an upstream.
-    fn answered(&mut self, number: Number, heard: Heard) -> Result<(), Box<Ending>> {
-        let text = match heard {
-            Heard::Text(text) => text,
-            Heard::Nothing => return Ok(()),
-            Heard::Close(Some((code, reason))) => return self.failed(number, Words::new(code, reason)),
-            Heard::Close(None) => return self.failed(number, Words::new(ending::NORMAL, "")),
-            Heard::Binary | Heard::TooLong | Heard::Violation(_) | Heard::Ended => {
-                return self.failed(number, bad_gateway());
-            }
-        };
-        let Some(State::Open(reached)) = self.upward.get_mut(&number).map(|upward| &mut upward.state) else {
-            return Ok(());
-        };
-        let said = match message::read(reached.protocol, Party::Server, &text) {
-            Some(Message::Ping(payload)) => {
-                let pong = message::write(reached.protocol, Party::Client, &Message::Pong(payload));
-                reached.side.say(&pong.unwrap_or_default())
-            }
-            Some(Message::Alive) if self.conversation.protocol() == Protocol::Legacy => {
-                self.say(&Message::Alive)
-            }
-            Some(Message::Pong(_) | Message::Alive | Message::Ack(_)) => Ok(()),
-            // An answer to what was not asked there, or not any more, is nobody's.
-            Some(next @ Message::Next { .. }) => match &next {
-                Message::Next { id, .. } if self.conversation.place(id) == Some(number) => self.say(&next),
-                _ => Ok(()),
-            },
-            Some(last @ (Message::Error { .. } | Message::Complete { .. })) => {
-                let (Message::Error { id, .. } | Message::Complete { id }) = &last else { return Ok(()) };
-                if self.conversation.place(id) != Some(number) {
-                    return Ok(());
-                }
-                self.conversation.ended(id);
-                self.say(&last)
-            }
-            Some(Message::NotBegun(_) | Message::Init(_) | Message::Begin { .. } | Message::Terminate)
-            | None => return self.failed(number, bad_gateway()),
-        };
-        said.map_err(|_| Box::new(Ending::by_client(None)))
-    }
-
-    /// An upstream has ended. Where nothing ran there and others are left, nobody misses it.
-    fn failed(&mut self, number: Number, words: Words) -> Result<(), Box<Ending>> {
-        self.upward.remove(&number);
-        if !self.upward.is_empty() && !self.conversation.is_any_at(number) {
-            return Ok(());
-        }
-        Err(Box::new(Ending::by_upstream(words)))
-    }
-
     /// Refuses an operation, and nothing else.
     fn refuse(&mut self, id: &str, denial: &Denial) -> Result<(), Box<Ending>> {
+        self.refuse_as(self.worker.ids.next(), id, denial)
+    }
+
+    /// The same of a request that is known in the log.
+    fn refuse_as(&mut self, request: RequestId, id: &str, denial: &Denial) -> Result<(), Box<Ending>> {
         self.conversation.ended(id);
-        let error = Message::Error { id: id.into(), payload: &deciding::error(denial) };
+        let payload = deciding::error(denial, request, &self.opened);
+        let error = Message::Error { id: id.into(), payload: &payload };
         self.say(&error).map_err(|_| Box::new(Ending::by_client(None)))
     }
 
@@ -586,20 +349,4 @@ impl Or for Poll<Happened> {
 
 fn messages(opened: &Opened) -> Option<&Messages> {
     opened.conversation.route().graphql.as_ref().map(|rules| &rules.config.messages)
-}
-
-/// What is run instead of what was sent: what was judged.
-fn instead(grant: &Grant) -> Option<Rc<[u8]>> {
-    grant.asked().and_then(|asked| asked.instead.as_deref()).map(Rc::from)
-}
-
-/// Begins an operation there.
-fn begin(reached: &mut Reached, id: &str, payload: &[u8]) -> io::Result<()> {
-    let payload = std::str::from_utf8(payload).map_err(|_| io::ErrorKind::InvalidData)?;
-    let begin = Message::Begin { id: id.into(), payload };
-    reached.side.say(&message::write(reached.protocol, Party::Client, &begin).unwrap_or_default())
-}
-
-fn bad_gateway() -> Words {
-    Words::new(ending::BAD_GATEWAY, "The upstream failed")
 }

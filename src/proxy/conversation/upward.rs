@@ -160,7 +160,12 @@ impl Reach {
             let text = match heard.await {
                 Heard::Text(text) => text,
                 Heard::Nothing => continue,
-                Heard::Binary | Heard::TooLong | Heard::Close(_) | Heard::Violation(_) | Heard::Ended => {
+                Heard::Binary
+                | Heard::TooLong
+                | Heard::NoRoom
+                | Heard::Close(_)
+                | Heard::Violation(_)
+                | Heard::Ended => {
                     return Err(failed("the upstream did not acknowledge the conversation"));
                 }
             };

@@ -24,7 +24,9 @@ fn a_scheme_before_it_is_left_out() {
     for written in ["Bearer t", "bearer t", "BEARER  t ", "t"] {
         assert_eq!(found(&format!(r#"{{"token":"{written}"}}"#)).as_deref(), Some("t"), "{written}");
     }
-    assert_eq!(found(r#"{"token":"Basic t"}"#).as_deref(), Some("Basic t"));
+    // One of another name is not before a token of ours.
+    assert_eq!(found(r#"{"Authorization":"Basic t"}"#), None);
+    assert_eq!(found(r#"{"Authorization":"Basic t","token":"u"}"#).as_deref(), Some("u"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::graphql::conversation::spoken::{BOTH, DELETE, EVENTS, NEW, PUBLIC, Scene};
 use crate::harness::wait::wait_until;
-use crate::harness::websocket::{CONTINUATION, Frame, TEXT};
+use crate::harness::websocket::{CONTINUATION, Frame, PING, PONG, TEXT};
 
 #[test]
 fn operations_past_the_bound_are_refused_one_by_one() {
@@ -87,4 +87,39 @@ fn an_idle_conversation_does_not_end() {
     crate::harness::wait::pass(std::time::Duration::from_secs(3));
     client.goes_on();
     wait_until("it is one connection", || scene.api.upstream.connections() == 1);
+}
+
+/// Threat D7: what is held of messages counts with what is held of bodies.
+#[test]
+fn d7_messages_that_are_on_their_way_are_held_within_the_bound_of_all() {
+    let scene = Scene::with("", |setup| setup.limits("inspected_body: 64KiB, inspected_total: 128KiB"));
+    let most = "x".repeat(60 << 10);
+    let begun = Frame::new(TEXT, &most).more();
+    let mut held: Vec<_> = (0..2).map(|_| scene.begin(NEW, "")).collect();
+    for client in &mut held {
+        client.socket.send(&begun);
+        // It has been read, so it is held.
+        client.socket.send(&Frame::new(PING, ""));
+        assert_eq!(client.receive().map(|frame| frame.opcode), Some(PONG));
+    }
+    let mut late = scene.begin(NEW, "");
+    late.socket.send(&begun);
+    late.closes(1013);
+    // What was held is free again with its conversation.
+    for mut client in held {
+        client.socket.send(&Frame::close(1000));
+        client.closes(1000);
+    }
+    let mut again = scene.begin(NEW, "");
+    again.socket.send(&begun);
+    again.socket.send(&Frame::new(PING, ""));
+    assert_eq!(again.receive().map(|frame| frame.opcode), Some(PONG));
+}
+
+#[test]
+fn a_message_that_does_not_end_ends_the_conversation() {
+    let scene = Scene::with("", |setup| setup.limits("idle_time: 1s"));
+    let mut client = scene.begin(NEW, "");
+    client.socket.send(&Frame::new(TEXT, "{").more());
+    client.closes(1008);
 }

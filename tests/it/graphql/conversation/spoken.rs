@@ -28,8 +28,6 @@ pub const MINE: &str = "subscription { mine { identifier } }";
 /// Something that the upstream was told.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// Which of its connections.
-    pub connection: usize,
     /// `X-Subject` of that one's handshake; empty where there was none.
     pub subject: String,
     /// The message; a Close frame is its code.
@@ -40,7 +38,6 @@ pub struct Told {
 #[derive(Clone, Default)]
 pub struct Heard {
     told: Arc<Mutex<Vec<Told>>>,
-    connections: Arc<Mutex<usize>>,
 }
 
 /// A gateway, an upstream that speaks, and what that hears.
@@ -161,8 +158,8 @@ impl Heard {
         wait_until(what, || self.all().iter().any(&is));
     }
 
-    fn note(&self, connection: usize, subject: &str, message: Value) {
-        let told = Told { connection, subject: subject.to_owned(), message };
+    fn note(&self, subject: &str, message: Value) {
+        let told = Told { subject: subject.to_owned(), message };
         self.told.lock().expect("no test panics in here").push(told);
     }
 }
@@ -179,10 +176,20 @@ impl Client {
         assert_eq!(self.hear()["type"], "connection_ack");
     }
 
+    /// The next frame, but what only says that somebody is there.
+    pub fn receive(&mut self) -> Option<Frame> {
+        loop {
+            let frame = self.socket.receive();
+            if frame.as_ref().is_none_or(|frame| frame.payload != br#"{"type":"ka"}"#) {
+                return frame;
+            }
+        }
+    }
+
     /// The next message.
     #[track_caller]
     pub fn hear(&mut self) -> Value {
-        let frame = self.socket.receive().expect("a message");
+        let frame = self.receive().expect("a message");
         assert_eq!((frame.opcode, frame.last, frame.masked), (TEXT, true, false), "{frame:?}");
         serde_json::from_slice(&frame.payload).expect("JSON")
     }
@@ -215,6 +222,14 @@ impl Client {
         by
     }
 
+    /// The same, where it matters which.
+    #[track_caller]
+    pub fn runs(&mut self, id: &str, which: &str) {
+        let next = self.hear();
+        assert!(next["payload"]["data"]["by"].is_string(), "{which}: {next}");
+        assert_eq!(self.hear(), json!({"type": "complete", "id": id}), "{which}");
+    }
+
     /// The operation is refused, with this code.
     #[track_caller]
     pub fn refused(&mut self, id: &str) -> String {
@@ -240,7 +255,7 @@ impl Client {
             assert_eq!(error["type"], "connection_error", "{error}");
             assert_eq!(error["payload"]["message"], reason, "{error}");
         }
-        let frame = self.socket.receive().expect("a Close frame");
+        let frame = self.receive().expect("a Close frame");
         let code = if self.protocol == OLD { 1000 } else { code };
         assert_eq!(frame.code(), Some(code), "{frame:?}");
         assert_eq!(String::from_utf8_lossy(&frame.payload[2..]), reason);
@@ -250,7 +265,7 @@ impl Client {
     /// It ends with this code, whatever is spoken.
     #[track_caller]
     pub fn closes(&mut self, code: u16) {
-        let frame = self.socket.receive().expect("a Close frame");
+        let frame = self.receive().expect("a Close frame");
         assert_eq!(frame.code(), Some(code), "{frame:?}");
         assert!(self.socket.connection.ends_well(), "nothing follows, and no reset");
     }
@@ -265,15 +280,10 @@ fn serve(exchange: &mut Exchange, heard: &Heard, protocols: &[&str]) -> io::Resu
             br#"{"data":{"by":""}}"#,
         );
     }
-    let connection = {
-        let mut connections = heard.connections.lock().expect("no test panics in here");
-        *connections += 1;
-        *connections
-    };
     let header = |name| exchange.request.header(name).unwrap_or_default().to_owned();
     let (key, subject, offered) =
         (header("sec-websocket-key"), header("x-subject"), header("sec-websocket-protocol"));
-    heard.note(connection, &subject, json!({"type": "offered", "protocols": offered}));
+    heard.note(&subject, json!({"type": "offered", "protocols": offered}));
     let offered: Vec<&str> = offered.split(',').map(str::trim).collect();
     let Some(protocol) = protocols.iter().copied().find(|protocol| offered.contains(protocol)) else {
         return exchange.answer(400, "", b"no");
@@ -290,14 +300,14 @@ fn serve(exchange: &mut Exchange, heard: &Heard, protocols: &[&str]) -> io::Resu
         assert!(frame.masked, "a client's frame is masked: {frame:?}");
         match frame.opcode {
             CLOSE => {
-                heard.note(connection, &subject, json!({"type": "close", "code": frame.code()}));
+                heard.note(&subject, json!({"type": "close", "code": frame.code()}));
                 served.send(frame)?;
                 break;
             }
             PING => served.send(Frame { opcode: PONG, ..frame })?,
             _ => {
                 let message: Value = serde_json::from_slice(&frame.payload).expect("JSON");
-                heard.note(connection, &subject, message.clone());
+                heard.note(&subject, message.clone());
                 if let Some(then) = answer(&mut served, protocol, &subject, &message)? {
                     return Ok(then);
                 }

@@ -100,7 +100,7 @@ fn each_row_of_the_table_holds_over_both_protocols() {
             match code {
                 Some(code) => assert_eq!(client.refused("1"), *code, "row {row}: {scope:?} {query}"),
                 None => {
-                    client.only_result("1");
+                    client.runs("1", &format!("row {row}: {scope:?} {query}"));
                     runs += 1;
                     assert_eq!(scene.heard.ran().len(), runs, "row {row}: {scope:?} {query}");
                     assert_eq!(

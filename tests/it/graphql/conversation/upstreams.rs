@@ -12,7 +12,7 @@ fn the_upstreams_own_code_is_passed_on() {
     for protocol in BOTH {
         let mut client = scene.begin(protocol, "");
         client.run("1", "{ close4321 }");
-        let frame = client.socket.receive().expect("a Close frame");
+        let frame = client.receive().expect("a Close frame");
         assert_eq!((frame.code(), &frame.payload[2..]), (Some(4321), &b"why"[..]));
         assert!(client.socket.connection.ends_well());
     }
