@@ -86,7 +86,9 @@ impl Said {
         line(out, "content-type", media);
         line(out, "content-length", Digits::of(body.len()).text());
         line(out, "cache-control", "no-store");
-        challenge(out, denial, status, addition);
+        if !as_event {
+            challenge(out, denial, status, addition);
+        }
         if let Some(methods) = allowed(denial) {
             line(out, "allow", methods);
         }
