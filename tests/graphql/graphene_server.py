@@ -3,7 +3,8 @@
 import os
 import sys
 import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../systems"))
 
@@ -40,7 +41,35 @@ schema = graphene.Schema(query=Query, mutation=Mutation)
 urlpatterns = [path("graphene", csrf_exempt(GraphQLView.as_view(schema=schema, batch=False)))]
 
 
-class Quiet(WSGIRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """WSGI over HTTP/1.1: what the standard library has speaks 1.0."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ = {
+            "REQUEST_METHOD": self.command, "PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "",
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
+            "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr, "wsgi.version": (1, 0), "wsgi.multithread": True,
+            "wsgi.multiprocess": False, "wsgi.run_once": False,
+        }
+
+        def start(status, headers, _=None):
+            self.send_response(int(status.split()[0]))
+            for name, value in headers:
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+
+        answer = b"".join(APPLICATION(environ, start))
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = answer
+
     def log_message(self, *_):
         pass
 
@@ -51,6 +80,8 @@ def ran():
     return before
 
 
-server = make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet)
+APPLICATION = get_wsgi_application()
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
 serve({"port": lambda: server.server_port, "ran": ran})

@@ -60,11 +60,11 @@ export function trompaSchema(graphql, runs) {
       new graphql.GraphQLInputObjectType({ name: `_${name}Input`, fields: { identifier: { type: needed } } }),
     ]),
   );
-  const properties = Object.fromEntries(
-    ["name", "title", "contributor", "creator", "source", "subject", "format", "language", "description", "image", "alternateName", "familyName", "givenName", "gender"].map(
-      (name) => [name, { type: String }],
-    ),
-  );
+  const texts = `
+    name title contributor creator source subject format description image alternateName familyName givenName gender`;
+  const properties = Object.fromEntries(texts.match(/\w+/g).map((name) => [name, { type: String }]));
+  const values = { en: {}, nl: {}, de: {}, fr: {}, es: {}, ca: {} };
+  properties.language = { type: new graphql.GraphQLEnumType({ name: "AvailableLanguage", values }) };
   const field = (kind, name, type, args, value) => [
     name,
     {
