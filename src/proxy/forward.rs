@@ -74,9 +74,7 @@ pub(in crate::proxy) async fn forward(
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
-        let Connection { worker, deadline, handshake, .. } = &mut *connection;
-        let reaching = Reaching { worker, deadline, alone: handshake.is_some() };
-        let mut link = match reach(reaching, grant, &view, &key, &mut tried, again).await {
+        let mut link = match reach(Reaching::of(connection), grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
