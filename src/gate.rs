@@ -199,10 +199,18 @@ pub fn decide_traced<T: Trace>(
     match authorized(judgement) {
         Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
-        Err(Stop::Deny(denial)) => match refuse_or_shadow(route, issuer, denial) {
-            Decision::Allow(grant) => Decision::Allow(Grant { asked: operations, ..grant }),
-            decision => decision,
-        },
+        Err(Stop::Deny(denial)) if denial.reason == Reason::NoCredentials => {
+            without_credentials((memo, request, evidence), route, operations, denial, trace)
+        }
+        Err(Stop::Deny(denial)) => shadowed(refuse_or_shadow(route, issuer, denial), operations),
+    }
+}
+
+/// The same decision; what it lets pass is for these operations.
+fn shadowed(decision: Decision, asked: Option<Arc<Asked>>) -> Decision {
+    match decision {
+        Decision::Allow(grant) => Decision::Allow(Grant { asked, ..grant }),
+        decision => decision,
     }
 }
 
@@ -216,6 +224,26 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
         shadow,
         asked: None,
         narrowed: None,
+    }
+}
+
+/// What came without any credential may have a part that is public; else it is refused as anything would be.
+fn without_credentials<T: Trace>(
+    judged: (&mut Memo, &Request<'_>, &Evidence),
+    route: &Arc<CompiledRoute>,
+    asked: Option<Arc<Asked>>,
+    denial: Denial,
+    trace: &mut T,
+) -> Decision {
+    let (memo, request, evidence) = judged;
+    let part = asked.as_ref().and_then(|asked| narrowed::narrow(memo, request, evidence, route, asked, None));
+    match (part, &route.target) {
+        (Some((part, narrowed)), Target::Upstream(upward)) => {
+            trace.step("operation", || narrowed.told());
+            let grant = anonymous(route, upward, None);
+            Decision::Allow(Grant { asked: Some(part), narrowed: Some(narrowed), ..grant })
+        }
+        (Some(_) | None, _) => shadowed(refuse_or_shadow(route, None, denial), asked),
     }
 }
 
@@ -354,10 +382,10 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
     checked.permitted(requirement, request, route, snapshot)?;
-    if let Some(asked) = &asked {
-        operation::permitted(memo, token, &facts, asked)?;
-        trace.step("operation", || "every permission that it needs is granted".into());
-    }
+    let (asked, narrowed) = match asked {
+        None => (None, None),
+        Some(asked) => operation::granted((memo, request, evidence), route, asked, (token, &facts), trace)?,
+    };
     trace.step("permission", || "scopes and conditions hold".into());
     let (route, issuer) = (Arc::clone(route), Arc::clone(&state.config));
     Ok(match &route.target {
@@ -365,7 +393,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
             let headers = checked.identity_headers(&route.config.forward)?;
             trace.step("grant", || format!("to upstream {}", upward.upstream.name));
             let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
-            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed: None })
+            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed })
         }
         Target::Endpoint(endpoint) => {
             let endpoint = Arc::clone(endpoint);

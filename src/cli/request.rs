@@ -127,7 +127,12 @@ impl Described {
 
     /// The same with a body, for what looks into bodies.
     #[must_use]
-    pub fn with_body(self, body: Vec<u8>) -> Self {
+    pub fn with_body(mut self, body: Vec<u8>) -> Self {
+        if !body.is_empty() {
+            // The head says how long it is, as a client's would.
+            let end = self.head.len().saturating_sub(b"\r\n".len());
+            self.head.splice(end..end, format!("Content-Length: {}\r\n", body.len()).into_bytes());
+        }
         Self { body, ..self }
     }
 

@@ -48,6 +48,15 @@ pub enum Identity {
     },
 }
 
+impl Narrowed {
+    /// What is left out, in words.
+    pub(in crate::gate) fn told(&self) -> String {
+        let keys = self.left_out.keys.iter();
+        let goes: Vec<&str> = keys.filter(|key| key.refused.is_some()).map(|key| &*key.name).collect();
+        format!("sent on without {}", goes.join(" "))
+    }
+}
+
 impl Grant {
     /// The route it is for.
     pub fn route(&self) -> &Arc<CompiledRoute> {

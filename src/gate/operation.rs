@@ -9,10 +9,11 @@ use crate::gate::conversation::{self, Conversation};
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::explain::Trace;
+use crate::gate::grant::Narrowed;
 use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::operations::Verdict;
 use crate::gate::memo::{Memo, TokenFacts};
-use crate::gate::{Request, Stop};
+use crate::gate::{Request, Stop, narrowed};
 use crate::graphql::asked::{self, Asked, Item};
 use crate::graphql::head::{Incoming, Way};
 use crate::graphql::plan::Needs;
@@ -79,25 +80,41 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
     }
 }
 
-/// Step 13: the token has every permission that every one of the operations needs.
-pub(in crate::gate) fn permitted(
-    memo: &mut Memo,
-    token: Fingerprint,
-    facts: &TokenFacts,
-    asked: &Asked,
-) -> Result<(), Denial> {
+/// Step 13: what may be run of what was asked for, and what is not sent on of it.
+pub(in crate::gate) fn granted<T: Trace>(
+    (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence),
+    route: &CompiledRoute,
+    asked: Arc<Asked>,
+    (token, facts): (Fingerprint, &TokenFacts),
+    trace: &mut T,
+) -> Result<(Option<Arc<Asked>>, Option<Box<Narrowed>>), Denial> {
+    let Err(denial) = permitted(memo, token, facts, &asked) else {
+        trace.step("operation", || "every permission that it needs is granted".into());
+        return Ok((Some(asked), None));
+    };
+    match narrowed::narrow(memo, request, evidence, route, &asked, Some(facts)) {
+        None => Err(denial),
+        Some((part, narrowed)) => {
+            trace.step("operation", || narrowed.told());
+            Ok((Some(part), Some(narrowed)))
+        }
+    }
+}
+
+/// The token has every permission that every one of the operations needs.
+fn permitted(memo: &mut Memo, token: Fingerprint, facts: &TokenFacts, asked: &Asked) -> Result<(), Denial> {
     for item in &asked.items {
         let verdict = Verdict::new(token, facts.epoch, item.plan.serial, item.operation);
         if memo.operations.knows(verdict) {
             continue;
         }
-        granted(item, facts)?;
+        covered(item, facts)?;
         memo.operations.remember(verdict);
     }
     Ok(())
 }
 
-fn granted(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
+fn covered(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
     let Some(needs) = item.needs() else {
         return Err(Denial::new(Reason::Internal, "an operation without a plan"));
     };

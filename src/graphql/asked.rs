@@ -257,7 +257,7 @@ impl Reading<'_> {
 
 impl Envelope<'_> {
     /// Appends it with this document, and nothing that names one.
-    fn write(&self, document: &str, out: &mut Vec<u8>) {
+    pub(in crate::graphql) fn write(&self, document: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"query\":");
         envelope::quote(document, out);
         for member in &self.members {

@@ -6,12 +6,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::graphql::members::Members;
 
 /// What an operation's root was, and what of it was not sent on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,59 +171,4 @@ fn begin(out: &mut Vec<u8>, name: &str) {
     part(out);
     out.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
     out.push(b':');
-}
-
-/// An object's members in order, each once, their values as they stand.
-struct Members<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
-
-impl<'t> Deserialize<'t> for Members<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Ordered)
-    }
-}
-
-struct Ordered;
-
-impl<'t> Visitor<'t> for Ordered {
-    type Value = Members<'t>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Members<'t>, A::Error> {
-        let (mut members, mut names) = (Vec::new(), std::collections::HashSet::new());
-        while let Some((Name(name), value)) = map.next_entry()? {
-            if !names.insert(name.clone()) {
-                return Err(A::Error::custom("a member stands twice"));
-            }
-            members.push((name, value));
-        }
-        Ok(Members(members))
-    }
-}
-
-/// A member's name, borrowed where nothing in it is escaped.
-struct Name<'t>(Cow<'t, str>);
-
-impl<'t> Deserialize<'t> for Name<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'t> Visitor<'t> for Text {
-            type Value = Name<'t>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<Name<'t>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Name<'t>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
 }

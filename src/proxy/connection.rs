@@ -324,6 +324,11 @@ impl Connection {
             Judged::Forward(grant) => {
                 record.granted(&grant);
                 self.note_route(Some(grant.route()));
+                if let Some(instead) = grant.asked().and_then(|asked| asked.instead.as_deref())
+                    && self.inspected.is_none()
+                {
+                    inspected::replace(self, instead);
+                }
                 match forward::forward(self, &grant, record).await {
                     Forwarded::Answered(status, next) => (status, next),
                     Forwarded::Failed(denial) => {

@@ -73,6 +73,18 @@ pub(in crate::proxy) async fn judge(
     }
 }
 
+/// Puts what was judged behind the head, instead of the body that came with it: that is taken off the input.
+pub(in crate::proxy) fn replace(connection: &mut Connection, instead: &[u8]) {
+    let Framing::Length(length) = connection.head.framing else { return };
+    let head = connection.input.filled().get(..connection.head.length).unwrap_or_default().into();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    connection.input.consume(connection.head.length.saturating_add(length));
+    connection.inspected = Some(Box::new(Inspected { head, _held: Held::on(&connection.worker) }));
+    connection.head.framing = Framing::None;
+    connection.head.length = 0;
+    connection.out.extend_from_slice(instead);
+}
+
 async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &mut Record) -> Judged {
     let Connection { worker, stream, downstream, head, out, inspected, .. } = connection;
     let octets = inspected.as_ref().map_or(&[][..], |inspected| &inspected.head);

@@ -20,7 +20,7 @@ use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::gate::{self, Decision, Field, Request};
-use crate::http1::head::{Known, RequestHead, octets, text};
+use crate::http1::head::{Framing, Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
 use crate::path::{self, Path};
 use crate::policy::condition;
@@ -116,7 +116,10 @@ async fn judge_rounds(
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
-            Decision::Need(Need::Body(asked)) => return Judged::Body(asked),
+            Decision::Need(Need::Body(wanted)) => match body_here(worker, asked, &wanted) {
+                Some(body) => evidence.body = Some(body.to_vec()),
+                None => return Judged::Body(wanted),
+            },
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -142,6 +145,17 @@ async fn judge_rounds(
     Judged::Refuse(
         Denial::new(Reason::Overloaded, "keys changed faster than a decision could be made").into(),
     )
+}
+
+/// The body that is wanted, where it has come with its head: it stays where it is, to go on as any that has, and takes no
+/// more room than the buffer does that it stands in.
+fn body_here<'a>(worker: &Worker, asked: Asked<'a>, wanted: &BodyAsked) -> Option<&'a [u8]> {
+    let Framing::Length(length) = asked.head.framing else { return None };
+    let length = usize::try_from(length).ok()?;
+    let most = wanted.most.min(worker.limits().inspected_body);
+    let begins = asked.head.length;
+    let here = asked.octets.get(begins..begins.checked_add(length)?)?;
+    (length <= most && !asked.head.expects_continue).then_some(here)
 }
 
 /// Waits, as long as the client does.

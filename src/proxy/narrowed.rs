@@ -23,6 +23,7 @@ use crate::proxy::judge::from_now;
 use crate::proxy::reach::Link;
 use crate::proxy::recheck::unless;
 use crate::proxy::relay;
+use crate::proxy::whole::Held;
 
 /// What an answer is, by its head.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,8 +49,13 @@ pub(in crate::proxy) async fn give_back(
         Form::Closed(why) => return failed(connection, answer, why),
         Form::Json => {}
     }
+    // It has gone on, and what it took is for others.
+    if connection.inspected.take().is_some() {
+        connection.out = connection.worker.spares.lend_out();
+    }
+    let mut held = Held::on(&connection.worker);
     let lines = answer.filled().get(..connection.answer_head.length).unwrap_or_default().to_vec();
-    let content = match read(connection, grant, &mut link, &mut answer).await {
+    let content = match read(connection, grant, &mut link, &mut answer, &mut held).await {
         Ok(content) => content,
         Err(Unread::Answer(why)) => return failed(connection, answer, why),
         Err(Unread::Over(why)) => {
@@ -101,12 +107,14 @@ async fn read(
     grant: &Grant,
     link: &mut Link,
     answer: &mut Buffer,
+    held: &mut Held,
 ) -> Result<Vec<u8>, Unread> {
     let until = from_now(grant.upstream().response_timeout);
     let Connection { worker, stream, deadline, input, answer_head, .. } = connection;
     answer.consume(answer_head.length);
     let whole = async {
-        let mut over = pin!(unless(exchange::over(worker, grant, false), whole(link, answer, answer_head)));
+        let mut over =
+            pin!(unless(exchange::over(worker, grant, false), whole(link, answer, answer_head, held)));
         let mut gone = pin!(relay::gone(stream, input));
         poll_fn(|context| match over.as_mut().poll(context) {
             Poll::Ready(Ok(read)) => Poll::Ready(read.map_err(Unread::Answer)),
@@ -121,7 +129,12 @@ async fn read(
     }
 }
 
-async fn whole(link: &mut Link, answer: &mut Buffer, head: &ResponseHead) -> Result<Vec<u8>, &'static str> {
+async fn whole(
+    link: &mut Link,
+    answer: &mut Buffer,
+    head: &ResponseHead,
+    held: &mut Held,
+) -> Result<Vec<u8>, &'static str> {
     const LARGE: &str = "an answer past its bound, to an operation that was sent on in part";
     if matches!(head.framing, Framing::Length(length) if length > NARROWED_ANSWER as u64) {
         return Err(LARGE);
@@ -133,6 +146,9 @@ async fn whole(link: &mut Link, answer: &mut Buffer, head: &ResponseHead) -> Res
                 answer.consume(skip);
                 if content.len() + length > NARROWED_ANSWER {
                     return Err(LARGE);
+                }
+                if !held.take(length) {
+                    return Err("limits.inspected_total is held already");
                 }
                 content.extend_from_slice(answer.filled().get(..length).unwrap_or_default());
                 answer.consume(length);

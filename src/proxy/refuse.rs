@@ -271,7 +271,7 @@ fn append(out: &mut Vec<u8>, pieces: &[&str]) {
 }
 
 /// The reason in words: for whoever reads the answer, and nothing that the code does not say.
-pub(in crate::proxy) fn title(reason: Reason) -> &'static str {
+fn title(reason: Reason) -> &'static str {
     match reason {
         Reason::MalformedRequest => "The request is not well-formed",
         Reason::GraphqlRejected => "The operation is not accepted",

@@ -58,14 +58,23 @@ fn every_reason_has_a_test_and_a_code_of_its_own() {
     }
 }
 
+/// One route that judges operations: those of queries are for everybody.
+const OPERATIONS: &str = "{require: {graphql: {permission: '{operation}:{field}', public: Query}}}";
+
 #[test]
 fn graphql_rejected() {
-    panic!("whoever builds the answer writes this");
+    let api = Api::with(|setup| setup.route("POST /graphql", OPERATIONS));
+    let post = |body: &str| Request::post("/graphql", body).header("Content-Type", "application/json");
+    refuse(&api, &post("{}"), Reason::GraphqlRejected);
+    refuse(&api, &post(r#"{"query":"{"}"#), Reason::GraphqlRejected);
 }
 
 #[test]
 fn unsupported_media_type() {
-    panic!("whoever builds the answer writes this");
+    let api = Api::with(|setup| setup.route("POST /graphql", OPERATIONS));
+    let plain = Request::post("/graphql", r#"{"query":"{a}"}"#).header("Content-Type", "text/plain");
+    refuse(&api, &plain, Reason::UnsupportedMediaType);
+    refuse(&api, &Request::post("/graphql", "{a}"), Reason::UnsupportedMediaType);
 }
 
 /// Refused on the readers' route or wherever `request` goes, and counted once under its reason.

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use crate::config::defaults::{SAFELIST_DOCUMENTS, SAFELIST_OCTETS};
 use crate::config::graphql::{GraphQl, SchemaRules};
-use crate::config::problems::{Position, Problem};
+use crate::config::problems::{Position, Problem, quoted};
 use crate::config::{Config, Require, Route};
 use crate::control::config_file::{Loader, Sort, cannot_read, named};
 use crate::control::files::Directory;
+use crate::graphql::rules::Rules;
 use crate::graphql::schema::{self, Wrong};
 
 /// Ids and documents, sorted by id.
@@ -47,6 +48,7 @@ impl Loader<'_> {
                 let documents = known.or_insert_with(|| self.safelist(&safelist.path, safelist.at));
                 safelist.documents = documents.clone().unwrap_or_default();
             }
+            self.warn_of_dead_documents(graphql);
         }
     }
 
@@ -67,6 +69,19 @@ impl Loader<'_> {
             Err(Wrong::File(problems)) => {
                 let file = rules.path.display().to_string();
                 self.problems.extend(problems.into_iter().map(|problem| named(&file, rules.at, problem)));
+            }
+        }
+    }
+
+    /// Says which documents of a list the route's own rules would never run.
+    fn warn_of_dead_documents(&mut self, graphql: &GraphQl) {
+        let Some(safelist) = &graphql.persisted.safelist else { return };
+        let rules = Rules::compile(graphql);
+        for (id, document) in safelist.documents.iter() {
+            if let Err(rejected) = rules.plan(document, 0) {
+                let what =
+                    format!("the document {} of the safelist is never run: {}", quoted(id), rejected.message);
+                self.warnings.push(Problem::new(safelist.at, what));
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::gate::conversation::Conversation;
-use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate;
 use crate::http1::head::{RequestHead, octets as field, text};
@@ -16,7 +16,8 @@ use crate::proxy::access_log::Record;
 use crate::proxy::downstream::Downstream;
 use crate::proxy::forward::upstream_view;
 use crate::proxy::judge::{Asked, Judged, judge_unless};
-use crate::proxy::refuse::title;
+use crate::proxy::refuse::operation;
+use crate::proxy::request_id::RequestId;
 use crate::proxy::worker::{UpstreamView, Worker};
 
 /// A token that came in a message.
@@ -40,13 +41,13 @@ pub(super) struct Granted {
     pub(super) view: Rc<UpstreamView>,
 }
 
-/// Decides on an operation.
+/// Decides on an operation, and says by which id that is known in the log.
 pub(super) async fn operation(
     worker: Rc<Worker>,
     opened: Rc<Opened>,
     token: Option<Token>,
     payload: Rc<str>,
-) -> Result<Granted, Denial> {
+) -> (RequestId, Result<Granted, Denial>) {
     let mut record = record(&worker, &opened);
     let mut head = Vec::new();
     let presented = token.as_ref().map(|token| token.as_bytes());
@@ -74,8 +75,9 @@ pub(super) async fn operation(
             Err(astray())
         }
     };
+    let id = record.id;
     record.end_within("operation");
-    decided
+    (id, decided)
 }
 
 /// Decides whether the conversation goes on under this token; `latest` is the grant by which it does so far, if any was
@@ -134,18 +136,9 @@ fn astray() -> Denial {
     Denial::new(Reason::Internal, "an operation came to another end than a grant or a refusal")
 }
 
-/// A refusal as a GraphQL error.
-pub(super) fn error(denial: &Denial) -> String {
-    let code = match denial.reason.status() {
-        401 => "UNAUTHENTICATED".to_owned(),
-        403 => "FORBIDDEN".to_owned(),
-        _ => denial.reason.code().to_ascii_uppercase(),
-    };
-    let (message, code) = match &denial.advice {
-        Advice::Operation(rejected) => (&*rejected.message, rejected.code),
-        Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => {
-            (title(denial.reason), &*code)
-        }
-    };
-    serde_json::json!({"message": message, "extensions": {"code": code}}).to_string()
+/// A refusal as an error of GraphQL; by `id` it is known in the log.
+pub(super) fn error(denial: &Denial, id: RequestId, opened: &Opened) -> String {
+    let rules = opened.conversation.route().graphql.as_ref();
+    let show_scopes = rules.is_some_and(|rules| rules.config.show_scopes);
+    operation::error(denial, &id.to_string(), show_scopes).to_string()
 }

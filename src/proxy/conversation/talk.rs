@@ -30,6 +30,7 @@ use crate::proxy::conversation::upward::Reached;
 use crate::proxy::judge::from_now;
 use crate::proxy::parting::HASTE;
 use crate::proxy::recheck::Leash;
+use crate::proxy::request_id::RequestId;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::Worker;
 
@@ -66,7 +67,7 @@ pub(super) struct Talk<'c> {
 
 /// What was decided.
 enum Decided {
-    Operation { id: Box<str>, payload: Rc<str>, granted: Result<Granted, Denial> },
+    Operation { id: Box<str>, request: RequestId, payload: Rc<str>, granted: Result<Granted, Denial> },
     Renewal { token: Token, granted: Result<Rc<Grant>, Denial>, answer: Option<String> },
 }
 
@@ -253,9 +254,9 @@ impl<'c> Talk<'c> {
             Happened::Heard(heard) => self.hear(heard),
             Happened::Answered(number, heard) => self.answered(number, heard),
             Happened::Opened(number, opened) => self.opened(number, opened),
-            Happened::Decided(Decided::Operation { id, payload, granted }) => match granted {
+            Happened::Decided(Decided::Operation { id, request, payload, granted }) => match granted {
                 Ok(granted) => self.run(id, &payload, granted),
-                Err(denial) => self.refuse(&id, &denial),
+                Err(denial) => self.refuse_as(request, &id, &denial),
             },
             Happened::Decided(Decided::Renewal { token, granted, answer }) => {
                 self.renewed(token, granted, answer)
@@ -298,8 +299,14 @@ impl<'c> Talk<'c> {
 
     /// Refuses an operation, and nothing else.
     fn refuse(&mut self, id: &str, denial: &Denial) -> Result<(), Box<Ending>> {
+        self.refuse_as(self.worker.ids.next(), id, denial)
+    }
+
+    /// The same of a request that is known in the log.
+    fn refuse_as(&mut self, request: RequestId, id: &str, denial: &Denial) -> Result<(), Box<Ending>> {
         self.conversation.ended(id);
-        let error = Message::Error { id: id.into(), payload: &deciding::error(denial) };
+        let payload = deciding::error(denial, request, &self.opened);
+        let error = Message::Error { id: id.into(), payload: &payload };
         self.say(&error).map_err(|_| Box::new(Ending::by_client(None)))
     }
 

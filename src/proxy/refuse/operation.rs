@@ -103,22 +103,27 @@ impl Said {
 
     /// The body: one error.
     fn errors(self, denial: &Denial, id: &str) -> String {
-        let mut extensions = serde_json::json!({
-            "code": code(denial),
-            "reason": denial.reason.code(),
-            "request_id": id,
-        });
-        if let Advice::Scope(scopes) = &denial.advice
-            && self.show_scopes
-        {
-            extensions["requiredScopes"] = scopes.split(' ').collect();
-        }
-        let errors = serde_json::json!([{"message": message(denial), "extensions": extensions}]);
+        let errors = serde_json::json!([error(denial, id, self.show_scopes)]);
         match self.compat {
             true => serde_json::json!({"errors": errors, "data": null}).to_string(),
             false => serde_json::json!({"errors": errors}).to_string(),
         }
     }
+}
+
+/// A refusal as an error of GraphQL.
+pub(in crate::proxy) fn error(denial: &Denial, id: &str, show_scopes: bool) -> serde_json::Value {
+    let mut extensions = serde_json::json!({
+        "code": code(denial),
+        "reason": denial.reason.code(),
+        "request_id": id,
+    });
+    if let Advice::Scope(scopes) = &denial.advice
+        && show_scopes
+    {
+        extensions["requiredScopes"] = scopes.split(' ').collect();
+    }
+    serde_json::json!({"message": message(denial), "extensions": extensions})
 }
 
 /// Whether it is the answer that makes a client send the document whose hash it has sent.

@@ -139,7 +139,9 @@ impl Response {
 
     /// The `reason` of a refusal; empty when it is none.
     pub fn reason(&self) -> String {
-        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+        let said = self.json();
+        let of_an_operation = &said["errors"][0]["extensions"]["reason"];
+        said["reason"].as_str().or(of_an_operation.as_str()).unwrap_or_default().to_owned()
     }
 
     /// Whether the gateway says that it closes the connection.

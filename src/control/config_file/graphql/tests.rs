@@ -46,7 +46,8 @@ fn refused(graphql: &str, files: &[(&str, &str)]) -> String {
 }
 
 const SAFELIST: &str = "{public: Query, persisted: {safelist: {path: list}}}";
-const SCHEMA: &str = "{public: Query, schema: s.graphql, types: {Query.a: a:read, Queyr.b: b, Query.aa: c}}";
+const SCHEMA: &str =
+    "{public: Query, schema: s.graphql, types: {Query.a: a:read, Queyr.b: b, Query.totla: c}}";
 
 #[test]
 fn every_manifest_and_a_directory_come_to_the_same() {
@@ -77,9 +78,9 @@ fn every_manifest_and_a_directory_come_to_the_same() {
 fn a_safelist_that_is_none_is_refused() {
     let refusals: [(&[(&str, &str)], &str); 12] = [
         (&[], "the safelist file"),
-        (&[("list", "")], "list:1:0: no manifest"),
+        (&[("list", "")], "list:1:1: no manifest"),
         (&[("list", "[]")], "no manifest of documents [write `{\"id\": \"document\"}`"),
-        (&[("list", "{\"a\":\n1}")], "list:2:2: no manifest"),
+        (&[("list", "{\"a\":\n1}")], "list:2:1: no manifest"),
         (&[("list", "{}")], "has no documents"),
         (&[("list", "{\"a\":\" \"}")], "has an id or a document that is empty"),
         (&[("list", "{\"\":\"{ a }\"}")], "has an id or a document that is empty"),
@@ -97,15 +98,18 @@ fn a_safelist_that_is_none_is_refused() {
     ];
     for (files, what) in refusals {
         let said = refused(SAFELIST, files);
-        assert!(said.replace(":1:1: no", ":1:0: no").contains(what), "{files:?}\n{said}");
+        assert!(said.contains(what), "{files:?}\n{said}");
     }
 }
 
 #[test]
 fn a_schema_and_its_rules_are_bound_or_refused_where_they_stand() {
-    let said = refused(SCHEMA, &[("s.graphql", "type Query { a: Int }")]);
+    let said = refused(SCHEMA, &[("s.graphql", "type Query { a: Int, total: Int }")]);
     assert!(said.contains("has no type `Queyr` [did you mean `Query`?]"), "{said}");
-    assert!(said.contains("the type `Query` of the schema has no field `aa` [did you mean `a`?]"), "{said}");
+    assert!(
+        said.contains("the type `Query` of the schema has no field `totla` [did you mean `total`?]"),
+        "{said}"
+    );
     let said = refused(SCHEMA, &[("s.graphql", "type Query {\n a: Itn }")]);
     assert!(said.contains("s.graphql:2:5: `Itn` is not defined"), "{said}");
     assert!(refused(SCHEMA, &[]).contains("the schema file"));
@@ -150,4 +154,15 @@ fn every_change_of_a_directory_is_seen() {
         assert!(files.have_changed(), "{name}");
         assert!(files.closed(None).have_changed(), "{name}: and stays so");
     }
+}
+
+#[test]
+fn a_document_that_no_server_would_run_is_warned_of() {
+    let root = scratch(SAFELIST, &[("list/a.gql", "{ a }"), ("list/b.gql", "{ b")]);
+    let loaded = load(root.path()).result.unwrap_or_else(|problems| panic!("{problems}"));
+    let said: Vec<&str> = loaded.warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert!(
+        matches!(said[..], [only] if only.contains("the document `b` of the safelist is never run")),
+        "{said:?}"
+    );
 }

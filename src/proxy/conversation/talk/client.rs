@@ -63,7 +63,8 @@ impl Talk<'_> {
             }
             Said::Full { id } => {
                 let denial = Denial::new(Reason::Overloaded, "too many operations at once");
-                self.say(&Message::Error { id: (&*id).into(), payload: &deciding::error(&denial) })
+                let error = deciding::error(&denial, self.worker.ids.next(), &self.opened);
+                self.say(&Message::Error { id: (&*id).into(), payload: &error })
             }
             Said::End { id } => self.stop(&id),
             Said::Terminate => {
@@ -93,8 +94,8 @@ impl Talk<'_> {
         let (worker, opened) = (Rc::clone(self.worker), Rc::clone(&self.opened));
         let (token, payload) = (self.token.clone(), Rc::<str>::from(payload));
         self.deciding = Some(Box::pin(async move {
-            let granted = deciding::operation(worker, opened, token, Rc::clone(&payload)).await;
-            Decided::Operation { id, payload, granted }
+            let (request, granted) = deciding::operation(worker, opened, token, Rc::clone(&payload)).await;
+            Decided::Operation { id, request, payload, granted }
         }));
     }
 
