@@ -2,10 +2,10 @@
 
 mod bodies;
 mod conversation;
-mod streams;
 mod filter;
 mod operations;
 mod persisted;
 mod posted;
+mod streams;
 mod told;
 mod transport;

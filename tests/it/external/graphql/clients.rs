@@ -50,7 +50,7 @@ const CLIENTS: [Known; 11] = [
     known("aiohttp", "/apollo", "TransportQueryError", None),
     known("apollo_socket", "/messages", "CombinedGraphQLErrors", None),
     known("messages", "/messages", "Array", None),
-    known("elder_messages", "/messages", "Array", None),
+    known("elder_messages", "/messages", "Object", None),
     known("graphql-transport-ws", "/messages", "TransportQueryError", None),
     known("graphql-ws", "/messages", "TransportQueryError", None),
 ];
@@ -68,7 +68,10 @@ impl Known {
 /// `rules` are members of `graphql`, in flow style.
 fn setup(servers: &Servers, today: &Servers, issuer: &Issuer, rules: &str) -> Setup {
     // One worker: a hash is known to the worker that was told it. And no leeway: one test waits for the end of a token.
-    let setup = Gateway::new().workers(1).issuer_with("corp", issuer, "leeway: 0s").upstream_as("old", &servers.url(""));
+    let setup = Gateway::new()
+        .workers(1)
+        .issuer_with("corp", issuer, "leeway: 0s")
+        .upstream_as("old", &servers.url(""));
     let setup = setup.upstream_as("yoga", &today.url("yoga"));
     let route = |upstream: &str, public: &str| {
         format!(

@@ -410,7 +410,7 @@ fn a_mutation_by_get_is_refused() {
     let body = Request::get("/plain")
         .header("Content-Type", "application/json")
         .body(r#"{"query":"mutation{erase}"}"#);
-    old.smuggles(&body, 400, "BAD_REQUEST");
+    old.smuggles(&body, 415, "UNSUPPORTED_MEDIA_TYPE");
     let twice = Request::get("/plain?query=%7Bhello%7D&query=mutation%7Berase%7D");
     old.refuses(&twice, 400, "BAD_REQUEST");
     let hello = send(old.gateway.ports.public, &Request::get("/plain?query=%7Bhello%7D"));
