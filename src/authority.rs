@@ -50,13 +50,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::authority::api_keys::ApiKeys;
 use crate::authority::attempts::Attempts;
 use crate::authority::families::Families;
+use crate::authority::given::Given;
 use crate::authority::means::Means;
 use crate::authority::opaque::Opaque;
 use crate::authority::people::People;
 use crate::authority::signing::Signing;
 use crate::authority::trouble::LoadError;
 use crate::config::Config;
+use crate::config::credential::CredentialKind;
 use crate::config::material::Material;
+use crate::config::problems::{Problem, quoted};
 use crate::store::error::StoreError;
 
 /// All that is known of credentials and tokens. One for the process, made by `app`.
@@ -73,6 +76,8 @@ pub struct Authority {
     pub signing: Signing,
     /// Failed attempts.
     pub attempts: Attempts,
+    /// Tokens that were given of late.
+    pub given: Given,
     /// What was configured last.
     pub configured: ArcSwap<Configured>,
     /// The ways out.
@@ -98,6 +103,7 @@ impl Authority {
             families: Families::new(means.clone()),
             signing: Signing::new(means.clone()),
             attempts: Attempts::default(),
+            given: Given::default(),
             configured: ArcSwap::from_pointee(Configured {
                 config: Arc::clone(&config),
                 material: Material::default(),
@@ -106,6 +112,36 @@ impl Authority {
         };
         authority.configure(config, material);
         authority
+    }
+
+    /// What a running process does not take on, though it could be read: another key than the one that seals, in the place of
+    /// that one, and another pepper. Either may be a slip that nobody notices until the next start, or until no key counts.
+    pub fn faults(&self, config: &Config, material: &Material) -> Vec<Problem> {
+        let before = self.configured.load();
+        let sealed_with = |config: &Config| config.authority.signing_keys.as_ref()?.sealed_with.clone();
+        let mut faults = Vec::new();
+        if let (Some(old), Some(new)) = (sealed_with(&before.config), sealed_with(config))
+            && old.source == new.source
+            && before.material.sealed_with != material.sealed_with
+        {
+            let what = "it holds another key than the one that its signing keys are sealed with";
+            let hint =
+                "give that one back; to seal them anew, give the new key a place of its own and name that";
+            faults.push(Problem::new(new.at, what).hint(hint));
+        }
+        for credential in &config.authority.credentials {
+            let CredentialKind::ApiKeys(keys) = &credential.kind else { continue };
+            let known = before.material.peppers.get(&credential.name);
+            if let (true, Some(pepper), Some(known)) = (keys.managed, &keys.pepper, known)
+                && material.peppers.get(&credential.name) != Some(known)
+            {
+                let name = quoted(&credential.name);
+                let what = format!("{name} has another pepper: no key that was made before would count");
+                let hint = "give the old one back, or restart the gateway if that is meant";
+                faults.push(Problem::new(pepper.at, what).hint(hint));
+            }
+        }
+        faults
     }
 
     /// Takes on a configuration: at start, and at each reload before it is published.
@@ -143,6 +179,7 @@ impl Authority {
             next.tick().await;
             self.opaque.sweep(clock::now());
             self.families.sweep(clock::now());
+            self.given.sweep(clock::now().0);
         }
     }
 

@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at};
 
 use crate::config::material::Material;
-use crate::config::problems::Problem;
+use crate::config::problems::{Problem, Problems};
 use crate::config::{Config, Issuer};
 use crate::control::config_file::{Attempt, Loaded};
 use crate::control::files::Files;
@@ -83,8 +83,8 @@ pub struct Control {
 /// What hears of a reload by a file that changed: whether it is in force.
 pub type Unasked = Box<dyn Fn(bool) + Send + Sync>;
 
-/// What takes on a configuration, with the secrets and lists that it names for what is minted here.
-pub type Configured = Box<dyn Fn(Arc<Config>, Material) + Send + Sync>;
+/// What takes on a configuration, with the secrets and lists that it names for what is minted here; or says why not.
+pub type Configured = Box<dyn Fn(Arc<Config>, Material) -> Vec<Problem> + Send + Sync>;
 
 /// Asks the writer, from anywhere.
 #[derive(Clone)]
@@ -275,16 +275,20 @@ impl Control {
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart(fixed));
         }
+        let config = Arc::new(config);
+        if let Some(configured) = &self.configured {
+            let list = configured(Arc::clone(&config), material);
+            if !list.is_empty() {
+                let file = self.origin.path.display().to_string();
+                return Err(ReloadError::Problems(Arc::new(Problems { file, text: Arc::from(""), list })));
+            }
+        }
         for warning in &warnings {
             let (line, column) = (warning.at.line, warning.at.column);
             tracing::warn!(line, column, "{}", warning.what);
         }
-        let config = Arc::new(config);
         let before = Arc::clone(&self.shared.reader.load());
         carry_over(&mut change, &before);
-        if let Some(configured) = &self.configured {
-            configured(Arc::clone(&config), material);
-        }
         if let Some(keys_of) = &self.keys_of {
             own::fill(&mut change, Some(&before), keys_of);
         }

@@ -357,7 +357,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     trace.step("credential", || credential.to_string());
 
     let token = memo.fingerprint(credential.octets);
-    let shown = Shown { credential: &credential, token, route };
+    let shown = Shown { credential: &credential, token, route, now };
     let facts = proof::verified(snapshot, memo, evidence, shown, |index| {
         *issuer = snapshot.issuers.get(index).map(Arc::clone);
         trusted(snapshot, route, &credential, index)

@@ -60,7 +60,13 @@ impl Minting {
         // It is set once: there is one writer.
         let _ = self.handle.set(handle.clone());
         let (configured, keys) = (Arc::clone(&self.authority), Arc::clone(&self.authority));
-        control.on_config(Box::new(move |config, material| configured.configure(config, material)));
+        control.on_config(Box::new(move |config, material| {
+            let faults = configured.faults(&config, &material);
+            if faults.is_empty() {
+                configured.configure(config, material);
+            }
+            faults
+        }));
         control.owned_by(Box::new(move |issuer| keys.signing.keys(issuer)));
     }
 

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::Authority;
 use crate::authority::answer::{self, BASIC, BEARER, Refusal};
+use crate::authority::endpoints::Endpoints;
 use crate::authority::filling;
 use crate::authority::holder::{Holder, Presented};
 use crate::authority::people::NotSignedIn;
@@ -19,6 +20,8 @@ use crate::authority::scopes;
 use crate::config::credential::{Credential, CredentialKind, CredentialPlace, Reader};
 use crate::config::endpoint::{MemberKind, RequiredMember, Selection};
 use crate::gate::memo::TokenFacts;
+use crate::revocation::key::Key;
+use crate::revocation::{self, Kind};
 use crate::token::NumericDate;
 
 /// Whoever asks, once the credential was right.
@@ -34,6 +37,8 @@ pub struct Principal {
     pub scopes: Vec<Box<str>>,
     /// All else.
     members: Map<String, Value>,
+    /// When it ends: what is made from it lives no longer.
+    expires: Option<NumericDate>,
     /// What is found where that has nothing: who asks in the name of this one (`act_as`).
     beneath: Option<Arc<Self>>,
 }
@@ -77,6 +82,7 @@ impl Principal {
             name: holder.name.clone(),
             scopes: holder.scopes.to_vec(),
             members: Map::clone(&holder.attributes),
+            expires: holder.expires,
             beneath: None,
         }
     }
@@ -89,8 +95,15 @@ impl Principal {
             name: None,
             scopes,
             members: facts.verified.claims().members().into(),
+            expires: None,
             beneath: None,
         }
+    }
+
+    /// Seconds for which what is made from it may live.
+    pub fn left(&self, now: i64) -> i64 {
+        let own = self.expires.map_or(i64::MAX, |NumericDate(expires)| expires.saturating_sub(now));
+        self.beneath.as_ref().map_or(own, |beneath| own.min(beneath.left(now)))
     }
 
     /// This one, on whose behalf `caller` asks.
@@ -157,7 +170,8 @@ pub fn required(asked: Asked<'_>, members: &[RequiredMember]) -> Result<(), Refu
 }
 
 /// The third: it is right.
-pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> Result<Principal, Refusal> {
+pub async fn checked(here: &Endpoints, asked: Asked<'_>, shown: Shown) -> Result<Principal, Refusal> {
+    let authority = &*here.authority;
     let Shown { credential, what, challenge } = shown;
     if let Some(reason) = asked.call.refused {
         return Err(answer::by_gate(asked.call, reason));
@@ -169,9 +183,13 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
         }
         // What is one text has no id but itself: an id that many share would have strangers lock each other out. What is left
         // is that the address may fail only so often.
-        What::Whole(text) => text.as_str(),
-        What::Unfit => &*asked.call.request_id,
-        What::Pair(id, _) => id.as_str(),
+        What::Whole(text) => Some(text.as_str()),
+        What::Unfit => None,
+        What::Pair(id, _) => {
+            let is_key = matches!(credential.kind, CredentialKind::ApiKeys(_));
+            let is_counted = !(is_key && authority.api_keys.is_beyond_guessing(&credential.name, id));
+            is_counted.then_some(id.as_str())
+        }
     };
     let (name, from, most) = (&*credential.name, asked.call.peer, asked.call.endpoint.attempts);
     if let Some(wait) = authority.attempts.wait(name, id, from, most, Instant::now()) {
@@ -210,6 +228,9 @@ pub async fn checked(authority: &Authority, asked: Asked<'_>, shown: Shown) -> R
         | (CredentialKind::People(_), What::Whole(_) | What::Unfit | What::Token)
         | (CredentialKind::Issuer(_), _) => return Err(bad()),
     };
+    if is_revoked(here, &credential, &holder.id, now) {
+        return Err(bad());
+    }
     authority.attempts.excused(name, id, Instant::now());
     Ok(Principal::holder(&credential, &holder))
 }
@@ -227,11 +248,11 @@ fn scopes_of(authority: &Authority, facts: &TokenFacts) -> Vec<Box<str>> {
 
 /// All three at once, where nothing stands between them.
 pub async fn principal(
-    authority: &Authority,
+    here: &Endpoints,
     asked: Asked<'_>,
     selection: &Selection,
 ) -> Result<Principal, Refusal> {
-    checked(authority, asked, shown(asked, selection)?).await
+    checked(here, asked, shown(asked, selection)?).await
 }
 
 /// A key that was made here is shown as one text: it is its own secret, beside its id. Both ways are gone, whatever the first
@@ -250,17 +271,45 @@ fn by_pair(
 
 /// The holder of this id of a credential, if it counts now: for whom another has vouched.
 pub fn by_id(
-    authority: &Authority,
+    here: &Endpoints,
     credential: &Arc<Credential>,
     id: &str,
     now: NumericDate,
 ) -> Option<Principal> {
+    let authority = &here.authority;
     let holder = match &credential.kind {
         CredentialKind::ApiKeys(_) => authority.api_keys.find(&credential.name, id, now),
         CredentialKind::People(_) => authority.people.find(&credential.name, id, now),
         CredentialKind::Issuer(_) => None,
     }?;
-    Some(Principal::holder(credential, &holder))
+    (!is_revoked(here, credential, id, now)).then(|| Principal::holder(credential, &holder))
+}
+
+/// Whether a revocation names the API key of this id: it is refused on routes by the same entry.
+fn is_revoked(here: &Endpoints, credential: &Credential, id: &str, now: NumericDate) -> bool {
+    let CredentialKind::ApiKeys(keys) = &credential.kind else { return false };
+    let snapshot = here.reader.load();
+    if snapshot.revocations.is_empty() {
+        return false;
+    }
+    let keys = [(Kind::ApiKey, Key::new(Kind::ApiKey, &keys.issuer, id))];
+    let asked = revocation::Asked { keys: &keys, issued_at: None, leeway: 0 };
+    snapshot.revocations.revoked(&asked, now).is_some()
+}
+
+/// Seconds for which what is made for the holder of this id may live, by what is configured and kept now; nothing where
+/// the holder does not count. Whoever came with a token of another issuer is not known here: they count for as long as what
+/// was made for them.
+pub fn left(here: &Endpoints, credential: &str, id: &str, now: NumericDate) -> Option<i64> {
+    let config = here.config();
+    let mut credentials = config.authority.credentials.iter();
+    let credential = credentials.find(|known| *known.name == *credential)?;
+    match credential.kind {
+        CredentialKind::Issuer(_) => Some(i64::MAX),
+        CredentialKind::ApiKeys(_) | CredentialKind::People(_) => {
+            Some(by_id(here, credential, id, now)?.left(now.0))
+        }
+    }
 }
 
 type Placed = (Option<What>, Option<&'static str>);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::authority::Authority;
 use crate::authority::answer::{self, Refusal};
 use crate::authority::clock;
-use crate::authority::given::Given;
 use crate::authority::request::{Asked, Body};
 use crate::authority::{discovery, introspect, issue, oauth, refresh, revoke};
 use crate::config::Config;
@@ -20,15 +19,13 @@ pub struct Endpoints {
     pub authority: Arc<Authority>,
     /// What requests are decided by: a token that is held out is believed as it would be in one.
     pub reader: Reader,
-    /// Tokens that were given of late.
-    pub given: Given,
     metrics: Arc<Metrics>,
 }
 
 impl Endpoints {
     /// Of these.
     pub fn new(authority: Arc<Authority>, reader: Reader, metrics: Arc<Metrics>) -> Self {
-        Self { authority, reader, given: Given::default(), metrics }
+        Self { authority, reader, metrics }
     }
 
     /// As the data plane asks.

@@ -55,6 +55,11 @@ impl Given {
         (kept.ends.saturating_sub(now) >= remaining.max(1)).then(|| Arc::clone(&kept.made))
     }
 
+    /// Forgets what has ended: its text is nowhere then.
+    pub fn sweep(&self, now: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, kept| kept.ends > now);
+    }
+
     /// Keeps what was given, unless too much is kept that has not ended.
     pub fn keep(&self, name: Name, made: &Arc<[Made]>, now: i64) {
         let ends = made.iter().map(|made| made.expires).min().unwrap_or(now);

@@ -31,7 +31,7 @@ pub async fn introspect(
     tokens: &[Arc<Minted>],
     from: &Reader,
 ) -> Result<Answered, Refusal> {
-    let principal = credential::principal(&here.authority, asked, selection).await?;
+    let principal = credential::principal(here, asked, selection).await?;
     let text = asked.text(from).map_err(|_| Refusal::bad_request())?;
     let text = text.ok_or_else(|| Refusal::new("missing_token"))?;
     let said = here

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::authority::Authority;
 use crate::authority::answer::{self, Done, Refusal};
 use crate::authority::clock;
 use crate::authority::credential::{self, Principal};
@@ -24,12 +23,11 @@ use crate::token::scope::ScopeMatch;
 /// Issues. The order is fixed: the credential is there, the request has what it has to have, the credential is right, the
 /// scopes are its own.
 pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<Answered, Refusal> {
-    let authority = &here.authority;
     let shown = credential::shown(asked, &issue.credential)?;
     credential::required(asked, &issue.require)?;
-    let caller = credential::checked(authority, asked, shown).await?;
+    let caller = credential::checked(here, asked, shown).await?;
     let now = clock::now().0;
-    let principal = acting(authority, asked, issue, caller, now)?;
+    let principal = acting(here, asked, issue, caller, now)?;
     let scopes = granted(here, asked, &issue.scopes, &principal, &issue.tokens)?;
     let session = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
     let mut filling = Filling::new(Some(asked), now);
@@ -40,14 +38,14 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
     let name = issue.reuse.as_ref().map(|_| Given::name(asked.call, &issue.tokens, &grant));
     if let (Some(reuse), Some(name)) = (&issue.reuse, name)
         && may_reuse(asked, reuse)
-        && let Some(made) = here.given.find(name, making::seconds(reuse.min_remaining), now)
+        && let Some(made) = here.authority.given.find(name, making::seconds(reuse.min_remaining), now)
         && here.still_count(&issue.tokens, &made)
     {
         return answered(asked, &made, &filling);
     }
     let made: Arc<[Made]> = here.make(&issue.tokens, &grant).await?.into();
     if let Some(name) = name {
-        here.given.keep(name, &made, now);
+        here.authority.given.keep(name, &made, now);
     }
     filling.now = clock::now().0;
     answered(asked, &made, &filling)
@@ -55,7 +53,7 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
 
 /// In whose name it is asked: the caller's own, unless the endpoint says otherwise.
 fn acting(
-    authority: &Authority,
+    here: &Endpoints,
     asked: Asked<'_>,
     issue: &Issue,
     caller: Principal,
@@ -65,7 +63,7 @@ fn acting(
     let mut filling = Filling::new(Some(asked), now);
     filling.principal = Some(&caller);
     let id = template::render_text(id, &|source| filling.get(source)).ok_or_else(Refusal::bad_request)?;
-    let found = credential::by_id(authority, credential, &id, crate::token::NumericDate(now));
+    let found = credential::by_id(here, credential, &id, crate::token::NumericDate(now));
     Ok(found.ok_or_else(|| Refusal::new("bad_credential"))?.on_behalf(caller))
 }
 
@@ -117,7 +115,7 @@ pub fn grant_of(
             grant.subject = subject.as_str().into();
         }
         let filling = Filling { subject: Some(&subject), ..*filling };
-        let lifetime = lifetime(filling.asked, minted)?;
+        let lifetime = lifetime(filling.asked, minted)?.min(principal.left(filling.now));
         grant.tokens.insert(minted.name.clone(), grant::said(minted, &filling, lifetime)?);
     }
     here.within_bounds(&grant)?;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::answer::Refusal;
 use crate::authority::clock;
+use crate::authority::credential;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::families::{Family, Given};
 use crate::authority::filling::Made;
@@ -72,7 +73,7 @@ impl Endpoints {
             Format::Jwt { .. } => self.authority.signing.sign(&minted.name, &claims)?,
             Format::Opaque { shape, .. } => {
                 let text = opaque::token(shape, &mut clock::fill).map_err(Trouble::from)?;
-                let new = NewToken { token: &minted.name, text: &text, claims: &claims, reusable: false };
+                let new = NewToken { token: &minted.name, text: &text, claims: &claims };
                 self.authority.opaque.issue(new).await?;
                 text
             }
@@ -127,15 +128,18 @@ impl Endpoints {
         if snapshot.revocations.is_empty() {
             return false;
         }
-        tokens.iter().filter_map(|minted| self.issuer_of(minted)).any(|issuer| {
+        tokens.iter().filter_map(|minted| Some((minted, self.issuer_of(minted)?))).any(|(minted, issuer)| {
             let key = |kind, value: &str| (kind, Key::new(kind, &issuer.issuer, value));
-            let keys = [
+            let mut keys = vec![
                 (Kind::All, Key::new(Kind::All, "", "")),
                 key(Kind::Issuer, ""),
                 key(Kind::Subject, &grant.subject),
                 key(Kind::Client, &grant.id),
                 key(Kind::Session, &grant.session),
             ];
+            keys.extend(
+                grant.tokens.get(&minted.name).map(|said| said_by(&issuer, said)).unwrap_or_default(),
+            );
             let issued_at = Some(NumericDate(now));
             let asked = Asked { keys: &keys, issued_at, leeway: seconds(issuer.leeway) };
             snapshot.revocations.revoked(&asked, NumericDate(now)).is_some()
@@ -170,23 +174,39 @@ impl Endpoints {
         tokens.iter().find_map(|minted| {
             let family = self.authority.families.find(minted, text, now)?;
             // Its session may have been ended by an entry.
-            (!self.is_over(&family, now)).then(|| (Arc::clone(minted), family))
+            self.left_of(&family, now).map(|_| (Arc::clone(minted), family))
         })
+    }
+
+    /// Seconds for which what a family gives may live; nothing where it gives nothing any more: what it was begun with is
+    /// revoked, or whose it is does not count.
+    pub fn left_of(&self, family: &Family, now: NumericDate) -> Option<i64> {
+        let left = credential::left(self, &family.credential, &family.holder, now)?;
+        (!self.is_over(family, now)).then_some(left)
     }
 
     /// Whether revocations stop what a family was begun with: it is as old as its sign-in, however new its tokens are, or a
     /// watermark would stop the tokens of the moment and nobody who can have new ones.
-    pub fn is_over(&self, family: &Family, now: NumericDate) -> bool {
+    fn is_over(&self, family: &Family, now: NumericDate) -> bool {
         let snapshot = self.reader.load();
-        family.beside.iter().any(|(_, iss)| {
+        if snapshot.revocations.is_empty() {
+            return false;
+        }
+        let tokens = Grant::of_family(family).map(|grant| grant.tokens).unwrap_or_default();
+        let config = self.config();
+        family.beside.iter().any(|(name, iss)| {
+            let issuer = config.issuers.iter().find(|issuer| issuer.name == *name && issuer.issuer == *iss);
             let key = |kind, value: &str| (kind, Key::new(kind, iss, value));
-            let keys = [
+            let mut keys = vec![
                 (Kind::All, Key::new(Kind::All, "", "")),
                 key(Kind::Issuer, ""),
                 key(Kind::Session, &family.session),
                 key(Kind::Client, &family.holder),
                 key(Kind::Subject, &family.subject),
             ];
+            if let (Some(issuer), Some(said)) = (issuer, tokens.get(name)) {
+                keys.extend(said_by(issuer, said));
+            }
             let began = family.carried.get(BEGAN).and_then(Value::as_i64).map(NumericDate);
             let asked = Asked { keys: &keys, issued_at: began, leeway: 0 };
             snapshot.revocations.revoked(&asked, now).is_some()
@@ -203,6 +223,15 @@ impl Endpoints {
         minted.issuer?;
         snapshot.issuers.iter().position(|state| state.config.name == minted.name)
     }
+}
+
+/// What revocations may name a token by that says this: tenants, declared claims and all else but its own id, which is of one
+/// token alone.
+fn said_by(issuer: &Issuer, said: &Said) -> Vec<(Kind, Key)> {
+    let claims = serde_json::to_vec(&said.claims).ok().and_then(|text| Claims::parse(&text).ok());
+    let Some(claims) = claims else { return Vec::new() };
+    let named = held::named(issuer, &Verified::of_record(claims));
+    named.into_iter().filter(|(kind, _)| *kind != Kind::Jti).collect()
 }
 
 /// A refresh token as it is given.

@@ -49,7 +49,7 @@ pub async fn token(here: &Endpoints, asked: Asked<'_>, rules: Rules<'_>) -> Resu
         TOKEN_EXCHANGE => GrantType::TokenExchange,
         _ => return Err(Refusal::new("unsupported_grant_type")),
     };
-    let client = credential::checked(&here.authority, asked, shown).await?;
+    let client = credential::checked(here, asked, shown).await?;
     match grant {
         GrantType::ClientCredentials => client_credentials(here, asked, rules, &client).await,
         GrantType::RefreshToken => refreshed(here, asked, rules, &client).await,

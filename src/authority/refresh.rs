@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::authority::answer::{self, Done, Refusal};
 use crate::authority::clock;
@@ -13,6 +14,7 @@ use crate::authority::filling::{Filling, Made};
 use crate::authority::grant::{Grant, Said};
 use crate::authority::issue::{self, is_refresh};
 use crate::authority::making;
+use crate::authority::oauth::exchange;
 use crate::authority::request::Asked;
 use crate::authority::scopes;
 use crate::config::credential::Reader;
@@ -34,7 +36,7 @@ pub struct Refreshed {
 /// Refreshes.
 pub async fn refresh(here: &Endpoints, asked: Asked<'_>, refresh: &Refresh) -> Result<Answered, Refusal> {
     let principal = match &refresh.credential {
-        Some(selection) => Some(credential::principal(&here.authority, asked, selection).await?),
+        Some(selection) => Some(credential::principal(here, asked, selection).await?),
         None => None,
     };
     let text = presented(asked, &refresh.from)?.ok_or_else(|| Refusal::new("missing_token"))?;
@@ -88,6 +90,7 @@ pub async fn by_family(
     if let Some(family) = families.find(minted, text, now) {
         may_use(here, &family, principal, now)?;
         narrowed(here, &family, wanted.clone())?;
+        answerable(here, asked, minted, &family, principal)?;
     }
     let holder = principal.map(|principal| &*principal.id);
     let given = families.rotate(minted, text, holder, now).await.map_err(|why| match why {
@@ -95,7 +98,7 @@ pub async fn by_family(
         NotGiven::Trouble(trouble) => trouble.into(),
     })?;
     let family = Arc::clone(&given.family);
-    may_use(here, &family, principal, now)?;
+    let left = may_use(here, &family, principal, now)?;
     let mut grant = Grant::of_family(&family).ok_or_else(Refusal::internal)?;
     let narrower = narrowed(here, &family, wanted)?;
     let is_narrower = narrower.is_some();
@@ -112,6 +115,7 @@ pub async fn by_family(
         // What is no longer configured, or was not then, is not given.
         let Some(before) = grant.tokens.get(&minted.name) else { continue };
         let mut again = before.again(&minted, &filling);
+        again.lifetime = again.lifetime.min(left);
         if is_narrower {
             again = again.narrowed(&minted, &filling);
         }
@@ -125,17 +129,41 @@ pub async fn by_family(
     Ok(Refreshed { grant, made })
 }
 
-/// The holder has to be the same, where the endpoint asks who it is; and nothing may have ended the family.
+/// Whether the endpoint's answer can be filled with what the request has: it would lose the next token otherwise.
+fn answerable(
+    here: &Endpoints,
+    asked: Asked<'_>,
+    minted: &Minted,
+    family: &Family,
+    principal: Option<&Principal>,
+) -> Result<(), Refusal> {
+    let grant = Grant::of_family(family).ok_or_else(Refusal::internal)?;
+    let now = clock::now().0;
+    let blank = |minted: &Minted| Made {
+        name: minted.name.clone(),
+        text: Zeroizing::default(),
+        expires: now,
+        refresh: is_refresh(minted),
+    };
+    let beside = here.named(family.beside.iter().map(|(name, _)| &**name));
+    let beside = beside.iter().filter(|minted| grant.tokens.contains_key(&minted.name));
+    let made = beside.map(|minted| blank(minted)).chain([blank(minted)]).collect();
+    let filling = Filling { principal, ..Filling::new(Some(asked), now) };
+    answered(asked, &Refreshed { grant, made }, &filling).map(drop)
+}
+
+/// The holder has to be the same, where the endpoint asks who it is, and still count; and nothing may have ended the family.
+/// Gives the seconds for which what comes of it may live.
 fn may_use(
     here: &Endpoints,
     family: &Family,
     principal: Option<&Principal>,
     now: NumericDate,
-) -> Result<(), Refusal> {
+) -> Result<i64, Refusal> {
     let same = principal.is_none_or(|principal| {
         principal.credential.name == family.credential && principal.id == family.holder
     });
-    if same && !here.is_over(family, now) { Ok(()) } else { Err(Refusal::bad_token()) }
+    here.left_of(family, now).filter(|_| same).ok_or_else(Refusal::bad_token)
 }
 
 /// Fewer scopes than the family's, where any are asked for.
@@ -166,7 +194,15 @@ async fn by_itself(
     if principal.is_some_and(|principal| !whose.is_of(principal)) {
         return Err(Refusal::bad_token());
     }
-    let lifetime = issue::lifetime(Some(asked), minted)?;
+    let mut lifetime = issue::lifetime(Some(asked), minted)?;
+    if exchange::owner(&facts).is_some() {
+        // It was cut to what it came from, which this must not undo.
+        let ends = facts.verified.claims().expires().ok_or_else(Refusal::internal)?;
+        lifetime = lifetime.min(ends.0.saturating_sub(clock::now().0));
+    }
+    if lifetime <= 0 {
+        return Err(Refusal::bad_token());
+    }
     let said = Said { claims: carried(&facts), lifetime };
     let grant = Grant {
         credential: Box::default(),

@@ -15,6 +15,7 @@ use crate::authority::filling::Filling;
 use crate::authority::issue::is_refresh;
 use crate::authority::making::seconds;
 use crate::authority::means::Means;
+use crate::authority::oauth::exchange;
 use crate::authority::opaque::Which;
 use crate::authority::refresh;
 use crate::authority::request::Asked;
@@ -34,7 +35,7 @@ use crate::token::NumericDate;
 /// Revokes.
 pub async fn revoke(here: &Endpoints, asked: Asked<'_>, revoke: &Revoke) -> Result<Answered, Refusal> {
     let principal = match &revoke.credential {
-        Some(selection) => Some(credential::principal(&here.authority, asked, selection).await?),
+        Some(selection) => Some(credential::principal(here, asked, selection).await?),
         None => None,
     };
     let mut filling = Filling::new(Some(asked), clock::now().0);
@@ -91,7 +92,12 @@ impl Endpoints {
         }
         let session = whose.session.as_deref().filter(|_| extent == Extent::Family);
         // What was exchanged for somebody else's token has its session, and is no say over it.
+        let owner = exchange::owner(&facts);
+        let is_own = |owner: &str| principal.is_some_and(|principal| *principal.id == *owner);
         let session = session.filter(|session| {
+            if owner.as_deref().is_some_and(|owner| !is_own(owner)) {
+                return false;
+            }
             let family = self.authority.families.of_session(session);
             principal
                 .is_none_or(|principal| family.is_none_or(|family| whose::is_family_of(&family, principal)))

@@ -43,16 +43,19 @@ pub fn granted(
     matching: ScopeMatch,
     read: &[ScopeMatch],
 ) -> Result<Vec<Box<str>>, Refused> {
+    let union = Granted::of_texts(ceiling.iter().map(|scope| &**scope), matching);
+    let contained = |scope: &str, how| Pattern::parse(scope, how).is_ok_and(|asked| union.contains(&asked));
+    let is_no_more = |scope: &str| read.iter().all(|how| *how == matching || contained(scope, *how));
     let asked = match (mode, asked) {
-        (ScopeMode::Inherit, _) | (ScopeMode::Subset, None) => return Ok(ceiling.to_vec()),
+        (ScopeMode::Inherit, _) | (ScopeMode::Subset, None) => {
+            // What nobody asked for is not refused, but left out.
+            return Ok(ceiling.iter().filter(|scope| is_no_more(scope)).cloned().collect());
+        }
         (ScopeMode::Subset, Some(asked)) => asked,
     };
-    let union = Granted::of_texts(ceiling.iter().map(|scope| &**scope), matching);
     let mut given: Vec<Box<str>> = Vec::with_capacity(asked.len());
     for scope in asked {
-        let contained =
-            |how: ScopeMatch| Pattern::parse(&scope, how).is_ok_and(|asked| union.contains(&asked));
-        if !contained(matching) || !read.iter().all(|how| *how == matching || contained(*how)) {
+        if !contained(&scope, matching) || !is_no_more(&scope) {
             return Err(Refused(if is_scope_token(&scope) && scope.len() <= SHOWN {
                 scope
             } else {

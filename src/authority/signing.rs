@@ -60,6 +60,8 @@ struct State {
     used: BTreeMap<Algorithm, Use>,
     /// What the gate was last told to verify with, by the ids of the keys.
     told: BTreeMap<Algorithm, BTreeSet<Box<str>>>,
+    /// What was replaced at once, and is to be revoked still.
+    replaced: Vec<Replaced>,
     sealing: Option<Arc<SealingKey>>,
     /// What the store has was sealed with another key.
     to_seal: bool,
@@ -78,6 +80,16 @@ enum Signer {
     Given(Option<Arc<SigningKey>>, Box<str>),
     /// The ring of this algorithm.
     Ring(Algorithm, Box<str>),
+}
+
+/// A key that nothing counts of any more.
+#[derive(Clone, PartialEq, Eq)]
+struct Replaced {
+    /// `iss` of what it has signed.
+    issuer: Box<str>,
+    key_id: Box<str>,
+    /// When all of that is over.
+    ends: i64,
 }
 
 /// Who uses a ring.
@@ -253,14 +265,23 @@ impl Signing {
         ended(tokio::spawn(async move {
             let _alone = shared.changing.lock().await;
             let used: Vec<Algorithm> = shared.lock().used.keys().copied().collect();
-            let mut new = Vec::new();
+            let (mut new, mut trouble) = (Vec::new(), None);
+            // One that fails is no reason to leave the others as they are.
             for algorithm in used.into_iter().filter(|used| algorithm.is_none_or(|only| only == *used)) {
-                new.push(match manner {
-                    Manner::Planned => shared.stage(algorithm, now.0).await?,
-                    Manner::Emergency => shared.replace(algorithm, now.0).await?,
-                });
+                let made = match manner {
+                    Manner::Planned => shared.stage(algorithm, now.0).await,
+                    Manner::Emergency => shared.replace(algorithm, now.0).await,
+                };
+                match made {
+                    Ok(key_id) => new.push(key_id),
+                    Err(error) => trouble = trouble.or(Some(error)),
+                }
             }
+            // What was begun is gone on with by [`Self::run`].
             shared.changed.notify_one();
+            if let Some(trouble) = trouble {
+                return Err(trouble);
+            }
             let listed = shared.lock().list(now.0);
             Ok(listed.into_iter().filter(|listed| new.contains(&listed.key_id)).collect())
         }))

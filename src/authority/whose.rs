@@ -32,8 +32,12 @@ pub struct Whose {
 impl Whose {
     /// Whether whoever asks had it made; of a token that does not say so, whether it is for them.
     pub fn is_of(&self, principal: &Principal) -> bool {
-        let owner = self.client.as_deref().or(self.subject.as_deref());
-        owner == Some(&*principal.id)
+        self.owner() == Some(&*principal.id)
+    }
+
+    /// Who had it made; of a token that does not say so, whom it is for.
+    pub fn owner(&self) -> Option<&str> {
+        self.client.as_deref().or(self.subject.as_deref())
     }
 
     /// Whether it is meant for whoever asks: a protected resource that its tokens name.

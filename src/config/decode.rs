@@ -25,6 +25,7 @@ mod process;
 mod readers;
 mod report;
 mod require;
+mod revocable;
 mod routes;
 mod streams;
 mod templates;
@@ -115,6 +116,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
     };
     let store = process::store(&fields);
     authority::check(&fields, &authority);
+    revocable::check(&fields, &authority, &issuers.named);
     Some(Config {
         workers,
         listeners,

@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
+use crate::config::Issuer;
 use crate::gate::Stop;
 use crate::gate::checks::Checked;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::evidence::KeysAnswer;
 use crate::gate::memo::TokenFacts;
 use crate::gate::proof::key;
+use crate::gate::revocable;
 use crate::keys::{Unverified, Verified};
+use crate::revocation::Kind;
+use crate::revocation::key::Key;
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
 
@@ -35,6 +39,11 @@ pub fn verified(
         .verify(unverified)
         .map_err(|_| Denial::new(Reason::BadSignature, "the signature does not verify"))?;
     judged(snapshot, index, verified, now)
+}
+
+/// What revocations may name a token of this issuer by.
+pub fn named(issuer: &Issuer, verified: &Verified) -> Box<[(Kind, Key)]> {
+    revocable::keys(issuer, verified)
 }
 
 /// Steps 9 to 11, of what is known to be the issuer's of this place.

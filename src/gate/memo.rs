@@ -28,6 +28,7 @@ use crate::gate::memo::operations::Operations;
 use crate::keys::Verified;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
+use crate::token::NumericDate;
 use crate::token::json::document::Span;
 use crate::token::scope::Granted;
 
@@ -56,6 +57,8 @@ pub struct TokenFacts {
     pub epoch: u64,
     /// Which records it was found among ([`crate::snapshot::Keys::Records`]), if it was looked up.
     pub records: Option<u64>,
+    /// From when on whoever keeps it is asked again, though it is remembered: so they hear of its being used.
+    pub ask_again: NumericDate,
     /// The proof.
     pub verified: Verified,
     /// Its scopes, compiled; shared with other tokens that have the same.

@@ -26,6 +26,7 @@ pub(in crate::gate) struct Shown<'p> {
     pub(in crate::gate) credential: &'p Credential<'p>,
     pub(in crate::gate) token: Fingerprint,
     pub(in crate::gate) route: &'p Arc<CompiledRoute>,
+    pub(in crate::gate) now: NumericDate,
 }
 
 /// Steps 5 to 8. `trust` is step 6, which stands between taking the token apart and looking for its key.
@@ -36,7 +37,7 @@ pub(in crate::gate) fn verified<'s>(
     shown: Shown<'_>,
     mut trust: impl FnMut(usize) -> Result<&'s Arc<IssuerState>, Denial>,
 ) -> Result<Arc<TokenFacts>, Stop> {
-    let Shown { credential, token, route } = shown;
+    let Shown { credential, token, route, now: _ } = shown;
     // An index alone means nothing: a reload may have moved or removed issuers since.
     let live = |index: usize, epoch| snapshot.issuers.get(index).is_some_and(|state| state.epoch == epoch);
     let judge_of = |epoch| snapshot.issuers.iter().position(|state| state.epoch == epoch);
@@ -54,7 +55,8 @@ pub(in crate::gate) fn verified<'s>(
     }
     let mut known_malformed = false;
     match memo.find(token, live, judge_of) {
-        Remembered::Good(facts) if route.looked_up.is_empty() || route.trusts(facts.issuer) => {
+        Remembered::Good(facts) if route.looked_up.is_empty() => return Ok(facts),
+        Remembered::Good(facts) if route.trusts(facts.issuer) && shown.now < facts.ask_again => {
             return Ok(facts);
         }
         Remembered::Bad(reason, judge) if records::is_settled(snapshot, shown, judge) => {
@@ -65,7 +67,7 @@ pub(in crate::gate) fn verified<'s>(
             }
             return Err(Denial::new(reason, "refused before, and nothing has changed").into());
         }
-        // Somebody else may vouch for it here.
+        // Somebody else may vouch for it here; or whoever does has to hear of it.
         Remembered::Good(_) => {}
         Remembered::Bad(_, judge) => known_malformed = judge.is_none(),
         Remembered::Unknown => {}
@@ -182,6 +184,7 @@ impl TokenFacts {
             issuer: index,
             epoch: state.epoch,
             records: state.keys.records(),
+            ask_again: NumericDate(i64::MAX),
             granted: share(granted),
             subject,
             token_id,

@@ -18,6 +18,7 @@ use crate::gate::memo::{Memo, TokenFacts};
 use crate::gate::proof::Shown;
 use crate::keys::Unverified;
 use crate::snapshot::{IssuerState, Snapshot};
+use crate::token::NumericDate;
 use crate::token::jws::Malformed;
 
 /// What is done about a token.
@@ -111,7 +112,11 @@ pub(in crate::gate) fn settle<'s>(
         RecordAnswer::Known { candidate, verified, lasting } => {
             let (index, _, _) = asked.candidates.get(candidate)?;
             let state = snapshot.issuers.get(*index)?;
-            let facts = Arc::new(TokenFacts::new(*index, state, *verified, |granted| memo.shared(granted)));
+            let mut facts = TokenFacts::new(*index, state, *verified, |granted| memo.shared(granted));
+            if matches!(state.config.keys.value, KeySource::Records(Records::ApiKeys { .. })) {
+                facts.ask_again = NumericDate(shown.now.0.saturating_add(USES));
+            }
+            let facts = Arc::new(facts);
             if lasting {
                 memo.remember_good(shown.token, Arc::clone(&facts));
             }
@@ -198,6 +203,9 @@ fn is_signed_here(snapshot: &Snapshot, shown: Shown<'_>) -> bool {
 fn counts_here(state: &IssuerState, shown: Shown<'_>) -> bool {
     shown.credential.counts_in(&state.config.from)
 }
+
+/// Seconds between two uses of an API key that whoever keeps it hears of, from one worker.
+const USES: i64 = 60;
 
 #[cfg(test)]
 mod tests;

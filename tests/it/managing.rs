@@ -186,6 +186,23 @@ fn t9_what_is_wrong_with_a_credential_is_not_said() {
 }
 
 #[test]
+fn a_name_with_a_control_character_is_refused() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "name": "Ännchens Schlüssel"}));
+    for name in ["\u{0}", "two\nlines", "\u{1b}[2J", "\u{85}"] {
+        let body = json!({"credential": "clients", "name": name});
+        let response = ask(&scene, "POST", KEYS, Some(&body));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+        let target = format!("{KEYS}/clients/{}", text(&key, "id"));
+        let response = ask(&scene, "PATCH", &target, Some(&json!({"name": name})));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+        let body = json!({"id": "ann@example.com", "password": "long enough", "name": name});
+        let response = ask(&scene, "POST", USERS, Some(&body));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_in_the_audit_file_and_no_secret_is_in_any() {
     let scene = scene();
     let key = made(&scene, KEYS, &json!({"credential": "keys"}));
@@ -297,4 +314,61 @@ fn r8_streams_end_with_the_key_that_they_were_opened_with() {
     assert_eq!(ask(&scene, "DELETE", &format!("{KEYS}/clients/{}", text(&client, "id")), None).status, 204);
     assert_eq!(minted.receive().expect("a goodbye").code(), Some(4403));
     others.echoes("still another key's");
+}
+
+#[test]
+fn a_token_lives_no_longer_than_the_key_that_it_was_made_from() {
+    let scene = scene();
+    let ends = crate::harness::token::now() + 600;
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "expires": ends}));
+    let token = claims(&issue(&scene, "/auth", by_key(&key)));
+    assert_eq!(token["exp"], ends, "{token}");
+}
+
+#[test]
+fn a_revoked_api_key_gets_no_tokens_either() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let other = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    issue(&scene, "/auth", by_key(&key));
+    let entry = json!({"kind": "api_key", "issuer": "clients", "value": key["id"]});
+    let request = Request::post("/v1/revocations", entry.to_string())
+        .host(&scene.gateway.ports.admin.to_string())
+        .header("Content-Type", "application/json");
+    assert_eq!(scene.gateway.send_admin(&request).status, 201);
+    assert_eq!((scene.ask(&by_key(&key)).status, scene.ask(&by_key(&other)).status), (401, 200));
+}
+
+/// Whoever found the secret would otherwise keep what it brought them, and refresh it.
+#[test]
+fn a_secret_that_is_removed_takes_along_what_was_made_with_it() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let other = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let (token, others) = (issue(&scene, "/auth", by_key(&key)), issue(&scene, "/auth", by_key(&other)));
+    let one = format!("{KEYS}/clients/{}", text(&key, "id"));
+    let second = made(&scene, &format!("{one}/secrets"), &json!(null));
+    assert_eq!(scene.status("/minted", &token), 200, "both count");
+    assert_eq!(ask(&scene, "DELETE", &format!("{one}/secrets/1"), None).status, 204);
+    assert_eq!((scene.status("/minted", &token), scene.status("/minted", &others)), (401, 200));
+    let again = issue(&scene, "/auth", by_key(&second));
+    assert_eq!(scene.status("/minted", &again), 200);
+}
+
+/// No key would count under it, and nobody would be told why.
+#[test]
+fn another_pepper_is_no_change_for_a_running_gateway() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "keys", "scopes": ["orders:read"]}));
+    let whole = text(&key, "key");
+    scene.gateway.replace("pepper", "another pepper of thirty-two octets");
+    let refused = scene.gateway.reload();
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.text().contains("another pepper"), "{refused:?}");
+    assert_eq!(scene.status("/direct", &whole), 200);
+    scene.gateway.replace("pepper.moved", "a pepper of some thirty-two octets");
+    scene.gateway.rewrite(|text| text.replace("{file: pepper}", "{file: pepper.moved}"));
+    let moved = scene.gateway.reload();
+    assert_eq!(moved.status, 200, "{moved:?}");
+    assert_eq!(scene.status("/direct", &whole), 200);
 }

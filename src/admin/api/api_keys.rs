@@ -148,7 +148,7 @@ pub(in crate::admin::api) async fn add_secret(
     }
 }
 
-/// Removes a secret: it counts no more.
+/// Removes a secret: it counts no more, nor does what was made from the key until now.
 #[utoipa::path(delete, path = "/v1/api-keys/{credential}/{id}/secrets/{number}",
     params(
         ("credential" = String, Path, description = "Its credential."),

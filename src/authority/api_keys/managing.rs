@@ -153,8 +153,10 @@ impl ApiKeys {
         Ok(made(&entry, secret, &ring.secrets))
     }
 
-    /// Removes a secret: it counts no more once this returns.
+    /// Removes a secret: it counts no more once this returns, and nothing does that was made from the key until now. Which of
+    /// its secrets made it is not known; whoever holds one that is left gets new tokens with it.
     pub async fn remove_secret(&self, credential: &str, id: &str, number: u32) -> Result<(), NotDone> {
+        let ring = self.ring(credential)?;
         let turn = self.managed.turn().await;
         let entry = self.managed.get(credential, id).ok_or(NotDone::Unknown)?;
         let mut body = Body { last_used: entry.last_used(), ..entry.body.clone() };
@@ -167,6 +169,9 @@ impl ApiKeys {
                 "it is the key's only secret: add another one first, or remove or disable the key".into(),
             ));
         }
+        // Whoever knew it may hold tokens that it brought.
+        let entries = stopping::entries(&ring.made, id, SECRET_REMOVED).map_err(not_kept)?;
+        (self.means.revoke)(entries).await.map_err(not_kept)?;
         self.put(&turn, entry.name(), body).await?;
         self.tell(credential).await
     }
@@ -286,4 +291,5 @@ const TAKEN: [&str; 3] = ["id", "name", "scopes"];
 /// Seconds for which the id of a removed key is refused: until nothing remembers it any more.
 const REMEMBERED: i64 = 60;
 const DISABLED: &str = "the API key was disabled";
+const SECRET_REMOVED: &str = "a secret of the API key was removed";
 const REMOVED: &str = "the API key was removed";

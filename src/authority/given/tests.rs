@@ -37,3 +37,16 @@ fn no_more_is_kept_than_there_is_room_for() {
     given.keep(name(KEPT), &made(300), 200);
     assert!(given.find(name(KEPT), 0, 200).is_some(), "what had ended made room");
 }
+
+#[test]
+fn what_has_ended_is_not_kept_until_there_is_no_room() {
+    let given = Given::default();
+    given.keep(name(1), &made(100), 0);
+    given.keep(name(2), &made(200), 0);
+    let first = Arc::downgrade(&given.find(name(1), 0, 0).expect("it was given"));
+    given.sweep(99);
+    assert!(first.upgrade().is_some());
+    given.sweep(100);
+    assert!(first.upgrade().is_none(), "nobody has its text");
+    assert!(given.find(name(2), 0, 100).is_some());
+}

@@ -1,7 +1,7 @@
 //! Token exchange (RFC 8693): a token in, a narrower one out.
 //!
 //! What comes out is never worth more than what went in: no more scopes, no longer life, the same family, so that it dies with
-//! it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
+//! that (not with the token alone, where only that is revoked by its id), and no say over it. Of the gateway's own tokens only that which the endpoint gives is taken: another kind may be for another audience, in words
 //! of its own, and its subject may be whoever its holder said. A token of another issuer is also cut to what the client may have itself: a route that trusts only the gateway's own
 //! tokens would otherwise be open to whatever the other issuer says.
 
@@ -29,6 +29,7 @@ use crate::gate::call::Answered;
 use crate::gate::held;
 use crate::gate::memo::TokenFacts;
 use crate::mint::opaque;
+use crate::token::json::document::Value as DocumentValue;
 use crate::token::scope::{Granted, Pattern};
 
 /// A token that was presented and counts.
@@ -51,7 +52,7 @@ pub async fn exchange(
     let subject = held_out(here, asked, access, ["subject_token", "subject_token_type"])?
         .ok_or_else(Refusal::bad_request)?;
     let actor = held_out(here, asked, access, ["actor_token", "actor_token_type"])?;
-    may_act(&subject, actor.as_ref())?;
+    may_act(here, &subject, actor.as_ref(), (access, client))?;
     let scopes = narrowed(here, wanted(asked)?, &subject, access, client)?;
     let now = clock::now().0;
     let fresh = opaque::uuid(&mut clock::fill).map_err(|_| Refusal::internal())?;
@@ -66,7 +67,7 @@ pub async fn exchange(
         ..Filling::new(Some(asked), now)
     };
     let left = subject.facts.verified.claims().expires().map_or(0, |expires| expires.0.saturating_sub(now));
-    let lifetime = issue::lifetime(None, access)?.min(left);
+    let lifetime = issue::lifetime(None, access)?.min(left).min(client.left(now));
     let mut said = match &subject.minted {
         Some(minted) if minted.name == access.name => {
             Said { claims: refresh::carried(&subject.facts), lifetime }
@@ -76,14 +77,24 @@ pub async fn exchange(
         }
         Some(_) | None => grant::said(access, &filling, lifetime)?,
     };
+    // What was exchanged for another's token has its session, and is no say over it.
+    let owner = owner(&subject.facts).or(subject.whose.owner().map(Box::from));
+    let owner = owner.filter(|_| own).unwrap_or_else(|| client.id.clone());
+    said.claims.insert(EXCHANGED.to_owned(), (*owner).into());
     if let Some(actor) = &actor {
-        said.claims.insert("act".to_owned(), act(actor, &subject));
+        said.claims.insert("act".to_owned(), act(actor, &subject)?);
     }
     let made = [here.one(access, &said, now).await?];
     let filling = Filling { made: &made, ..filling };
     let mut body = issue::standard(&filling);
     body.insert("issued_token_type".to_owned(), issued.into());
     answer::done(asked.call, &filling, Done { body: Some(Value::Object(body)), headers: Vec::new() })
+}
+
+/// Whose the session of a token is that came of an exchange; nothing of one that did not.
+pub fn owner(facts: &TokenFacts) -> Option<Box<str>> {
+    let members = facts.verified.claims().members();
+    members.get(EXCHANGED).and_then(DocumentValue::as_text).map(Box::from)
 }
 
 /// `requested_token_type`: an access token is what there is; that it is a JWT may be asked for, too.
@@ -149,29 +160,46 @@ fn not_taken() -> Refusal {
     Refusal::bad_token().code("invalid_request")
 }
 
-/// `may_act` of the subject's token names who may (RFC 8693 section 4.4).
-fn may_act(subject: &Held, actor: Option<&Held>) -> Result<(), Refusal> {
+/// `may_act` of the subject's token names who may (RFC 8693 section 4.4): the actor, and where none is named the client, which
+/// acts itself then. What names nobody by `sub` or `client_id` lets nobody.
+fn may_act(
+    here: &Endpoints,
+    subject: &Held,
+    actor: Option<&Held>,
+    (access, client): (&Minted, &Principal),
+) -> Result<(), Refusal> {
     let claims: Map<String, Value> = subject.facts.verified.claims().members().into();
-    let (Some(Value::Object(may)), Some(actor)) = (claims.get("may_act"), actor) else { return Ok(()) };
+    let Some(may) = claims.get("may_act") else { return Ok(()) };
+    let own = here.issuer_of(access);
+    let (sub, client_id, iss) = match actor {
+        Some(Held { whose, .. }) => (whose.subject.as_deref(), whose.client.as_deref(), Some(&whose.issuer)),
+        None => (Some(&*client.id), Some(&*client.id), own.as_ref()),
+    };
     let is = |name: &str, value: Option<&str>| {
         may.get(name).is_none_or(|wanted| wanted.as_str() == value && value.is_some())
     };
-    let named = is("sub", actor.whose.subject.as_deref())
-        && is("client_id", actor.whose.client.as_deref())
-        && is("iss", Some(&actor.whose.issuer.issuer));
+    let named = ["sub", "client_id"].iter().any(|name| may.get(name).is_some())
+        && is("sub", sub)
+        && is("client_id", client_id)
+        && is("iss", iss.map(|issuer| &*issuer.issuer));
     if named { Ok(()) } else { Err(not_taken()) }
 }
 
 /// `act` (RFC 8693 section 4.1): who acts, and within it who did before.
-fn act(actor: &Held, subject: &Held) -> Value {
+fn act(actor: &Held, subject: &Held) -> Result<Value, Refusal> {
     let mut act = Map::new();
     act.extend(actor.whose.subject.as_deref().map(|sub| ("sub".to_owned(), Value::from(sub))));
     if actor.whose.issuer.issuer != subject.whose.issuer.issuer {
         act.insert("iss".to_owned(), (&*actor.whose.issuer.issuer).into());
     }
     let before: Map<String, Value> = subject.facts.verified.claims().members().into();
-    act.extend(before.get("act").map(|before| ("act".to_owned(), before.clone())));
-    json!(act)
+    let before = before.get("act");
+    let actors = std::iter::successors(before, |act| act.get("act")).count();
+    if actors >= ACTORS {
+        return Err(Refusal::new("too_many_actors"));
+    }
+    act.extend(before.map(|before| ("act".to_owned(), before.clone())));
+    Ok(json!(act))
 }
 
 /// What is granted: of what is asked for, what the token that was presented has; of a token of others, only what the client
@@ -201,6 +229,12 @@ fn narrowed(
         None => Ok(granted),
     }
 }
+
+/// The claim of a token that came of an exchange: whose the session is that it has.
+const EXCHANGED: &str = "exchanged";
+
+/// Who acts for whom, one within the other: half of what the gateway reads of any document.
+const ACTORS: usize = 16;
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";

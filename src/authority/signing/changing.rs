@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::authority::means::Means;
 use crate::authority::signing::ring::{Dates, Due, Key, Ring};
-use crate::authority::signing::{Shared, Use, verifying};
+use crate::authority::signing::{Replaced, Shared, Use, verifying};
 use crate::authority::trouble::Trouble;
 use crate::revocation::Kind;
 use crate::store::records::{RecordChange, RecordKind};
@@ -18,6 +18,7 @@ impl Shared {
         for (algorithm, used) in &used {
             self.publish(*algorithm, used, now).await?;
         }
+        self.revoke_replaced().await?;
         Ok(next)
     }
 
@@ -85,6 +86,9 @@ impl Shared {
     pub(super) async fn replace(&self, algorithm: Algorithm, now: i64) -> Result<Box<str>, Trouble> {
         let (sealing, used, old) = {
             let state = self.lock();
+            if state.replaced.len() >= REPLACED {
+                return Err(Trouble::Overloaded);
+            }
             let sealing = state.sealing.clone().ok_or(Trouble::NoKey)?;
             let ring = state.rings.get(&algorithm).cloned().unwrap_or_default();
             let old: Vec<Key> = ring.keys().to_vec();
@@ -98,22 +102,39 @@ impl Shared {
         let mut ring = Ring::default();
         ring.insert(key);
         // From here on nothing is signed until the gate has the new key, and has the old ones no more.
-        self.lock().rings.insert(algorithm, ring);
+        {
+            let mut state = self.lock();
+            state.rings.insert(algorithm, ring);
+            for (issuer, key) in
+                used.issuers.iter().flat_map(|(_, iss)| old.iter().map(move |key| (iss, key)))
+            {
+                let ends = now.saturating_add(key.dates.life.max(used.life));
+                let (issuer, key_id) = (issuer.clone(), key.key_id.clone());
+                state.replaced.push(Replaced { issuer, key_id, ends });
+            }
+        }
         tracing::warn!(
             kid = &*key_id,
             algorithm = algorithm.name(),
             "all signing keys were replaced at once"
         );
         self.publish(algorithm, &used, now).await?;
-        let mut entries = Vec::new();
-        for (_, iss) in &used.issuers {
-            for key in &old {
-                let ends = now.saturating_add(key.dates.life.max(used.life));
-                entries.push(Means::entry(Kind::Kid, iss, &key.key_id, Some(ends), EMERGENCY)?);
-            }
-        }
-        (self.means.revoke)(entries).await?;
+        self.revoke_replaced().await?;
         Ok(key_id)
+    }
+
+    /// Revokes what was replaced at once. What fails is tried again whenever keys are looked at.
+    async fn revoke_replaced(&self) -> Result<(), Trouble> {
+        let replaced = self.lock().replaced.clone();
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        let entry = |Replaced { issuer, key_id, ends }: &Replaced| {
+            Means::entry(Kind::Kid, issuer, key_id, Some(*ends), EMERGENCY)
+        };
+        (self.means.revoke)(replaced.iter().map(entry).collect::<Result<_, _>>()?).await?;
+        self.lock().replaced.retain(|one| !replaced.contains(one));
+        Ok(())
     }
 
     /// Has the gate verify with the ring as it is now; what it has not signed before can sign from then on.
@@ -185,5 +206,7 @@ fn removal(key_id: &str) -> RecordChange {
     RecordChange::Remove { kind: RecordKind::SigningKey, id: key_id.as_bytes().into() }
 }
 
+/// Keys that were replaced at once and are to be revoked still, from which on no more are replaced.
+const REPLACED: usize = 1_000;
 /// Why keys are revoked here.
 const EMERGENCY: &str = "signing keys were replaced in an emergency";

@@ -1,4 +1,7 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
+use crate::authority::means::Doing;
 use crate::authority::signing::ring::{Dates, Due};
 
 const DAY: i64 = 86_400;
@@ -84,4 +87,47 @@ fn key_record_renamed(record: &crate::store::records::Record) -> crate::store::r
     let mut id = record.id.to_vec();
     id[0] ^= 1;
     crate::store::records::Record { id: id.into(), ..record.clone() }
+}
+
+/// What the old keys have signed would count still for whoever remembers it.
+#[tokio::test]
+async fn an_emergency_that_fails_midway_is_gone_on_with() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = crate::store::Store::open(&directory.path().join("store.db")).expect("a store");
+    let (fails, revoked) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<String>>>::default());
+    let (stuck, into) = (Arc::clone(&fails), Arc::clone(&revoked));
+    let done = || -> Doing { Box::pin(async { Ok(()) }) };
+    let signing = Signing::new(Means {
+        store: Some(Arc::new(store)),
+        revoke: Arc::new(move |entries| {
+            if stuck.load(Ordering::Relaxed) {
+                return Box::pin(async { Err(StoreError::Full) });
+            }
+            into.lock().expect("whole").extend(entries.iter().map(|entry| entry.kind.to_string()));
+            Box::pin(async { Ok(()) })
+        }),
+        lift: Arc::new(move |_| done()),
+        records_changed: Arc::new(move |_| done()),
+        publish_keys: Arc::new(move |_, _| done()),
+    });
+    let text = "version: 1\nlisteners: [127.0.0.1:0]\nstore: {sqlite: a.db}\nsigning_keys: {sealed_with: {file: kek}}\n\
+                tokens: {access: {sign: EdDSA}, other: {sign: ES256}}\n\
+                upstreams: {u: http://127.0.0.1:1}\nroutes: {/: public}\n";
+    let context =
+        crate::config::Context { name: "c.yaml", directory: std::path::Path::new("/"), env: &|_| None };
+    let (config, _) = crate::config::parse(text, &context).unwrap_or_else(|problems| panic!("{problems}"));
+    let sealed_with = Some(Zeroizing::new(vec![7; 32]));
+    signing.configure(&config, &Material { sealed_with, ..Material::default() });
+    let now = NumericDate(1_800_000_000);
+    signing.settle(now).await.expect("keys are made");
+    let before: Vec<_> = signing.list(now).into_iter().map(|key| key.key_id).collect();
+    fails.store(true, Ordering::Relaxed);
+    assert!(signing.rotate(None, Manner::Emergency, now).await.is_err());
+    assert!(signing.list(now).iter().all(|key| !before.contains(&key.key_id)), "each of them");
+    assert!(signing.settle(now).await.is_err(), "it is not done yet");
+    fails.store(false, Ordering::Relaxed);
+    signing.settle(now).await.expect("it is done now");
+    assert_eq!(*revoked.lock().expect("whole"), ["kid", "kid"]);
+    signing.settle(now).await.expect("nothing is left to do");
+    assert_eq!(revoked.lock().expect("whole").len(), 2);
 }

@@ -53,6 +53,7 @@ struct Scene {
     memo: Memo,
     /// The candidates of every look-up so far, by name.
     asked: Vec<Vec<String>>,
+    now: i64,
 }
 
 /// What looking a token up comes to, each time it is asked.
@@ -82,7 +83,7 @@ impl Scene {
         let signer = SigningKey::generate(Algorithm::ES256).expect("a key");
         let change = change(&config, &signer, 1);
         let (publisher, reader) = snapshot::channel(change);
-        Self { signer, publisher, reader, memo: Memo::new([7; 16], 1 << 20), asked: Vec::new() }
+        Self { signer, publisher, reader, memo: Memo::new([7; 16], 1 << 20), asked: Vec::new(), now: NOW }
     }
 
     /// Records of another version: what was found may not be so any more.
@@ -121,7 +122,7 @@ impl Scene {
         let mut evidence = Evidence::default();
         for _ in 0..4 {
             let snapshot = self.reader.load();
-            match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
+            match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(self.now)) {
                 Decision::Need(Need::Keys(miss)) => panic!("nothing here is fetched: {miss:?}"),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
                 Decision::Need(Need::Body(asked)) => panic!("no body is read here: {asked:?}"),
@@ -408,4 +409,25 @@ fn explain_says_who_would_be_asked_and_that_nobody_was() {
     assert!(told.1.contains("opaque") && !told.1.contains("signed"), "{told:?}");
     let Outcome::Refused(refusal) = explained.outcome else { panic!("{:?}", explained.outcome) };
     assert_eq!(refusal.denial.reason, Reason::KeysUnavailable);
+}
+
+/// When a key was last used was when it was first remembered, for as long as it was.
+#[test]
+fn whoever_keeps_an_api_key_hears_of_its_use_once_a_minute() {
+    let good = |_: &RecordAsked| known(&json!({"sub": "a", "scope": "read"}), true);
+    let mut scene = Scene::new();
+    scene.check("/keys", "sk_a_1", &good, &["keys"], None);
+    scene.check("/opaque", "op_1", &good, &["opaque"], None);
+    let signed = scene.signer.mint(&json!({"iss": "signed", "exp": NOW + 600}), "JWT").expect("a token");
+    scene.check("/all", &signed, &nobody, &[], None);
+    scene.now += 59;
+    scene.check("/keys", "sk_a_1", &nobody, &[], None);
+    scene.now += 1;
+    scene.check("/keys", "sk_a_1", &good, &["keys"], None);
+    scene.now += 59;
+    scene.check("/keys", "sk_a_1", &nobody, &[], None);
+    scene.check("/opaque", "op_1", &nobody, &[], None);
+    scene.check("/all", &signed, &nobody, &[], None);
+    scene.now += 1;
+    scene.check("/keys", "sk_a_1", &unknown, &["keys"], Some(Reason::BadSignature));
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, BOB, CLIENTS, Scene, assert_error, claims, text};
+use crate::authority::{ALICE, ASKER, BOB, CLIENTS, Scene, assert_error, claims, text};
 use crate::harness::client::Response;
 use crate::harness::issuer::Issuer;
 
@@ -131,4 +131,99 @@ fn t6_an_exchanged_token_is_no_say_over_the_family_it_came_from() {
     assert_eq!(scene.status("/orders", &alices), 200);
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
     assert_eq!(scene.form("/oauth/token", Some(("alice", ALICE)), &pairs).status, 200);
+}
+
+/// Whoever leaves the actor out acts itself (RFC 8693 section 4.4): leaving it out is no way around `may_act`.
+#[test]
+fn may_act_holds_for_a_client_that_names_no_actor() {
+    let corp = Issuer::start();
+    let yaml = "
+tokens:
+  access:
+    claims: {sub: '{subject}', client_id: '{credential.id}', scope: '{scope}', may_act: {client_id: bob}}
+";
+    let scene = Scene::of(&format!("{CLIENTS}{yaml}{OAUTH}"), |setup| setup.issuer("corp", &corp));
+    let (alices, _) = scene.pair(("alice", ALICE), "orders:read");
+    assert_error(&exchange(&scene, ("asker", ASKER), &alices, &[]), 400, "invalid_request");
+    assert_eq!(exchange(&scene, ("bob", BOB), &alices, &[]).status, 200);
+    let (askers, _) = scene.pair(("asker", ASKER), "introspect");
+    let acting = [("actor_token", askers.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    assert_error(&exchange(&scene, ("bob", BOB), &alices, &acting), 400, "invalid_request");
+    for (may, status) in [
+        (json!({"sub": "bob"}), 200),
+        (json!({"sub": "bob", "iss": "http://localhost"}), 200),
+        (json!({"sub": "bob", "iss": "https://elsewhere.example"}), 400),
+        (json!({"email": "bob@example.com"}), 400),
+        (json!({}), 400),
+        (json!("bob"), 400),
+    ] {
+        let theirs = corp.token().scope("orders:read").set("may_act", may.clone()).sign();
+        assert_eq!(exchange(&scene, ("bob", BOB), &theirs, &[]).status, status, "{may}");
+    }
+}
+
+/// Without a family nothing else says whose the session is.
+#[test]
+fn t6_revoking_an_exchanged_token_leaves_the_session_that_it_came_from() {
+    let scene = Scene::with("oauth: {issuer: http://localhost, clients: clients, refresh: none}");
+    let alice = ("alice", ALICE);
+    let revoke = |client, token: &str| {
+        assert_eq!(scene.form("/oauth/revoke", Some(client), &[("token", token)]).status, 200);
+    };
+    let given = scene.form("/oauth/token", Some(alice), &[("grant_type", "client_credentials")]);
+    let alices = text(&given.json(), "access_token");
+    let bobs = text(&exchange(&scene, ("bob", BOB), &alices, &[]).json(), "access_token");
+    let again = text(&exchange(&scene, ("bob", BOB), &bobs, &[]).json(), "access_token");
+    for token in [&bobs, &again] {
+        assert_eq!(claims(token)["sid"], claims(&alices)["sid"]);
+        revoke(("bob", BOB), token);
+        assert_eq!(scene.status("/orders", token), 401, "what is one's own is revoked");
+    }
+    assert_eq!(scene.status("/orders", &alices), 200);
+    let bobs = text(&exchange(&scene, ("bob", BOB), &alices, &[]).json(), "access_token");
+    revoke(alice, &alices);
+    for token in [&alices, &bobs] {
+        assert_eq!(scene.status("/orders", token), 401, "the session is alice's to end");
+    }
+}
+
+/// Whoever exchanges a token gets no more time than it had, whatever they do with the outcome.
+#[test]
+fn an_exchanged_token_that_refreshes_itself_lives_no_longer() {
+    let scene = Scene::with(
+        "
+tokens: {access: {lifetime: {default: 1h, asked: {body: expires_in}}}}
+endpoints: {POST /renew: {refresh: access}}
+oauth: {issuer: http://localhost, clients: clients}
+",
+    );
+    let alice = ("alice", ALICE);
+    let pairs = [("grant_type", "client_credentials"), ("expires_in", "100")];
+    let short = text(&scene.form("/oauth/token", Some(alice), &pairs).json(), "access_token");
+    for client in [("bob", BOB), alice] {
+        let exchanged = text(&exchange(&scene, client, &short, &[]).json(), "access_token");
+        let renewed = scene.ask(&crate::harness::client::Request::post("/renew", "").bearer(&exchanged));
+        assert_eq!(renewed.status, 200, "{renewed:?}");
+        let renewed = claims(&text(&renewed.json(), "access_token"));
+        assert!(renewed["exp"].as_i64() <= claims(&short)["exp"].as_i64(), "{renewed}");
+    }
+}
+
+/// Each `act` is one object deeper, and the gateway reads no document of any depth.
+#[test]
+fn actors_are_nested_no_deeper_than_the_gateway_itself_reads() {
+    let scene = Scene::with(OAUTH);
+    let bob = ("bob", BOB);
+    let (mut token, _) = scene.pair(("alice", ALICE), "orders:read");
+    let (actor, _) = scene.pair(bob, "orders:read");
+    let acting = [("actor_token", actor.as_str()), ("actor_token_type", ACCESS_TOKEN)];
+    for depth in 1..=16 {
+        let response = exchange(&scene, bob, &token, &acting);
+        assert_eq!(response.status, 200, "{depth}: {response:?}");
+        token = text(&response.json(), "access_token");
+    }
+    assert_eq!(scene.status("/orders", &token), 200);
+    assert_error(&exchange(&scene, bob, &token, &acting), 400, "invalid_request");
+    let without = exchange(&scene, bob, &token, &[]);
+    assert_eq!(without.status, 200, "nobody more acts: {without:?}");
 }

@@ -3,9 +3,11 @@
 use std::process::{Child, Stdio};
 use std::thread;
 
+use serde_json::json;
+
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, Scene, assert_error, text};
-use crate::harness::client::Response;
+use crate::authority::{ALICE, BOB, Scene, assert_error, text};
+use crate::harness::client::{Request, Response};
 use crate::harness::process::{command, signal, wait_for_exit};
 use crate::harness::wait::wait_until;
 
@@ -81,7 +83,7 @@ impl Again {
         scene.gateway.wait_for_any_exit();
         let mut command = command();
         command.arg("run").arg("--config").arg(scene.gateway.config_path());
-        for (name, value) in [("ALICE", ALICE), ("BOB", super::BOB), ("ASKER", super::ASKER)] {
+        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", ASKER)] {
             command.env(name, value);
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -135,4 +137,66 @@ fn t7_no_token_stands_in_the_store_file() {
     for private in ["PRIVATE KEY", "-----BEGIN", "\"d\":"] {
         assert!(!has(private.as_bytes()), "{private}");
     }
+}
+
+const LISTED: &str = "
+store: {sqlite: portcullis.db}
+credentials:
+  keys: {api_keys: {entries: {file: keys.json}}, from: basic}
+  people: {people: {entries: {file: people.json, secret: secret}}, from: {id: {body: email}, secret: {body: password}}}
+tokens:
+  access: {sign: {algorithm: HS256, secret: {env: ASKER}}}
+  refresh: {format: refresh, sliding: true}
+endpoints:
+  POST /auth: {issue: [access, refresh], credential: keys}
+  POST /login: {issue: [access, refresh], credential: people}
+  POST /renew: {refresh: refresh}
+  POST /introspect: {introspect: refresh, credential: keys}
+";
+
+/// Whoever was taken out of the list could refresh for ever, where the endpoint asks for no credential.
+#[test]
+fn a_family_ends_with_the_credential_that_it_was_begun_with() {
+    let entry = |id: &str, secret: &str| json!({"id": id, "secret": secret, "scopes": ["orders:read"]});
+    let (alice, bob) = (entry("alice", ALICE), entry("bob", BOB));
+    let all = json!([alice, bob]).to_string();
+    let scene = Scene::of(LISTED, |setup| setup.file("keys.json", &all).file("people.json", &all));
+    let by_key = |id: &str, secret: &str| {
+        pair(&scene.ask(&Request::post("/auth", "{}").header("Authorization", &super::basic(id, secret)))).1
+    };
+    let by_password =
+        |id: &str, secret: &str| pair(&scene.json("/login", &json!({"email": id, "password": secret}))).1;
+    let renew = |token: &str| scene.json("/renew", &json!({"refresh_token": token}));
+    let (gone, person, kept) = (by_key("alice", ALICE), by_password("alice", ALICE), by_key("bob", BOB));
+    let (_, gone) = pair(&renew(&gone));
+    let (_, person) = pair(&renew(&person));
+    scene.gateway.replace("keys.json", json!([bob]).to_string());
+    scene.gateway.replace("people.json", json!([bob]).to_string());
+    assert_eq!(scene.gateway.reload().status, 200);
+    assert_error(&renew(&gone), 400, "invalid_grant");
+    assert_error(&renew(&person), 400, "invalid_grant");
+    pair(&renew(&kept));
+    scene.gateway.replace("keys.json", &all);
+    assert_eq!(scene.gateway.reload().status, 200);
+    pair(&renew(&gone));
+}
+
+/// The answer would not have had the next token in it, and the one before was used up.
+#[test]
+fn an_answer_that_cannot_be_filled_uses_no_refresh_token_up() {
+    let scene = Scene::with(
+        "
+tokens: {access: {}, renewal: {format: refresh, grace: 0s}}
+endpoints:
+  POST /auth: {issue: [access, renewal], credential: clients}
+  POST /renew:
+    refresh: renewal
+    answer: {headers: {X-Echo: '{body.echo}'}, body: {access_token: '{token.access}', refresh_token: '{token.renewal}'}}
+",
+    );
+    let (_, first) = pair(&scene.form("/auth", Some(("alice", ALICE)), &[]));
+    for body in [json!({"refresh_token": first}), json!({"refresh_token": first, "echo": "a\r\nb: c"})] {
+        assert_error(&scene.json("/renew", &body), 400, "invalid_request");
+    }
+    pair(&scene.json("/renew", &json!({"refresh_token": first, "echo": "a"})));
 }

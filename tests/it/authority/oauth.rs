@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, basic, claims, form, text};
-use crate::harness::client::{Request, Response};
+use crate::harness::client::{Connection, Request, Response};
 
 pub const OAUTH: &str = "oauth: {issuer: http://localhost, clients: clients}";
 const TOKEN: &str = "/oauth/token";
@@ -41,6 +41,31 @@ fn a_client_gets_a_token_that_routes_take() {
     assert_eq!(scene.status("/orders", &token), 200);
     assert_eq!(scene.status("/me", &token), 200);
     assert_eq!(scene.upstream.last().head.header("x-client"), Some("alice"));
+}
+
+/// Clients of OAuth read what refuses them as RFC 6749 section 5.2 has it, also what was refused before it was read.
+#[test]
+fn a_body_that_is_too_large_is_an_error_of_oauth() {
+    let scene = Scene::with(OAUTH);
+    for target in [TOKEN, "/oauth/revoke", "/oauth/introspect"] {
+        for chunked in [false, true] {
+            let large = "a".repeat((64 << 10) + 1);
+            let mut connection = Connection::open(scene.gateway.ports.public).unaudited();
+            let response = if chunked {
+                let head = format!(
+                    "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                );
+                connection.write(format!("{head}{:x}\r\n{large}\r\n0\r\n\r\n", large.len()).as_bytes());
+                connection.answer()
+            } else {
+                connection.send(&Request::post(target, large))
+            };
+            assert_eq!(response.status, 413, "{target}: {response:?}");
+            assert_eq!(response.header("content-type"), Some("application/json"), "{target}");
+            assert_eq!(response.json()["error"], "invalid_request", "{target}: {response:?}");
+            assert!(response.json()["error_description"].is_string(), "{target}: {response:?}");
+        }
+    }
 }
 
 #[test]
@@ -292,4 +317,46 @@ fn what_comes_of_requests_is_counted_by_closed_words() {
     assert_eq!(count("success"), 1.0);
     assert_eq!(count("bad_credential"), 1.0);
     assert_eq!(count("unsupported_grant_type"), 1.0);
+}
+
+/// A refresh would otherwise mint what is newer than the watermark, and passes.
+#[test]
+fn a_watermark_on_a_tenant_or_a_declared_claim_ends_the_families_before_it() {
+    let scene = Scene::with(
+        "
+revocation: {claims: [device]}
+tokens:
+  access:
+    claims: {sub: '{subject}', client_id: '{credential.id}', scope: '{scope}', tid: '{credential.tenant?}', device: '{body.device?}'}
+    claim_names: {tenant: tid}
+oauth: {issuer: http://localhost, clients: clients}
+",
+    );
+    let alice = ("alice", ALICE);
+    let sign_in = |device: &str| {
+        let pairs = [("grant_type", "client_credentials"), ("scope", "orders:read"), ("device", device)];
+        let body = scene.form(TOKEN, Some(alice), &pairs).json();
+        (text(&body, "access_token"), text(&body, "refresh_token"))
+    };
+    let watermark = |mut entry: Value, after: &str| {
+        entry["issuer"] = json!("http://localhost");
+        entry["not_before"] = json!(claims(after)["iat"].as_i64().unwrap() + 1);
+        let request = Request::post("/v1/revocations", entry.to_string())
+            .host(&scene.gateway.ports.admin.to_string())
+            .header("Content-Type", "application/json");
+        let revoked = scene.gateway.send_admin(&request);
+        assert_eq!(revoked.status, 201, "{revoked:?}");
+    };
+    let (access, lost) = sign_in("lost");
+    let (_, kept) = sign_in("kept");
+    watermark(json!({"kind": "claim", "claim": "device", "value": "lost"}), &access);
+    assert_eq!(scene.status("/orders", &access), 401);
+    assert_error(&refresh(&scene, alice, &lost, &[]), 400, "invalid_grant");
+    let kept = refresh(&scene, alice, &kept, &[]).json();
+    let (others, _) = scene.pair(("bob", BOB), "orders:read");
+    watermark(json!({"kind": "tenant", "value": "acme"}), &text(&kept, "access_token"));
+    assert_error(&refresh(&scene, alice, &text(&kept, "refresh_token"), &[]), 400, "invalid_grant");
+    let (again, _) = sign_in("found");
+    assert_eq!(scene.status("/orders", &again), 200, "whoever signs in again at once is let in");
+    assert_eq!(scene.status("/orders", &others), 200, "of no tenant");
 }

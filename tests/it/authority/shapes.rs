@@ -397,3 +397,53 @@ fn one_connection_carries_endpoints_and_routes_alike() {
     assert_eq!(connection.send(&Request::post("/api/users/bugs/tokens", "[").bearer(SERVER)).status, 400);
     assert_eq!(connection.send(&Request::get("/orders").bearer(&token)).status, 200);
 }
+
+/// Remembered by a worker, it was accepted until its end: nothing named it that could be told.
+#[test]
+fn an_opaque_token_without_an_id_is_revoked_for_those_who_remember_it() {
+    let scene = Scene::with(
+        "
+tokens:
+  plain: {format: opaque, claims: {sub: '{subject}', jti: null}}
+  named: {format: opaque, prefix: n_, claims: {sub: '{subject}', tid: '{uuid}'}, claim_names: {id: tid}}
+endpoints:
+  POST /plain: {issue: plain, credential: clients}
+  POST /named: {issue: named, credential: clients}
+  POST /revoke: {revoke: [plain, named], from: {body: token}}
+",
+    );
+    for target in ["/plain", "/named"] {
+        let token = text(&scene.form(target, Some(("alice", ALICE)), &[]).json(), "access_token");
+        let other = text(&scene.form(target, Some(("alice", ALICE)), &[]).json(), "access_token");
+        for _ in 0..8 {
+            assert_eq!((scene.status("/me", &token), scene.status("/me", &other)), (200, 200));
+        }
+        assert_eq!(scene.form("/revoke", None, &[("token", &token)]).status, 200);
+        for _ in 0..8 {
+            assert_eq!((scene.status("/me", &token), scene.status("/me", &other)), (401, 200), "{target}");
+        }
+    }
+}
+
+/// What a key has as a text is no pattern, though the token's scopes are read as patterns.
+#[test]
+fn a_literal_scope_of_a_key_is_no_pattern_in_its_token() {
+    let scene = Scene::of(
+        "
+credentials:
+  keys: {api_keys: {entries: [{id: alice, secret: {env: ALICE}, scopes: ['orders:*', other]}]}, from: basic}
+tokens:
+  pass: {sign: {algorithm: HS256, secret: {env: SIGNING}}, scope_match: glob}
+endpoints:
+  POST /subset: {issue: pass, credential: keys}
+  POST /inherit: {issue: pass, credential: keys, scopes: {mode: inherit}}
+",
+        |setup| setup.env("SIGNING", &canary::secret(SIGNING)),
+    );
+    for target in ["/subset", "/inherit"] {
+        let request = Request::post(target, "{}").header("Authorization", &basic("alice", ALICE));
+        let body = scene.ask(&request).json();
+        assert_eq!(body["scope"], "other", "{target}");
+        assert_eq!(scene.status("/orders", &text(&body, "access_token")), 403, "{target}");
+    }
+}

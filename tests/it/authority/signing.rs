@@ -134,14 +134,25 @@ fn another_key_than_sealed_them_is_refused_with_its_place() {
     let scene = Scene::with(OAUTH);
     let token = access(&scene);
     let config = scene.gateway.config_path();
-    // While it runs, the key may be replaced: what is kept is sealed anew.
+    // What is in the file may be a slip of the hand, or half of another restore: it is not sealed with.
     scene.gateway.replace("kek", [8; 32]);
+    let refused = scene.gateway.reload();
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(
+        refused.text().contains("another key than the one that its signing keys are sealed with"),
+        "{refused:?}"
+    );
+    scene.gateway.replace("kek", [7; 32]);
+    assert_eq!(scene.gateway.reload().status, 200);
+    // While it runs, another one may be named: what is kept is sealed anew.
+    scene.gateway.replace("kek.new", [8; 32]);
+    scene.gateway.rewrite(|text| text.replace("{file: kek}", "{file: kek.new}"));
     assert_eq!(scene.gateway.reload().status, 200);
     scene.gateway.wait_for_log(&["signing keys were sealed with the new key"]);
     let again = Again::after_a_kill(&scene);
     assert_eq!(scene.status("/orders", &token), 200);
     drop(again);
-    scene.gateway.replace("kek", [7; 32]);
+    scene.gateway.replace("kek.new", [7; 32]);
     let mut command = crate::harness::process::command();
     for (name, value) in [("ALICE", ALICE), ("BOB", super::BOB), ("ASKER", super::ASKER)] {
         command.env(name, value);

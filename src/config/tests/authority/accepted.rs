@@ -20,8 +20,8 @@ credentials:
     from: {header: X-API-KEY}
     scope_match: glob
   listed:
-    api_keys: {entries: {env: KEYS, secret: apiKey}}
-    from: {id: {body: id}, secret: {body: apiKey}}
+    api_keys: {entries: {env: KEYS, secret: password}}
+    from: {id: {body: id}, secret: {body: password}}
     scope_match: glob
   here:
     api_keys: {entries: [{id: a, secret: {file: a}, scopes: [x], tenant: t1}], issuer: https://keys.example.com}
@@ -49,20 +49,19 @@ tokens:
 endpoints:
   POST /auth:
     issue: [access, refresh]
-    credential: {by: {body: method}, of: {apk: listed, ums: people}}
+    credential: {by: {body: method}, of: {key: listed, password: people}}
     require: {scopes: {type: text_list, error: bad_scopes}, /a/b: text}
     scopes: {asked: {body: scopes}}
     answer: {body: {access_token: "{token.access}", expires_in: "{token.access.lifetime}", again: "{token.refresh}"}}
     errors: {bad_scopes: {body: {m: "{message}"}}, expired: {status: 418}, "*": {status: 401, body: ["{reason}"]}}
     cors: {origins: [https://app.example.com]}
   POST /pair/refresh: {refresh: refresh, answer: {body: {a: "{token.access}", r: "{token.refresh}"}}}
-  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}}
+  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}, attempts: 3}
   GET /token:
     issue: [short]
     credential: session
     act_as: {credential: keys, id: k1}
     reuse: {unless: {query: refresh, is: "true"}}
-    attempts: 3
   POST /again: {refresh: short, from: {body: token}}
   DELETE /users/{user}/tokens: {revoke: [user], subject: "{path.user}", credential: keys}
   POST /revoke: {revoke: [access, short], from: [bearer, {body: token}], family: true}
@@ -123,7 +122,7 @@ fn credentials_are_where_they_are_said_to_be() {
     assert_eq!(credential("keys").from, CredentialPlace::Whole(Reader::Header("x-api-key".into())));
     let CredentialKind::ApiKeys(listed) = &credential("listed").kind else { panic!("no keys") };
     let entries = listed.entries.as_ref().expect("entries");
-    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "apiKey", "scopes"));
+    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "password", "scopes"));
     let CredentialKind::ApiKeys(here) = &credential("here").kind else { panic!("no keys") };
     let Some(EntriesSource::Listed(list)) = here.entries.as_ref().map(|entries| &entries.source) else {
         panic!("no list")
@@ -177,7 +176,7 @@ fn an_endpoint_is_a_route() {
     let (token, route) = endpoint("GET /token");
     let Action::Issue(issue) = &token.action else { panic!("no issue") };
     assert_eq!(issue.scopes.matching, ScopeMatch::Glob, "of the key in whose name it acts");
-    assert_eq!(token.attempts, 3);
+    assert_eq!(endpoint("POST /users/{user}/tokens").0.attempts, 3);
     assert!(matches!(&route.require, Require::Token(requirement) if requirement.issuers == [0]));
     let Action::Refresh(refresh) = &endpoint("POST /pair/refresh").0.action else { panic!("no refresh") };
     assert_eq!(refresh.from, [Reader::Body("refresh_token".into())]);
@@ -257,4 +256,41 @@ fn what_is_printed_parses_to_the_same_service() {
         ("signing_keys", "{sealed_with: {file: kek}}"),
     ]);
     crate::config::tests::printed::check(&oauth);
+}
+
+/// Disabling a key has to end what was made from it, and finds it by nothing but whose the token says it is.
+#[test]
+fn a_token_that_does_not_say_whose_it_is_outlives_its_key_and_is_warned_of() {
+    let warned = |token: &str, managed: bool, issue: &str| {
+        let key = if managed { "managed: true, pepper: {file: p}" } else { "entries: []" };
+        let text = file(&[
+            ("store", "{sqlite: a.db}"),
+            ("signing_keys", "{sealed_with: {file: kek}}"),
+            ("credentials", &format!("{{keys: {{api_keys: {{{key}}}}}, session: {{issuer: corp}}}}")),
+            ("tokens", &format!("{{access: {token}}}")),
+            ("endpoints", &format!("{{'POST /{{user}}': {{issue: access, {issue}}}}}")),
+        ]);
+        let (_, warnings) = read(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let says = |what: &str| warnings.len() == 1 && warnings[0].what.contains(what);
+        assert!(warnings.is_empty() || says("does not say whose it is"), "{warnings:?}");
+        !warnings.is_empty()
+    };
+    let (keys, acting) = ("credential: keys", "credential: session, act_as: {credential: keys, id: k}");
+    for (token, managed, issue, is_warned) in [
+        ("{}", true, keys, false),
+        ("{claims: {sub: '{subject}'}}", true, keys, false),
+        ("{claims: {sub: '{credential.id}'}}", true, acting, false),
+        ("{subject: '{path.user}'}", true, keys, false),
+        ("{subject: '{path.user}', claims: {client_id: '{credential.id}'}}", true, keys, false),
+        ("{claims: {id: '{subject}'}, claim_names: {subject: id}}", true, keys, false),
+        ("{claims: {scope: '{scope}'}}", true, keys, true),
+        ("{claims: {sub: '{subject}'}, subject: '{path.user}'}", true, keys, true),
+        ("{claims: {sub: '{credential.id}'}, subject: '{path.user}'}", true, keys, true),
+        ("{claims: {sub: 'k-{credential.id}'}}", true, acting, true),
+        ("{claims: {client_id: me, scope: '{scope}'}}", true, keys, true),
+        ("{claims: {scope: '{scope}'}}", false, keys, false),
+        ("{claims: {scope: '{scope}'}}", true, "credential: session", false),
+    ] {
+        assert_eq!(warned(token, managed, issue), is_warned, "{token} {managed} {issue}");
+    }
 }

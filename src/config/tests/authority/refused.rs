@@ -216,6 +216,14 @@ fn endpoints() {
 fn endpoints_that_refresh_revoke_and_tell() {
     endpoint("POST /a", "{refresh: user}", "does not refresh itself");
     endpoint("POST /a", "{refresh: refresh}", "is issued by no endpoint");
+    // Nothing is shown there that could be guessed and counted.
+    endpoint("POST /a", "{refresh: access, attempts: 5}", "`attempts` counts nothing here");
+    endpoint("POST /a", "{revoke: access, from: bearer, attempts: 5}", "`attempts` counts nothing here");
+    endpoint(
+        "POST /a",
+        "{issue: access, credential: session, attempts: 5}",
+        "`attempts` counts nothing here",
+    );
     endpoint(
         "POST /a",
         "{revoke: [access], subject: '{path.user}', credential: keys}",
@@ -318,14 +326,14 @@ fn scopes_built_from_the_request() {
     let route = |path: &str, scope: &str, part: &str| {
         check(&[("routes", &format!("{{'{path}': '{scope}'}}"))], part);
     };
-    route("/ds/{set}", "read:{sett}", "did you mean `{set}`?");
-    route("/ds", "read:{set}", "is no parameter of the path");
-    route("/ds/{set}", "read:{set", "without its pair");
-    route("/ds/{set}", "read:set}", "without its pair");
-    route("/ds/{set}", "read:{{set}}", "without its pair");
+    route("/shelves/{set}", "read:{sett}", "did you mean `{set}`?");
+    route("/shelves", "read:{set}", "is no parameter of the path");
+    route("/shelves/{set}", "read:{set", "without its pair");
+    route("/shelves/{set}", "read:set}", "without its pair");
+    route("/shelves/{set}", "read:{{set}}", "without its pair");
     let text = file(&[(
         "routes",
-        "{'/ds/{set}/{*rest}': {require: {scopes: ['read:{set}', a], any_scope: ['{rest}', b]}}}",
+        "{'/shelves/{set}/{*rest}': {require: {scopes: ['read:{set}', a], any_scope: ['{rest}', b]}}}",
     )]);
     let config = config(&text);
     let crate::config::Require::Token(requirement) = &config.routes[0].require else { panic!("public") };
@@ -344,4 +352,36 @@ fn scopes_built_from_the_request() {
 fn reasons_of_routes_are_those_of_the_gate() {
     let known: Vec<&str> = crate::gate::denial::Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(crate::config::endpoint::ROUTE_REASONS, known);
+}
+
+/// What could only fail, or do less than it says, when somebody signs out.
+#[test]
+fn revocations_that_could_not_be_made() {
+    let revoke = |store: &str, more: &str, endpoint: &str, part: &str| {
+        let token = format!("{{hmac: {{sign: {{algorithm: HS256, secret: {{env: S}}}}{more}}}}}");
+        let endpoints = format!("{{'POST /a/{{user}}': {endpoint}}}");
+        let keys = ("credentials", "{keys: {api_keys: {entries: []}}}");
+        check(&[("store", store), keys, ("tokens", &token), ("endpoints", &endpoints)], part);
+    };
+    let store = "{sqlite: a.db}";
+    revoke("", "", "{revoke: hmac}", "there is no `store`");
+    revoke("", "", "{revoke: hmac, subject: '{path.user}', credential: keys}", "there is no `store`");
+    revoke(store, ", claims: {jti: ~}", "{revoke: hmac}", "no claim `jti`");
+    revoke(store, ", claim_names: {id: tid}, claims: {tid: ~}", "{revoke: hmac}", "no claim `tid`");
+    revoke(store, ", claims: {sid: ~}", "{revoke: hmac, family: true}", "no claim `sid`");
+    revoke(store, ", claims: {jti: ~, sid: ~}", "{revoke: hmac, family: true}", "no claim `sid`");
+    revoke(
+        store,
+        ", claims: {scope: a}",
+        "{revoke: hmac, subject: '{path.user}', credential: keys}",
+        "no claim `sub`",
+    );
+    let fits = |more: &str, endpoint: &str| {
+        let token = format!("{{hmac: {{sign: {{algorithm: HS256, secret: {{env: S}}}}{more}}}}}");
+        let text = service(&[("tokens", &token), ("endpoints", &format!("{{POST /a: {endpoint}}}"))]);
+        config(&text);
+    };
+    fits(", claims: {sid: ~}", "{revoke: hmac}");
+    fits(", claims: {jti: ~}", "{revoke: hmac, family: true}");
+    fits(", claim_names: {id: /a/b}, claims: {a: {b: '{uuid}'}, jti: ~}", "{revoke: hmac}");
 }
