@@ -16,6 +16,9 @@ use crate::{Size, row};
 /// Who tries passwords at once (threats T2).
 const ATTACKERS: usize = 200;
 
+/// How many times as long requests with a token may take meanwhile (threats T2).
+const MOST: f64 = 2.0;
+
 /// Requests with a token: so many connections, each once in this time.
 const CLIENTS: usize = 16;
 const PAUSE: Duration = Duration::from_millis(4);
@@ -37,6 +40,11 @@ pub(crate) async fn measure(size: &Size, gateway: &Gateway) {
     let figures =
         format!("p99 {flooded:.2} ms, without {calm:.2} ms: {:.2}; {tried} passwords", flooded / calm);
     row(&format!("flood: {ATTACKERS} who try passwords"), &figures, "2");
+    assert!(tried > 0, "nobody tried a password");
+    // A smoke run is too short to say how long anything takes, and what is not optimised says nothing of it.
+    if size.rounds > 1 && !cfg!(debug_assertions) {
+        assert!(flooded <= MOST * calm, "p99 {flooded:.2} ms under a flood, {calm:.2} ms without");
+    }
 }
 
 /// Milliseconds that ninety-nine of a hundred requests take at most.

@@ -135,7 +135,7 @@ class Minter:
             "bad_signature": f"{header}.{payload}.{broken}",
             "no_algorithm": base64url(b'{"alg":"none","typ":"JWT"}') + f".{payload}.",
             "hmac_by_public_key": token("HS256", pem, claims(), f"k-{algorithm.lower()}"),
-            "expired": minted(exp=now - 3_600), "no_expiry": minted(exp=None), "not_yet": minted(nbf=now + 3_600),
+            "expired": minted(exp=now - 3_600), "no_expiry": minted(exp=None), "not_yet": minted(nbf=now + KEPT + 86_400),
             "wrong_issuer": minted(iss="https://evil.test/"), "wrong_audience": minted(aud="another-api"),
             "no_scope": minted(scope="openid profile"), "scope_prefix": minted(scope="openid orders:readonly"),
         }

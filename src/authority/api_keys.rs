@@ -112,6 +112,16 @@ impl ApiKeys {
         entry.counts(now).then(|| Arc::clone(&entry.holder))
     }
 
+    /// Whether attempts with this id can be left uncounted: no number of them finds a secret that was made here, and counting
+    /// them would let anybody lock a key's owner out who knows its id. Whether there is such a key it does not say.
+    pub fn is_beyond_guessing(&self, credential: &str, id: &str) -> bool {
+        let rings = self.rings.load();
+        let Some(ring) = rings.get(credential) else { return false };
+        // Where others have made secrets, ids of theirs may look the same.
+        let is_ours = ring.managed && !ring.has_list() && api_key::is_id(id);
+        is_ours && self.managed.get(credential, id).is_none_or(|entry| !entry.body.foreign)
+    }
+
     /// The claims of a key that is itself a route's credential, for the issuer of this name: the credential's.
     pub fn look_up(&self, issuer: &str, token: &str, now: NumericDate) -> Looked {
         let rings = self.rings.load();

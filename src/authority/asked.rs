@@ -24,8 +24,8 @@ impl Faults {
     }
 
     pub(in crate::authority) fn name(&mut self, name: Option<&str>) {
-        if name.is_some_and(|name| name.len() > NAME_OCTETS) {
-            self.add(format!("`name` is at most {NAME_OCTETS} octets"));
+        if name.is_some_and(|name| name.len() > NAME_OCTETS || name.chars().any(char::is_control)) {
+            self.add(format!("`name` is at most {NAME_OCTETS} octets, none of them a control character"));
         }
     }
 

@@ -49,28 +49,31 @@ impl Default for Attempts {
 
 impl Attempts {
     /// How long whoever is at this address has to wait before a credential with this id is looked at: where `most`
-    /// attempts with the id, or from the address, have failed. To be asked before the credential is looked at, and
+    /// attempts with the id, if such are counted, or from the address, have failed. To be asked before the credential is looked at, and
     /// answered with 429 and `Retry-After`, whatever was sent.
     pub fn wait(
         &self,
         credential: &str,
-        id: &str,
+        id: Option<&str>,
         from: IpAddr,
         most: u32,
         now: Instant,
     ) -> Option<Duration> {
         let of = |mark| self.failed_of(mark, now).filter(|(failed, _)| *failed >= most).map(|(_, wait)| wait);
-        of(self.mark_of_id(credential, id)).max(of(self.mark_of_address(from)))
+        id.and_then(|id| of(self.mark_of_id(credential, id))).max(of(self.mark_of_address(from)))
     }
 
     /// An attempt with this id begins. It counts as failed until [`Self::excused`]: of many at once no more are looked at than
     /// may fail.
-    pub fn begun(&self, credential: &str, id: &str, now: Instant) {
-        self.count(self.mark_of_id(credential, id), now);
+    pub fn begun(&self, credential: &str, id: Option<&str>, now: Instant) {
+        if let Some(id) = id {
+            self.count(self.mark_of_id(credential, id), now);
+        }
     }
 
     /// An attempt with this id has not failed.
-    pub fn excused(&self, credential: &str, id: &str, now: Instant) {
+    pub fn excused(&self, credential: &str, id: Option<&str>, now: Instant) {
+        let Some(id) = id else { return };
         let (mark, now) = (self.mark_of_id(credential, id), self.milliseconds(now));
         let mut part = self.part(mark).lock().unwrap_or_else(PoisonError::into_inner);
         let set = part.places.get_mut(set_of(mark)..).and_then(|set| set.get_mut(..WAYS)).unwrap_or_default();

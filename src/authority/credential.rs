@@ -183,9 +183,13 @@ pub async fn checked(here: &Endpoints, asked: Asked<'_>, shown: Shown) -> Result
         }
         // What is one text has no id but itself: an id that many share would have strangers lock each other out. What is left
         // is that the address may fail only so often.
-        What::Whole(text) => text.as_str(),
-        What::Unfit => &*asked.call.request_id,
-        What::Pair(id, _) => id.as_str(),
+        What::Whole(text) => Some(text.as_str()),
+        What::Unfit => None,
+        What::Pair(id, _) => {
+            let is_key = matches!(credential.kind, CredentialKind::ApiKeys(_));
+            let is_counted = !(is_key && authority.api_keys.is_beyond_guessing(&credential.name, id));
+            is_counted.then_some(id.as_str())
+        }
     };
     let (name, from, most) = (&*credential.name, asked.call.peer, asked.call.endpoint.attempts);
     if let Some(wait) = authority.attempts.wait(name, id, from, most, Instant::now()) {

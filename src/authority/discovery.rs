@@ -10,9 +10,10 @@ use crate::authority::clock;
 use crate::authority::endpoints::Endpoints;
 use crate::authority::filling::Filling;
 use crate::authority::request::Asked;
+use crate::config::endpoint::Action;
 use crate::config::minted::Minted;
 use crate::config::template::Template;
-use crate::config::{Config, Issuer, Require, TokenPlace};
+use crate::config::{Config, Issuer, KeySource, Records, Require, TokenPlace};
 use crate::gate::call::Answered;
 use crate::mint::template;
 
@@ -65,7 +66,7 @@ fn required(config: &Config) -> (Words, Words, Words) {
         let Require::Token(requirement) = &route.require else { continue };
         scopes.extend(requirement.scopes.iter().chain(&requirement.any_scope).cloned());
         for issuer in requirement.issuers.iter().filter_map(|index| config.issuers.get(*index)) {
-            servers.extend(is_server(issuer).then(|| issuer.issuer.clone()));
+            servers.extend((is_server(issuer) && gives(config, issuer)).then(|| issuer.issuer.clone()));
             methods.extend(issuer.from.iter().filter_map(|place| match place {
                 TokenPlace::Bearer => Some(Box::from("header")),
                 TokenPlace::Query(name) if **name == *"access_token" => Some(Box::from("query")),
@@ -80,6 +81,33 @@ fn required(config: &Config) -> (Words, Words, Words) {
 fn is_server(issuer: &Issuer) -> bool {
     let url = ["https://", "http://"].iter().any(|scheme| issuer.issuer.starts_with(scheme));
     url && !issuer.issuer.contains(['?', '#'])
+}
+
+/// Whether clients get the tokens of this issuer to show them here (RFC 6750): an API key is given out by nobody's endpoint, a
+/// session in a cookie is the application's own, and of what is minted here OAuth's token endpoint, if there is one, gives
+/// only the one.
+fn gives(config: &Config, issuer: &Issuer) -> bool {
+    let is_shown = issuer.from.iter().any(|place| match place {
+        TokenPlace::Bearer => true,
+        TokenPlace::Query(name) => **name == *"access_token",
+        TokenPlace::Header(_) | TokenPlace::Cookie(_) => false,
+    });
+    let is_key = matches!(issuer.keys.value, KeySource::Records(Records::ApiKeys { .. }));
+    let is_ours = config.authority.tokens.iter().any(|minted| minted.name == issuer.name);
+    let mut given = config.authority.endpoints.iter().filter_map(|endpoint| match &endpoint.action {
+        Action::OAuthToken { access, .. } => Some(&access.name),
+        Action::Issue(_)
+        | Action::Refresh(_)
+        | Action::Revoke(_)
+        | Action::Introspect { .. }
+        | Action::KeySet(_)
+        | Action::Metadata(_)
+        | Action::Resource => None,
+    });
+    let (first, more) = (given.next(), given);
+    let is_given =
+        first.is_none_or(|first| std::iter::once(first).chain(more).any(|name| *name == issuer.name));
+    is_shown && !is_key && (!is_ours || is_given)
 }
 
 fn public() -> (Box<str>, Box<str>) {

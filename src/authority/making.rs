@@ -73,7 +73,7 @@ impl Endpoints {
             Format::Jwt { .. } => self.authority.signing.sign(&minted.name, &claims)?,
             Format::Opaque { shape, .. } => {
                 let text = opaque::token(shape, &mut clock::fill).map_err(Trouble::from)?;
-                let new = NewToken { token: &minted.name, text: &text, claims: &claims, reusable: false };
+                let new = NewToken { token: &minted.name, text: &text, claims: &claims };
                 self.authority.opaque.issue(new).await?;
                 text
             }

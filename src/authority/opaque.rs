@@ -15,7 +15,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
 use crate::authority::clock;
 use crate::authority::means::Means;
@@ -49,8 +48,6 @@ pub struct NewToken<'a> {
     pub text: &'a str,
     /// What it says: `iss`, `sub`, `iat`, `exp` and `jti` among it, and `sid` where it is of a family.
     pub claims: &'a Map<String, Value>,
-    /// It may be given again ([`Opaque::reuse`]), for which its text stays in memory.
-    pub reusable: bool,
 }
 
 /// What looking a token up came to.
@@ -60,17 +57,6 @@ pub enum Looked {
     Known(Vec<u8>),
     /// There is none, or no longer.
     Unknown,
-}
-
-/// A token that is given again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reused {
-    /// Its text.
-    pub text: Zeroizing<Box<str>>,
-    /// Its claims.
-    pub claims: Map<String, Value>,
-    /// When it ends.
-    pub expires: NumericDate,
 }
 
 /// Which tokens are revoked.
@@ -103,10 +89,7 @@ impl Opaque {
                 "it has an opaque token that this version cannot read".to_owned(),
             ));
         }
-        let mut now_held = self.shared.write();
-        // What this process has issued can be given again after its store was read once more.
-        held.texts_of(&now_held);
-        *now_held = held;
+        *self.shared.write() = held;
         Ok(())
     }
 
@@ -133,20 +116,6 @@ impl Opaque {
         let held = self.shared.read();
         let token = held.get(&hash(text)).filter(|token| *token.token == *issuer && token.expires > now.0);
         token.map_or(Looked::Unknown, |token| Looked::Known(token.claims.to_vec()))
-    }
-
-    /// A token of this name that says what these claims say, but for `iat`, `exp`, `nbf`, `jti` and `sid`, and counts until
-    /// `at_least`. Only what this process has issued can be given again: its text is kept nowhere else.
-    pub fn reuse(&self, token: &str, claims: &Map<String, Value>, at_least: NumericDate) -> Option<Reused> {
-        let subject = claims.get("sub")?.as_str()?;
-        let held = self.shared.read();
-        let mut found = held.of_subject(token, subject).take(LOOKED_AT);
-        found.find_map(|(_, held)| {
-            let text = held.text.clone().filter(|_| held.expires >= at_least.0)?;
-            let said: Map<String, Value> = serde_json::from_slice(&held.claims).ok()?;
-            let expires = NumericDate(held.expires);
-            (lasting(&said) == lasting(claims)).then_some(Reused { text, claims: said, expires })
-        })
     }
 
     /// Revokes tokens of these names, and says how many there were: gone from the store, and refused from the next request
@@ -233,14 +202,6 @@ impl Shared {
     }
 }
 
-fn lasting(claims: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    claims.iter().filter(|(name, _)| !PASSING.contains(&name.as_str())).collect()
-}
-
-/// Claims that are of one token, and not of whom it is for.
-const PASSING: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
-/// Tokens of one subject that are looked at for one that can be given again.
-const LOOKED_AT: usize = 64;
 /// Why, for operators.
 const REASON: &str = "revoked by an endpoint";
 /// Opaque tokens of one name: half a gigabyte.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::credential::{Credential, Reader};
+use crate::config::credential::{Credential, CredentialKind, Reader};
 use crate::config::minted::Minted;
 use crate::config::problems::Position;
 use crate::config::template::{Template, Text};
@@ -61,12 +61,49 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Who may ask, if anybody is named.
+    pub fn selection(&self) -> Option<&Selection> {
+        match self {
+            Self::Issue(issue) => Some(&issue.credential),
+            Self::Refresh(refresh) => refresh.credential.as_ref(),
+            Self::Revoke(revoke) => revoke.credential.as_ref(),
+            Self::Introspect { credential, .. } => Some(credential),
+            Self::OAuthToken { clients, .. } => Some(clients),
+            Self::KeySet(_) | Self::Metadata(_) | Self::Resource => None,
+        }
+    }
+
+    /// Whether whoever asks shows what could be guessed, an API key or a password: tokens are judged as on routes.
+    pub fn counts_attempts(&self) -> bool {
+        match self.selection() {
+            Some(Selection::One(credential)) => !matches!(credential.kind, CredentialKind::Issuer(_)),
+            Some(Selection::By { .. }) => true,
+            None => false,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Whether its clients are those of OAuth 2.0, who read every refusal as RFC 6749 section 5.2 has it.
+    pub fn is_oauth(&self) -> bool {
+        match self.action {
+            Action::OAuthToken { .. } | Action::Revoke(_) | Action::Introspect { .. } => true,
+            Action::Issue(_)
+            | Action::Refresh(_)
+            | Action::KeySet(_)
+            | Action::Metadata(_)
+            | Action::Resource => false,
+        }
+    }
+}
+
 /// Who may ask.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Selection {
     /// Holders of this.
     One(Arc<Credential>),
-    /// Of one of these, by the word that stands there (`{by: {body: method}, of: {apk: keys, ums: people}}`).
+    /// Of one of these, by the word that stands there (`{by: {body: method}, of: {key: clients, password: people}}`).
     By {
         /// Where the word stands.
         reader: Reader,

@@ -100,12 +100,6 @@ impl Introspections {
         found.unwrap_or(Answer::Unavailable)
     }
 
-    /// Knows nothing any more of issuers that are not among these.
-    pub fn retain(&self, issuers: &[Arc<Issuer>]) {
-        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
-        providers.retain(|name, _| issuers.iter().any(|issuer| issuer.name == *name));
-    }
-
     /// What is known of an issuer: nothing, once it is configured otherwise.
     fn provider(&self, issuer: &Arc<Issuer>, secret: &Zeroizing<Vec<u8>>) -> Arc<Provider> {
         let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -42,6 +42,11 @@ pub fn secret(entropy: &Entropy) -> Option<Zeroizing<String>> {
     characters(entropy, SECRET).map(Zeroizing::new)
 }
 
+/// Whether this could be an id that was made here.
+pub fn is_id(text: &str) -> bool {
+    text.len() == ID && text.bytes().all(|octet| octet.is_ascii_alphanumeric())
+}
+
 /// The whole key.
 pub fn written(prefix: &str, id: &str, secret: &str) -> Zeroizing<String> {
     let mut key = String::with_capacity(prefix.len() + id.len() + secret.len() + CHECKSUM);

@@ -1,14 +1,19 @@
 //! CEL conditions: what an expression sees, and its verdict. An evaluation error refuses.
 
-use std::collections::{HashMap, HashSet};
+mod query;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::value::CowVal;
+use cel::common::types::{CelMap, CelMapKey};
+use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::objects::{Key, Map};
 use cel::{Context, Env, Value};
 
 use crate::config::expression::Expression;
+use crate::policy::condition::query::Query;
 use crate::tls::facts::{ClientIdentity, TlsFacts};
 use crate::token::json::document::{Members, Numeral, Value as Json};
 
@@ -46,9 +51,15 @@ pub enum Failed {
 /// Evaluates `expression`.
 pub fn holds(expression: &Expression, seen: &Seen<'_>) -> Result<(), Failed> {
     static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+    let asking = Asking { seen, doubtful: Arc::default() };
     let mut context = Context::with_env(Arc::clone(&ENV));
-    context.set_variable_resolver(seen);
-    match expression.program().execute(&context) {
+    context.set_variable_resolver(&asking);
+    let said = expression.program().execute(&context);
+    // Whatever the expression made of it: `error || true` is true.
+    if asking.doubtful.load(Ordering::Relaxed) {
+        return Err(Failed::Error(DOUBTFUL));
+    }
+    match said {
         Ok(Value::Bool(true)) => Ok(()),
         Ok(Value::Bool(false)) => Err(Failed::False),
         Ok(_) => Err(Failed::Error("the expression gave no boolean")),
@@ -56,12 +67,19 @@ pub fn holds(expression: &Expression, seen: &Seen<'_>) -> Result<(), Failed> {
     }
 }
 
-impl VariableResolver for Seen<'_> {
+/// An expression that is being evaluated.
+struct Asking<'s, 'a> {
+    seen: &'s Seen<'a>,
+    /// It asked for a parameter of the query that can be read in more than one way.
+    doubtful: Arc<AtomicBool>,
+}
+
+impl VariableResolver for Asking<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let value = match variable {
-            "claims" => object(self.claims),
-            "request" => self.request(),
-            "now" => Value::Int(self.now),
+            "claims" => object(self.seen.claims),
+            "request" => return self.seen.request(&self.doubtful).map(CowVal::Owned),
+            "now" => Value::Int(self.seen.now),
             _ => return None,
         };
         value.try_into().ok().map(CowVal::Owned)
@@ -69,31 +87,21 @@ impl VariableResolver for Seen<'_> {
 }
 
 impl Seen<'_> {
-    fn request(&self) -> Value {
-        map([
+    fn request(&self, doubtful: &Arc<AtomicBool>) -> Option<Box<dyn Val>> {
+        let plain = [
             ("method", Value::from(self.method)),
             ("path", Value::from(self.path)),
             ("params", map(self.parameters.iter().map(|(name, value)| (*name, Value::from(*value))))),
-            ("query", map(self.query_parameters())),
             ("headers", self.joined_headers()),
             ("peer", Value::from(self.peer)),
             ("tls", self.tls.map_or(Value::Null, handshake)),
-        ])
-    }
-
-    /// Query parameters, percent-decoded. One that stands twice is left out, so that asking for it refuses:
-    /// upstreams differ in which of the two they read.
-    fn query_parameters(&self) -> HashMap<String, Value> {
-        let (mut all, mut twice) = (HashMap::new(), HashSet::new());
-        for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded(name);
-            if all.insert(name.clone(), Value::from(decoded(value))).is_some() {
-                twice.insert(name);
-            }
+        ];
+        let mut members: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::with_capacity(plain.len() + 1);
+        for (name, value) in plain {
+            members.insert(name.into(), value.try_into().ok()?);
         }
-        all.retain(|name, _| !twice.contains(name));
-        all
+        members.insert("query".into(), Box::new(Query::read(self.query, doubtful)));
+        Some(Box::new(CelMap::from(members)))
     }
 
     /// Header values by lower-case name, repeated ones joined by `, `. Names that an upstream may fold into one
@@ -192,6 +200,8 @@ pub fn decoded(text: &str) -> String {
     }
     String::from_utf8_lossy(&octets).into_owned()
 }
+
+const DOUBTFUL: &str = "it asks for a query parameter that can be read in more than one way";
 
 #[cfg(test)]
 mod tests;

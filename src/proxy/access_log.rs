@@ -108,6 +108,12 @@ impl Record {
         self.route.as_ref()?.config.errors.as_deref()
     }
 
+    /// It is for an endpoint whose clients are those of OAuth 2.0.
+    pub(in crate::proxy) fn is_oauth(&self) -> bool {
+        let endpoint = self.route.as_ref().and_then(|route| route.config.endpoint.as_ref());
+        endpoint.is_some_and(|endpoint| endpoint.is_oauth())
+    }
+
     /// It was granted.
     pub(in crate::proxy) fn granted(&mut self, grant: &Grant) {
         self.route = Some(Arc::clone(grant.route()));

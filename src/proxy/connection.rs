@@ -341,7 +341,8 @@ impl Connection {
     fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) -> u16 {
         let Self { out, cors, metadata, .. } = self;
         out.clear();
-        let addition = Addition { cors, errors: record.errors(), metadata: metadata.as_deref() };
+        let metadata = metadata.as_deref();
+        let addition = Addition { cors, errors: record.errors(), metadata, oauth: record.is_oauth() };
         let manner = Manner { to_head: self.to_head, close, grpc: self.head.grpc };
         let status = refuse::respond(out, denial, &record.id, addition, manner);
         record.count(status);

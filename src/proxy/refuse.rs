@@ -33,6 +33,8 @@ pub(in crate::proxy) struct Addition<'a> {
     pub(in crate::proxy) errors: Option<&'a Errors>,
     /// Where what it wants of tokens is described (RFC 9728 section 5.1).
     pub(in crate::proxy) metadata: Option<&'a str>,
+    /// Its clients read errors as RFC 6749 section 5.2 has them.
+    pub(in crate::proxy) oauth: bool,
 }
 
 /// Appends the answer for `denial` to `out`, and says its status.
@@ -52,10 +54,14 @@ pub(in crate::proxy) fn respond(
         return worded.write(out, denial, addition, manner);
     }
     let status = Digits::of(reason.status().into());
-    let body = body(reason, status.text(), id.text());
+    let body = match addition.oauth {
+        true => oauth_body(reason),
+        false => body(reason, status.text(), id.text()),
+    };
+    let kind = if addition.oauth { "application/json" } else { "application/problem+json" };
     match manner.grpc {
         true => grpc_head(out, reason, id.text()),
-        false => problem_head(out, status.text(), reason, &body),
+        false => problem_head(out, status.text(), reason, kind, &body),
     }
     challenge(out, denial, reason.status(), addition.metadata);
     if let Advice::Allow(methods) = &denial.advice {
@@ -139,7 +145,7 @@ pub(in crate::proxy) fn turn_away(socket: &Socket, id: &RequestId) {
 }
 
 /// The beginning of the head.
-fn problem_head(out: &mut Vec<u8>, status: &str, reason: Reason, body: &[&str]) {
+fn problem_head(out: &mut Vec<u8>, status: &str, reason: Reason, kind: &str, body: &[&str]) {
     let length: usize = body.iter().map(|piece| piece.len()).sum();
     let length = Digits::of(length);
     let pieces = [
@@ -147,7 +153,9 @@ fn problem_head(out: &mut Vec<u8>, status: &str, reason: Reason, body: &[&str]) 
         status,
         " ",
         phrase(reason.status()),
-        "\r\ncontent-type: application/problem+json\r\ncontent-length: ",
+        "\r\ncontent-type: ",
+        kind,
+        "\r\ncontent-length: ",
         length.text(),
         "\r\ncache-control: no-store\r\n",
     ];
@@ -207,6 +215,16 @@ fn body<'b>(reason: Reason, status: &'b str, id: &'b str) -> [&'b str; 11] {
         id,
         "\"}\n",
     ]
+}
+
+/// The same for clients of OAuth 2.0 (RFC 6749 section 5.2), of what only the request's way here can be the reason for.
+fn oauth_body<'b>(reason: Reason) -> [&'b str; 11] {
+    let code = match reason.status() {
+        500 => "server_error",
+        501..=599 => "temporarily_unavailable",
+        _ => "invalid_request",
+    };
+    ["{\"error\":\"", code, "\",\"error_description\":\"", title(reason), "\"}\n", "", "", "", "", "", ""]
 }
 
 /// The challenge: of every 401 and 403, whatever their bodies, and of a 400 at the credential step.

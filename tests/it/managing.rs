@@ -186,6 +186,23 @@ fn t9_what_is_wrong_with_a_credential_is_not_said() {
 }
 
 #[test]
+fn a_name_with_a_control_character_is_refused() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "name": "Ännchens Schlüssel"}));
+    for name in ["\u{0}", "two\nlines", "\u{1b}[2J", "\u{85}"] {
+        let body = json!({"credential": "clients", "name": name});
+        let response = ask(&scene, "POST", KEYS, Some(&body));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+        let target = format!("{KEYS}/clients/{}", text(&key, "id"));
+        let response = ask(&scene, "PATCH", &target, Some(&json!({"name": name})));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+        let body = json!({"id": "ann@example.com", "password": "long enough", "name": name});
+        let response = ask(&scene, "POST", USERS, Some(&body));
+        assert_eq!(response.status, 422, "{name:?}: {response:?}");
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_in_the_audit_file_and_no_secret_is_in_any() {
     let scene = scene();
     let key = made(&scene, KEYS, &json!({"credential": "keys"}));

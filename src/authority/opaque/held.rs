@@ -6,7 +6,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
 use crate::authority::opaque::{NewToken, TOKENS};
 use crate::authority::trouble::Trouble;
@@ -14,7 +13,7 @@ use crate::revocation::Kind;
 use crate::revocation::key::Key;
 use crate::store::records::{Record, RecordKind};
 
-/// One token. Its text is not in it, unless it may be given again.
+/// One token. Its text is not in it.
 pub(super) struct Token {
     /// Which of `tokens`.
     pub(super) token: Box<str>,
@@ -24,7 +23,6 @@ pub(super) struct Token {
     session: Option<Key>,
     /// `exp`.
     pub(super) expires: i64,
-    pub(super) text: Option<Zeroizing<Box<str>>>,
 }
 
 /// A record's body.
@@ -39,9 +37,7 @@ impl Token {
     /// None where it says no `exp`.
     pub(super) fn new(new: &NewToken<'_>) -> Option<Self> {
         let claims = serde_json::to_vec(new.claims).ok()?;
-        let mut token = Self::of(new.token, &claims)?;
-        token.text = new.reusable.then(|| Zeroizing::new(new.text.into()));
-        Some(token)
+        Self::of(new.token, &claims)
     }
 
     fn of(token: &str, claims: &[u8]) -> Option<Self> {
@@ -53,7 +49,6 @@ impl Token {
             subject: text("sub").map(|subject| subject_key(token, subject)),
             session: text("sid").map(session_key),
             expires: said.get("exp")?.as_i64()?,
-            text: None,
         })
     }
 
@@ -182,13 +177,6 @@ impl Held {
     ) -> impl Iterator<Item = (&'h [u8; 32], &'h Token)> {
         let all = (key, i64::MIN, [0; 32])..=(key, i64::MAX, [u8::MAX; 32]);
         index.range(all).rev().filter_map(|(_, _, key)| self.tokens.get_key_value(key))
-    }
-
-    /// Takes the texts over that `before` has of tokens that are here too.
-    pub(super) fn texts_of(&mut self, before: &Self) {
-        for (key, token) in &mut self.tokens {
-            token.text = before.tokens.get(key).and_then(|token| token.text.clone());
-        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -52,7 +52,7 @@ impl Scene {
 
     async fn issue(&self, text: &str, subject: &str, id: &str) {
         let claims = claims(subject, id, NOW + 100);
-        let new = NewToken { token: "user", text, claims: &claims, reusable: true };
+        let new = NewToken { token: "user", text, claims: &claims };
         self.opaque.issue(new).await.expect("it is kept");
     }
 
@@ -88,7 +88,7 @@ async fn tokens_survive_a_restart_and_those_that_are_over_do_not() {
     let scene = Scene::new();
     scene.issue("usr_1", "ann", "1").await;
     let over = claims("ann", "2", 1);
-    let new = NewToken { token: "user", text: "usr_2", claims: &over, reusable: false };
+    let new = NewToken { token: "user", text: "usr_2", claims: &over };
     scene.opaque.issue(new).await.expect("it is kept");
     let scene = scene.restarted();
     assert!(scene.knows("usr_1"));
@@ -143,30 +143,6 @@ async fn what_could_not_be_revoked_still_counts() {
     let failed = scene.opaque.revoke(&["user"], Which::Subject("ann")).await;
     assert_eq!(failed, Err(Trouble::Store(StoreError::Full)));
     assert!(scene.knows("1"), "or whoever was told so would believe it");
-}
-
-#[tokio::test]
-async fn a_token_is_given_again_to_who_would_get_the_same() {
-    let scene = Scene::new();
-    scene.issue("1", "ann", "1").await;
-    let like = |name: &str, value: Value| {
-        let mut claims = claims("ann", "another", NOW + 1_000);
-        claims.insert(name.to_owned(), value);
-        claims
-    };
-    let reuse = |claims: &Map<String, Value>, at_least| {
-        let reused = scene.opaque.reuse("user", claims, NumericDate(at_least));
-        reused.map(|reused| reused.text.to_string())
-    };
-    assert_eq!(reuse(&like("scope", "write".into()), NOW), None, "other scopes");
-    assert_eq!(reuse(&like("sub", "bob".into()), NOW), None, "somebody else");
-    assert_eq!(reuse(&like("tenant", "acme".into()), NOW), None, "more is said");
-    assert_eq!(reuse(&like("iat", 1.into()), NOW + 101), None, "it ends before");
-    assert_eq!(reuse(&like("iat", 1.into()), NOW + 100), Some("1".to_owned()));
-    scene.opaque.load().expect("read again");
-    assert_eq!(reuse(&like("iat", 1.into()), NOW), Some("1".to_owned()), "its text is still there");
-    scene.opaque.revoke(&["user"], Which::Subject("ann")).await.expect("revoked");
-    assert_eq!(reuse(&like("iat", 1.into()), NOW), None, "revoked");
 }
 
 #[tokio::test]

@@ -200,7 +200,8 @@ fn endpoint(
     let answer =
         fields.value("answer").map(|value| errors::answer(value, &Place::answer(made, parameters.to_vec())));
     let action = action?;
-    let require = selection(&action).and_then(trusted);
+    here.refuse_idle_attempts(&action);
+    let require = action.selection().and_then(trusted);
     let endpoint = Endpoint {
         name: name.unwrap_or_else(|| key.into()),
         at,
@@ -216,18 +217,6 @@ fn endpoint(
         attempts,
     };
     Some((endpoint, Lead { require, cors }))
-}
-
-/// Who may ask of an endpoint, if anybody is named.
-pub(crate) fn selection(action: &Action) -> Option<&Selection> {
-    match action {
-        Action::Issue(issue) => Some(&issue.credential),
-        Action::Refresh(refresh) => refresh.credential.as_ref(),
-        Action::Revoke(revoke) => revoke.credential.as_ref(),
-        Action::Introspect { credential, .. } => Some(credential),
-        Action::OAuthToken { clients, .. } => Some(clients),
-        Action::KeySet(_) | Action::Metadata(_) | Action::Resource => None,
-    }
 }
 
 /// What the route requires where the credential is a token.
@@ -277,6 +266,13 @@ impl<'a> Here<'a> {
         }
     }
 
+    /// Refuses `attempts` where there is nothing to guess that could be counted.
+    fn refuse_idle_attempts(&self, action: &Action) {
+        let Some(entry) = self.fields.entry("attempts").filter(|_| !action.counts_attempts()) else { return };
+        let what = "`attempts` counts nothing here: no API key or password is shown to this endpoint";
+        self.fields.report.problem(Problem::new(entry.at, what).hint("leave it out"));
+    }
+
     /// Tokens by name, each once; `fits` says what is wrong with one.
     pub(crate) fn tokens(
         &self,
@@ -318,7 +314,7 @@ impl<'a> Here<'a> {
         let fields = Fields::open(value, &shape::endpoint::SELECTION)?;
         let reader = fields.value("by").and_then(|value| self.reader(value));
         let mut of = Vec::new();
-        let entries = fields.value("of").map(|value| value.named("apk: keys")).unwrap_or_default();
+        let entries = fields.value("of").map(|value| value.named("key: clients")).unwrap_or_default();
         if let (true, Some(entry)) = (entries.is_empty(), fields.entry("of")) {
             fields.report.problem(Problem::new(entry.at, "`of` names no credential"));
         }

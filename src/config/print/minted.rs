@@ -249,13 +249,8 @@ fn print_endpoint(out: &mut Out, endpoint: &Endpoint, route: &Route) {
     if !endpoint.errors.0.is_empty() {
         print_errors(out, &endpoint.errors);
     }
-    match endpoint.action {
-        Action::KeySet(_) | Action::Metadata(_) | Action::Resource => {}
-        Action::Issue(_)
-        | Action::Refresh(_)
-        | Action::Revoke(_)
-        | Action::Introspect { .. }
-        | Action::OAuthToken { .. } => out.entry("attempts", endpoint.attempts),
+    if endpoint.action.counts_attempts() {
+        out.entry("attempts", endpoint.attempts);
     }
     if let Some(cors) = &route.cors {
         out.nested("cors", |out| print_cors(out, cors));

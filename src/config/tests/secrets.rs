@@ -64,7 +64,7 @@ fn a_secret_under_a_wrong_key_is_masked() {
 fn a_secret_under_an_unknown_key_is_masked_wherever_a_name_or_itself_suggests_it() {
     for entry in [
         "db_password: CANARY",
-        "apiKey: CANARY",
+        "masterKey: CANARY",
         "passwd: [CANARY]",
         "admin_tokne: CANARY",
         "creds: {user: alice, credentials: CANARY}",

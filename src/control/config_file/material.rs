@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::config::credential::{CredentialKind, Entries, EntriesSource};
+use crate::config::credential::{
+    ApiKeys, Credential, CredentialKind, CredentialPlace, Entries, EntriesSource,
+};
 use crate::config::material::Material;
 use crate::config::minted::{Format, Sign};
 use crate::config::problems::Problem;
@@ -37,7 +39,7 @@ impl Loader<'_> {
                 material.peppers.insert(credential.name.clone(), pepper);
             }
             if let Some(entries) = entries {
-                self.entries(&credential.name, entries, &mut material);
+                self.entries(credential, entries, &mut material);
             }
         }
         let sealed_with = config.authority.signing_keys.as_ref().and_then(|keys| keys.sealed_with.as_ref());
@@ -74,25 +76,30 @@ impl Loader<'_> {
         Some(octets)
     }
 
-    fn entries(&mut self, credential: &str, entries: &Entries, material: &mut Material) {
+    fn entries(&mut self, credential: &Credential, entries: &Entries, material: &mut Material) {
+        let name = &credential.name;
         match &entries.source {
             EntriesSource::Secret(secret) => {
                 let Some(text) = self.list(secret) else { return };
-                match check(&text, entries) {
+                match check(&text, entries, alone(credential)) {
                     Ok(()) => {
-                        material.entries.insert(credential.into(), text);
+                        material.entries.insert(name.clone(), text);
                     }
                     Err(why) => {
-                        let what = format!("the list of `{credential}` ({secret:?}): {why}");
+                        let what = format!("the list of `{name}` ({secret:?}): {why}");
                         self.problems.push(Problem::new(secret.at, what));
                     }
                 }
             }
             EntriesSource::Listed(listed) => {
                 for entry in listed {
-                    if let Some(octets) = self.secret(&entry.secret) {
-                        material.listed.insert((credential.into(), entry.id.clone()), octets);
+                    let Some(octets) = self.secret(&entry.secret) else { continue };
+                    let keys = alone(credential);
+                    if keys.is_some_and(|keys| is_guessable(&String::from_utf8_lossy(&octets), keys)) {
+                        let what = format!("the secret of `{}` ({:?}) {GUESSABLE}", entry.id, entry.secret);
+                        self.problems.push(Problem::new(entry.secret.at, what));
                     }
+                    material.listed.insert((name.clone(), entry.id.clone()), octets);
                 }
             }
         }
@@ -110,7 +117,7 @@ impl Loader<'_> {
 
 /// Whether a list is one, and each entry of it has an id of its own, a secret, and scopes that are texts. What is wrong
 /// names the entry by its place, and nothing that stands in it.
-fn check(text: &[u8], entries: &Entries) -> Result<(), String> {
+fn check(text: &[u8], entries: &Entries, alone: Option<&ApiKeys>) -> Result<(), String> {
     let list: Vec<Value> = serde_json::from_slice(text)
         .map_err(|error| format!("it is no JSON array (line {}, column {})", error.line(), error.column()))?;
     if list.len() > LISTED {
@@ -122,6 +129,12 @@ fn check(text: &[u8], entries: &Entries) -> Result<(), String> {
         let id = one(object, entries).map_err(|why| format!("entry {place}: {why}"))?;
         if !ids.insert(id) {
             return Err(format!("entry {place} has the id of another one"));
+        }
+        let secret = object.get(&*entries.secret).and_then(Value::as_str);
+        if let (Some(keys), Some(secret)) = (alone, secret)
+            && is_guessable(secret, keys)
+        {
+            return Err(format!("entry {place}: `{}` {GUESSABLE}", entries.secret));
         }
     }
     Ok(())
@@ -150,6 +163,29 @@ fn one(entry: &Map<String, Value>, entries: &Entries) -> Result<String, String> 
     if fits { Ok(id) } else { Err(format!("`{}` is no list of texts", entries.scopes)) }
 }
 
+/// The API keys of a credential that are one text each, which stands alone: whoever tries them needs no id, and on routes nobody
+/// counts how often.
+fn alone(credential: &Credential) -> Option<&ApiKeys> {
+    match (&credential.kind, &credential.from) {
+        (CredentialKind::ApiKeys(keys), CredentialPlace::Whole(_)) => Some(keys),
+        (
+            CredentialKind::ApiKeys(_),
+            CredentialPlace::Pair { .. } | CredentialPlace::Basic | CredentialPlace::Client,
+        )
+        | (CredentialKind::People(_) | CredentialKind::Issuer(_), _) => None,
+    }
+}
+
+/// Whether a key is too short, behind its prefix, to be beyond guessing.
+fn is_guessable(secret: &str, keys: &ApiKeys) -> bool {
+    let prefixes = keys.prefixes.iter().filter_map(|prefix| secret.strip_prefix(&*prefix.text));
+    let own = prefixes.min_by_key(|rest| rest.len()).unwrap_or(secret);
+    own.chars().count() < ALONE
+}
+
+const GUESSABLE: &str = "is shorter than 16 characters behind its prefix: a key that stands alone can be guessed at without an id";
+/// Characters of the shortest key that stands alone, behind its prefix.
+const ALONE: usize = 16;
 /// Octets of the shortest pepper: 128 bits.
 const PEPPER: usize = 16;
 /// Octets of the key that seals others: AES-256.

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::config::expression::Expression;
-use crate::policy::condition::{Failed, Seen, holds};
+use crate::policy::condition::{DOUBTFUL, Failed, Seen, holds};
 use crate::token::json::document::Document;
 
 fn check(source: &str, expected: Result<(), Failed>) {
@@ -65,4 +65,91 @@ fn an_expression_sees_the_claims_and_the_request() {
     ] {
         check(source, Ok(()));
     }
+}
+
+/// An upstream reads one of two values, or both, or the name in another spelling: a condition never takes what it did not read
+/// for what is not there, whatever way it asks.
+#[test]
+fn a_query_parameter_that_can_be_read_in_two_ways_refuses_however_it_is_asked_for() {
+    for query in [
+        "who=a&who=a",
+        "who=a&who=b",
+        "who=a&%77ho=b",
+        "%77%68o=b&wh%6F=b",
+        "x=1;who=b",
+        "who=a;who=b",
+        "who=a;x=1",
+        "x=1;%77ho=b&y=2",
+        "who[]=b",
+        "who%5B%5D=b",
+        "who[0]=b&who[1]=c",
+        "who=a&who[x]=b",
+        "Who=b",
+        "who=a&WHO=b",
+        "who%00=b",
+        "%20who=b",
+    ] {
+        for source in [
+            "request.query.who == 'a'",
+            "request.query['who'] != 'b'",
+            "!(request.query.who == 'b')",
+            "!('who' in request.query) || request.query.who == 'a'",
+            "!has(request.query.who) || request.query.who == 'a'",
+            "has(request.query.who)",
+            "'who' in request.query",
+            "!('who' in request.query)",
+            "request.query.who == 'a' || true",
+        ] {
+            assert_eq!(asked(query, source), Err(Failed::Error(DOUBTFUL)), "{query}: {source}");
+        }
+    }
+}
+
+/// What asks for all of them asks for the doubtful ones too.
+#[test]
+fn a_query_with_a_doubtful_parameter_is_neither_counted_nor_gone_through() {
+    for query in ["who=a&who=a", "x=1;who=b"] {
+        for source in [
+            "request.query.all(name, name in ['x', 'y'])",
+            "size(request.query) < 5",
+            "request.query != {'who': 'b'}",
+        ] {
+            assert_eq!(asked(query, source), Err(Failed::Error(DOUBTFUL)), "{query}: {source}");
+        }
+    }
+}
+
+#[test]
+fn the_other_parameters_of_a_query_are_none_the_worse() {
+    for (query, source) in [
+        ("tag=1&tag=2&who=a", "request.query.who == 'a'"),
+        ("tag=1&tag=2", "!('who' in request.query) && !has(request.query.who)"),
+        ("filter[a]=1&filter[b]=2", "request.query['filter[a]'] == '1' && request.query['filter[b]'] == '2'"),
+        ("Who=a", "request.query.Who == 'a'"),
+        ("who=a%3Bb", "request.query.who == 'a;b'"),
+        ("q=x;y&who=a", "request.query.who == 'a'"),
+        ("a=1&b=2", "size(request.query) == 2 && request.query.all(name, name in ['a', 'b'])"),
+        ("a=1", "request.query == {'a': '1'} && request.query.exists(name, request.query[name] == '1')"),
+        ("who=a&who=b", "request.method == 'GET' || request.query.who == 'a'"),
+    ] {
+        assert_eq!(asked(query, source), Ok(()), "{query}: {source}");
+    }
+    assert!(matches!(asked("a=1", "request.query.b == ''"), Err(Failed::Error(_))));
+    assert!(matches!(asked("a=1", "request.query"), Err(Failed::Error(_))));
+}
+
+fn asked(query: &str, source: &str) -> Result<(), Failed> {
+    let claims = Document::of(&json!({}));
+    let seen = Seen {
+        claims: claims.members(),
+        method: "GET",
+        path: "/",
+        parameters: &[],
+        query,
+        headers: &[],
+        peer: "127.0.0.1",
+        tls: None,
+        now: 0,
+    };
+    holds(&Expression::compile(source).expect("it compiles"), &seen)
 }

@@ -60,3 +60,36 @@ fn a_resource_says_what_its_routes_ask_for() {
         })
     );
 }
+
+/// Whoever reads it asks these for access tokens: an API key, a session in a cookie, and a token that another endpoint gives are
+/// none.
+#[test]
+fn a_resource_names_no_server_that_gives_nobody_an_access_token() {
+    let scene = Scene::of(
+        "
+store: {sqlite: portcullis.db}
+signing_keys: {sealed_with: {file: kek}}
+credentials:
+  clients: {api_keys: {entries: [{id: alice, secret: {env: ALICE}, scopes: [orders:read]}]}}
+  keys: {api_keys: {entries: [{id: bob, secret: {env: BOB}}], issuer: https://keys.example.com}, from: {header: X-KEY}}
+tokens:
+  access: {}
+  refresh: {format: refresh}
+  page: {issuer: https://pages.example.com}
+  ticket: {format: opaque, issuer: https://tickets.example.com}
+endpoints:
+  POST /page: {issue: [page], credential: keys, answer: {body: {page: '{token.page}'}}}
+  POST /ticket: {issue: [ticket], credential: keys, answer: {body: {ticket: '{token.ticket}'}}}
+oauth: {issuer: http://localhost, clients: clients}
+issuers:
+  session: {issuer: https://app.example.com, audience: any, keys: {secret: {env: SHARED}}, from: {cookie: sid}}
+  partner: {issuer: https://partner.example.com, audience: any, keys: {secret: {env: SHARED}}}
+",
+        |setup| {
+            let setup = setup.env("SHARED", "a-secret-of-thirty-two-octets-and-more");
+            setup.route("GET /all", "{require: {issuers: [access, page, ticket, keys, session, partner]}}")
+        },
+    );
+    let document = document(&scene, "/.well-known/oauth-protected-resource");
+    assert_eq!(document["authorization_servers"], json!(["http://localhost", "https://partner.example.com"]));
+}

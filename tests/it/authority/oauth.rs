@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, basic, claims, form, text};
-use crate::harness::client::{Request, Response};
+use crate::harness::client::{Connection, Request, Response};
 
 pub const OAUTH: &str = "oauth: {issuer: http://localhost, clients: clients}";
 const TOKEN: &str = "/oauth/token";
@@ -41,6 +41,31 @@ fn a_client_gets_a_token_that_routes_take() {
     assert_eq!(scene.status("/orders", &token), 200);
     assert_eq!(scene.status("/me", &token), 200);
     assert_eq!(scene.upstream.last().head.header("x-client"), Some("alice"));
+}
+
+/// Clients of OAuth read what refuses them as RFC 6749 section 5.2 has it, also what was refused before it was read.
+#[test]
+fn a_body_that_is_too_large_is_an_error_of_oauth() {
+    let scene = Scene::with(OAUTH);
+    for target in [TOKEN, "/oauth/revoke", "/oauth/introspect"] {
+        for chunked in [false, true] {
+            let large = "a".repeat((64 << 10) + 1);
+            let mut connection = Connection::open(scene.gateway.ports.public).unaudited();
+            let response = if chunked {
+                let head = format!(
+                    "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                );
+                connection.write(format!("{head}{:x}\r\n{large}\r\n0\r\n\r\n", large.len()).as_bytes());
+                connection.answer()
+            } else {
+                connection.send(&Request::post(target, large))
+            };
+            assert_eq!(response.status, 413, "{target}: {response:?}");
+            assert_eq!(response.header("content-type"), Some("application/json"), "{target}");
+            assert_eq!(response.json()["error"], "invalid_request", "{target}: {response:?}");
+            assert!(response.json()["error_description"].is_string(), "{target}: {response:?}");
+        }
+    }
 }
 
 #[test]

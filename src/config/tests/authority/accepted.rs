@@ -20,8 +20,8 @@ credentials:
     from: {header: X-API-KEY}
     scope_match: glob
   listed:
-    api_keys: {entries: {env: KEYS, secret: apiKey}}
-    from: {id: {body: id}, secret: {body: apiKey}}
+    api_keys: {entries: {env: KEYS, secret: password}}
+    from: {id: {body: id}, secret: {body: password}}
     scope_match: glob
   here:
     api_keys: {entries: [{id: a, secret: {file: a}, scopes: [x], tenant: t1}], issuer: https://keys.example.com}
@@ -49,20 +49,19 @@ tokens:
 endpoints:
   POST /auth:
     issue: [access, refresh]
-    credential: {by: {body: method}, of: {apk: listed, ums: people}}
+    credential: {by: {body: method}, of: {key: listed, password: people}}
     require: {scopes: {type: text_list, error: bad_scopes}, /a/b: text}
     scopes: {asked: {body: scopes}}
     answer: {body: {access_token: "{token.access}", expires_in: "{token.access.lifetime}", again: "{token.refresh}"}}
     errors: {bad_scopes: {body: {m: "{message}"}}, expired: {status: 418}, "*": {status: 401, body: ["{reason}"]}}
     cors: {origins: [https://app.example.com]}
   POST /pair/refresh: {refresh: refresh, answer: {body: {a: "{token.access}", r: "{token.refresh}"}}}
-  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}}
+  POST /users/{user}/tokens: {issue: user, credential: keys, scopes: {mode: inherit}, attempts: 3}
   GET /token:
     issue: [short]
     credential: session
     act_as: {credential: keys, id: k1}
     reuse: {unless: {query: refresh, is: "true"}}
-    attempts: 3
   POST /again: {refresh: short, from: {body: token}}
   DELETE /users/{user}/tokens: {revoke: [user], subject: "{path.user}", credential: keys}
   POST /revoke: {revoke: [short, user], from: [bearer, {body: token}], family: true}
@@ -123,7 +122,7 @@ fn credentials_are_where_they_are_said_to_be() {
     assert_eq!(credential("keys").from, CredentialPlace::Whole(Reader::Header("x-api-key".into())));
     let CredentialKind::ApiKeys(listed) = &credential("listed").kind else { panic!("no keys") };
     let entries = listed.entries.as_ref().expect("entries");
-    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "apiKey", "scopes"));
+    assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "password", "scopes"));
     let CredentialKind::ApiKeys(here) = &credential("here").kind else { panic!("no keys") };
     let Some(EntriesSource::Listed(list)) = here.entries.as_ref().map(|entries| &entries.source) else {
         panic!("no list")
@@ -177,7 +176,7 @@ fn an_endpoint_is_a_route() {
     let (token, route) = endpoint("GET /token");
     let Action::Issue(issue) = &token.action else { panic!("no issue") };
     assert_eq!(issue.scopes.matching, ScopeMatch::Glob, "of the key in whose name it acts");
-    assert_eq!(token.attempts, 3);
+    assert_eq!(endpoint("POST /users/{user}/tokens").0.attempts, 3);
     assert!(matches!(&route.require, Require::Token(requirement) if requirement.issuers == [0]));
     let Action::Refresh(refresh) = &endpoint("POST /pair/refresh").0.action else { panic!("no refresh") };
     assert_eq!(refresh.from, [Reader::Body("refresh_token".into())]);

@@ -216,6 +216,14 @@ fn endpoints() {
 fn endpoints_that_refresh_revoke_and_tell() {
     endpoint("POST /a", "{refresh: user}", "does not refresh itself");
     endpoint("POST /a", "{refresh: refresh}", "is issued by no endpoint");
+    // Nothing is shown there that could be guessed and counted.
+    endpoint("POST /a", "{refresh: access, attempts: 5}", "`attempts` counts nothing here");
+    endpoint("POST /a", "{revoke: access, from: bearer, attempts: 5}", "`attempts` counts nothing here");
+    endpoint(
+        "POST /a",
+        "{issue: access, credential: session, attempts: 5}",
+        "`attempts` counts nothing here",
+    );
     endpoint(
         "POST /a",
         "{revoke: [access], subject: '{path.user}', credential: keys}",
@@ -318,14 +326,14 @@ fn scopes_built_from_the_request() {
     let route = |path: &str, scope: &str, part: &str| {
         check(&[("routes", &format!("{{'{path}': '{scope}'}}"))], part);
     };
-    route("/ds/{set}", "read:{sett}", "did you mean `{set}`?");
-    route("/ds", "read:{set}", "is no parameter of the path");
-    route("/ds/{set}", "read:{set", "without its pair");
-    route("/ds/{set}", "read:set}", "without its pair");
-    route("/ds/{set}", "read:{{set}}", "without its pair");
+    route("/shelves/{set}", "read:{sett}", "did you mean `{set}`?");
+    route("/shelves", "read:{set}", "is no parameter of the path");
+    route("/shelves/{set}", "read:{set", "without its pair");
+    route("/shelves/{set}", "read:set}", "without its pair");
+    route("/shelves/{set}", "read:{{set}}", "without its pair");
     let text = file(&[(
         "routes",
-        "{'/ds/{set}/{*rest}': {require: {scopes: ['read:{set}', a], any_scope: ['{rest}', b]}}}",
+        "{'/shelves/{set}/{*rest}': {require: {scopes: ['read:{set}', a], any_scope: ['{rest}', b]}}}",
     )]);
     let config = config(&text);
     let crate::config::Require::Token(requirement) = &config.routes[0].require else { panic!("public") };

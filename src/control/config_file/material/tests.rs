@@ -11,7 +11,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn entries() -> Entries {
     let source = EntriesSource::Listed(Vec::new());
-    Entries { source, id: "id".into(), secret: "apiKey".into(), scopes: "scopes".into() }
+    Entries { source, id: "id".into(), secret: "token".into(), scopes: "scopes".into() }
 }
 
 #[test]
@@ -20,24 +20,23 @@ fn a_list_that_cannot_be_used_says_which_entry_and_nothing_of_it() {
         ("", "no JSON array (line 1"),
         ("{}", "no JSON array"),
         ("[1]", "entry 1 is no object"),
-        (r#"[{"apiKey":"hunter2"}]"#, "entry 1: it has no `id`"),
-        (r#"[{"id":"","apiKey":"hunter2"}]"#, "entry 1: `id` is no text"),
-        (r#"[{"id":"a","apiKey":"x"},{"id":"b"}]"#, "entry 2: it has no `apiKey`"),
-        (r#"[{"id":"a","apiKey":""}]"#, "`apiKey` is no text, or empty"),
-        (r#"[{"id":"a","apiKey":7}]"#, "`apiKey` is no text, or empty"),
-        (r#"[{"id":"a","apiKey":"hunter2","scopes":{}}]"#, "`scopes` is no list of texts"),
-        (r#"[{"id":"a","apiKey":"hunter2","scopes":["x",1]}]"#, "`scopes` is no list of texts"),
-        (r#"[{"id":"a","apiKey":"x"},{"id":"a","apiKey":"hunter2"}]"#, "entry 2 has the id of another one"),
-        (r#"[{"id":1,"apiKey":"x"},{"id":"1","apiKey":"hunter2"}]"#, "entry 2 has the id of another one"),
+        (r#"[{"token":"hunter2"}]"#, "entry 1: it has no `id`"),
+        (r#"[{"id":"","token":"hunter2"}]"#, "entry 1: `id` is no text"),
+        (r#"[{"id":"a","token":"x"},{"id":"b"}]"#, "entry 2: it has no `token`"),
+        (r#"[{"id":"a","token":""}]"#, "`token` is no text, or empty"),
+        (r#"[{"id":"a","token":7}]"#, "`token` is no text, or empty"),
+        (r#"[{"id":"a","token":"hunter2","scopes":{}}]"#, "`scopes` is no list of texts"),
+        (r#"[{"id":"a","token":"hunter2","scopes":["x",1]}]"#, "`scopes` is no list of texts"),
+        (r#"[{"id":"a","token":"x"},{"id":"a","token":"hunter2"}]"#, "entry 2 has the id of another one"),
+        (r#"[{"id":1,"token":"x"},{"id":"1","token":"hunter2"}]"#, "entry 2 has the id of another one"),
     ] {
-        let said = check(text.as_bytes(), &entries()).expect_err(text);
+        let said = check(text.as_bytes(), &entries(), None).expect_err(text);
         assert!(said.contains(why), "{text}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
-    for text in
-        ["[]", r#"[{"id":"a","apiKey":"x","scopes":"a b"},{"id":2,"apiKey":"y","scopes":null,"z":[]}]"#]
+    for text in ["[]", r#"[{"id":"a","token":"x","scopes":"a b"},{"id":2,"token":"y","scopes":null,"z":[]}]"#]
     {
-        check(text.as_bytes(), &entries()).expect(text);
+        check(text.as_bytes(), &entries(), None).expect(text);
     }
 }
 
@@ -49,7 +48,7 @@ fn service(root: &Path, changes: &[(&str, &str)]) -> Result<Loaded, String> {
         ("gate.yaml", SERVICE),
         ("kek", SECRET),
         ("pepper", SECRET),
-        ("list", r#"[{"id":"a","apiKey":"x"}]"#),
+        ("list", r#"[{"id":"a","token":"x"}]"#),
         ("own", SECRET),
         ("partner", "secret"),
         ("k.pem", &pem),
@@ -72,7 +71,7 @@ key_mirror: none
 store: {sqlite: a.db}
 signing_keys: {sealed_with: {file: kek}}
 credentials:
-  keys: {api_keys: {managed: true, pepper: {file: pepper}, entries: {file: list, secret: apiKey}}}
+  keys: {api_keys: {managed: true, pepper: {file: pepper}, entries: {file: list, secret: token}}}
   here: {api_keys: {entries: [{id: a, secret: {file: own}}]}}
 issuers:
   partner:
@@ -91,7 +90,7 @@ fn everything_that_is_named_is_read_and_followed() {
     let material = &loaded.material;
     assert_eq!(material.signing.keys().map(|name| &**name).collect::<Vec<_>>(), ["hmac", "pem"]);
     assert_eq!(&**material.peppers["keys"], SECRET.as_bytes());
-    assert_eq!(&**material.entries["keys"], br#"[{"id":"a","apiKey":"x"}]"#);
+    assert_eq!(&**material.entries["keys"], br#"[{"id":"a","token":"x"}]"#);
     assert_eq!(&**material.listed[&("here".into(), "a".into())], SECRET.as_bytes());
     assert_eq!(material.sealed_with.as_deref().map(Vec::as_slice), Some(SECRET.as_bytes()));
     assert_eq!(&**material.introspection["partner"], b"secret");
@@ -99,6 +98,34 @@ fn everything_that_is_named_is_read_and_followed() {
         assert!(loaded.files.paths().any(|path| path.ends_with(name)), "{name} is not followed");
     }
     assert!(!format!("{material:?}").contains(SECRET));
+}
+
+/// On a route nobody counts how often keys are tried, and a key that stands alone is found by anybody's guess at any of them.
+#[test]
+fn t3_a_listed_key_that_stands_alone_is_beyond_guessing() {
+    let alone =
+        SERVICE.replace("secret: token}", "secret: token}, prefixes: {live_: {}}}, from: {header: X-KEY");
+    let alone = alone.replace("managed: true, pepper: {file: pepper}, ", "");
+    let here = alone.replace("secret: {file: own}}]}", "secret: {file: own}}]}, from: bearer");
+    let list = |key: &str| format!(r#"[{{"id":"a","token":"{key}"}}]"#);
+    for (text, key, own, why) in [
+        (&alone, "live_0123456789abcde", SECRET, Some("entry 1: `token` is shorter than 16 characters")),
+        (&alone, "0123456789abcde", SECRET, Some("entry 1: `token` is shorter than 16 characters")),
+        (&alone, "live_0123456789abcdef", "short", None),
+        (&here, "live_0123456789abcdef", "short", Some("the secret of `a` (")),
+        (&here, "live_0123456789abcdef", SECRET, None),
+    ] {
+        let root = tempfile::tempdir().expect("a directory");
+        let files = [("gate.yaml", text.as_str()), ("list", &list(key)), ("own", own)];
+        match (service(root.path(), &files), why) {
+            (Ok(_), None) => {}
+            (Err(said), Some(why)) => {
+                assert!(said.contains(why) && !said.contains(key) && !said.contains(SECRET), "{said}");
+            }
+            (Ok(_), Some(why)) => panic!("{key}: no {why}"),
+            (Err(said), None) => panic!("{key}: {said}"),
+        }
+    }
 }
 
 /// The public half of what a token is signed with is what verifies it.

@@ -158,10 +158,19 @@ fn the_python_client_signs_in_with_a_stale_token_in_hand_and_refreshes() {
 }
 
 #[test]
-fn the_client_refreshes_by_its_timer() {
+fn the_client_refreshes_by_its_timer_in_node() {
+    the_client_refreshes_by_its_timer(in_node);
+}
+
+#[test]
+fn the_client_refreshes_by_its_timer_in_chromium() {
+    the_client_refreshes_by_its_timer(in_browser);
+}
+
+fn the_client_refreshes_by_its_timer(start: fn(&Gateway) -> Client) {
     let jexia = Jexia::new();
     let gateway = jexia.setup().env("ACCESS_LIFETIME", "6s").start();
-    let mut client = in_node(&gateway);
+    let mut client = start(&gateway);
     client.value("init", jexia.by_key());
     let first = client.value("tokens", json!({}));
     // At half of its life, without a call of ours.
@@ -177,10 +186,19 @@ fn the_client_refreshes_by_its_timer() {
 }
 
 #[test]
-fn three_refreshes_at_once_all_succeed() {
+fn three_refreshes_at_once_all_succeed_in_node() {
+    three_refreshes_at_once_all_succeed(in_node);
+}
+
+#[test]
+fn three_refreshes_at_once_all_succeed_in_chromium() {
+    three_refreshes_at_once_all_succeed(in_browser);
+}
+
+fn three_refreshes_at_once_all_succeed(start: fn(&Gateway) -> Client) {
     let jexia = Jexia::new();
     let gateway = jexia.setup().env("ACCESS_LIFETIME", "2s").start();
-    let mut client = in_node(&gateway);
+    let mut client = start(&gateway);
     client.value("init", jexia.by_key());
     client.value("stopTimers", json!({}));
     let first = client.value("tokens", json!({}));

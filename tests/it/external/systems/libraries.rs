@@ -104,15 +104,10 @@ fn oauth4webapi_discovers_issues_narrows_introspects_refreshes_and_revokes() {
     wait_until("the revoked token is refused", || presets.call("/orders", &access) == 401);
     assert_eq!(client.value("introspect", json!({"token": access})), json!({"active": false}));
     client.value("revoke", json!({"token": "nothing"}));
-    if let Some(refresh) = all["refresh_token"].as_str() {
-        let pair = client.value("refresh", json!({"token": text(&narrow, "refresh_token")}));
-        assert_eq!(
-            presets.call("/orders", &text(&pair, "access_token")),
-            403,
-            "a refresh widened its scopes"
-        );
-        never_reached(&presets.upstream, &[refresh, &access, &presets.secret]);
-    }
+    let refresh = text(&all, "refresh_token");
+    let pair = client.value("refresh", json!({"token": text(&narrow, "refresh_token")}));
+    assert_eq!(presets.call("/orders", &text(&pair, "access_token")), 403, "a refresh widened its scopes");
+    never_reached(&presets.upstream, &[&refresh, &access, &presets.secret]);
 }
 
 #[test]
@@ -128,5 +123,12 @@ fn requests_oauthlib_gets_a_token_and_uses_it() {
     assert_eq!(client.value("call", json!({"path": "/people"})), 403);
     let refused = client.error("issue", json!({"scope": ["people:read"]}));
     assert!(refused["name"].as_str().is_some_and(|name| name.contains("Scope")), "{refused}");
-    never_reached(&presets.upstream, &[&text(&token, "access_token"), &presets.secret]);
+    // With what it was given: the session of the library uses the new token from then on.
+    client.value("issue", json!({"scope": ["orders:read"]}));
+    let refreshed = client.value("refresh", json!({}));
+    assert_ne!(text(&refreshed, "access_token"), text(&token, "access_token"));
+    assert_eq!(client.value("call", json!({"path": "/orders"})), 200);
+    assert_eq!(client.value("call", json!({"path": "/people"})), 403);
+    let given = text(&refreshed, "refresh_token");
+    never_reached(&presets.upstream, &[&text(&token, "access_token"), &given, &presets.secret]);
 }
