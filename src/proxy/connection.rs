@@ -324,6 +324,9 @@ impl Connection {
             Judged::Forward(grant) => {
                 record.granted(&grant);
                 self.note_route(Some(grant.route()));
+                if let Some(asked) = grant.asked() {
+                    inspected::warn(&worker, asked);
+                }
                 if let Some(instead) = grant.asked().and_then(|asked| asked.instead.as_deref())
                     && self.inspected.is_none()
                 {

@@ -7,11 +7,13 @@ use crate::config::limits::Limits;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{BodyAsked, Evidence};
 use crate::gate::grant::Grant;
+use crate::graphql::asked::Asked as Operations;
 use crate::http1::head::Framing;
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::judge::{Asked, Judged, judge_with};
 use crate::proxy::whole::{self, Held};
+use crate::proxy::worker::Worker;
 
 /// What is kept of a request whose body was read.
 #[derive(Debug)]
@@ -83,6 +85,20 @@ pub(in crate::proxy) fn replace(connection: &mut Connection, instead: &[u8]) {
     connection.head.framing = Framing::None;
     connection.head.length = 0;
     connection.out.extend_from_slice(instead);
+}
+
+/// Counts what is only warned of, each warning once a request.
+pub(in crate::proxy) fn warn(worker: &Worker, asked: &Operations) {
+    if asked.unlisted {
+        worker.shared.parts.metrics.operation_warned("safelist");
+    }
+    let mut said: Vec<&'static str> = Vec::new();
+    for warning in asked.items.iter().flat_map(|item| item.plan.warnings.iter().copied()) {
+        if !said.contains(&warning) {
+            said.push(warning);
+            worker.shared.parts.metrics.operation_warned(warning);
+        }
+    }
 }
 
 async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &mut Record) -> Judged {

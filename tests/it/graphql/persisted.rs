@@ -106,5 +106,6 @@ fn a_safelist_of_ids_takes_ids_alone_and_is_read_again() {
 fn a_safelist_that_logs_refuses_nothing() {
     let api = listed("log");
     runs(&api, &post(body("{ other }")));
+    api.gateway.wait_for_metric("graphql_warnings_total", &[("warning", "safelist")], 1.0);
     check(&api, &post(body(CREATE)), Some("UNAUTHENTICATED"));
 }
