@@ -5,6 +5,7 @@
 
 pub mod asked;
 pub mod conversation;
+pub mod document;
 pub mod envelope;
 pub mod head;
 mod members;

@@ -186,6 +186,18 @@ pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
 pub const GRAPHQL_WALK_STEPS: usize = 200_000;
 /// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
 pub const GRAPHQL_WALK_DEPTH: usize = 500;
+/// Operations of one document: a collection of a client's has some tens.
+pub const GRAPHQL_OPERATIONS: usize = 100;
+/// Selections at the roots of a document's operations together, each of which may need something else.
+pub const GRAPHQL_ROOT_SELECTIONS: usize = 4_096;
+/// Octets of the plans that are remembered, over all workers: some 30,000 documents of an ordinary length.
+pub const GRAPHQL_PLANS: u64 = 64 * MIB;
+/// Octets of a document whose plan is remembered: longer ones are rare, and cost more to compare and to keep.
+pub const GRAPHQL_PLAN_TEXT: usize = 16 * 1024;
+/// Octets of a plan that is remembered: one that is larger would make a hundred others go.
+pub const GRAPHQL_PLAN: u64 = 256 * KIB;
+/// Octets of the texts that are known to be no documents, a worker: enough for the mistakes of clients, not for those who try.
+pub const GRAPHQL_REJECTIONS: u64 = 256 * KIB;
 /// Documents of a safelist.
 pub const SAFELIST_DOCUMENTS: usize = 10_000;
 /// Octets of a safelist, all documents together.

@@ -20,6 +20,9 @@ use crate::graphql::plan::Needs;
 use crate::graphql::rejected::{Kind, Rejected};
 use crate::policy::route::{CompiledRoute, Target, Upward};
 
+/// What may be run, and what is not sent on of what was asked for.
+pub(in crate::gate) type Granted = (Option<Arc<Asked>>, Option<Box<Narrowed>>);
+
 /// What step 2 came to.
 pub(in crate::gate) enum Operation<'r> {
     /// The route does not look at operations.
@@ -87,7 +90,7 @@ pub(in crate::gate) fn granted<T: Trace>(
     asked: Arc<Asked>,
     (token, facts): (Fingerprint, &TokenFacts),
     trace: &mut T,
-) -> Result<(Option<Arc<Asked>>, Option<Box<Narrowed>>), Denial> {
+) -> Result<Granted, Denial> {
     let Err(denial) = permitted(memo, token, facts, &asked) else {
         trace.step("operation", || "every permission that it needs is granted".into());
         return Ok((Some(asked), None));

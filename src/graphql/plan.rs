@@ -25,7 +25,7 @@ pub struct Planned {
     pub needs: Needs,
     /// The fields at its root, through fragments, in order; `__typename` is not among them.
     pub fields: Box<[RootField]>,
-    /// It can be answered once, and not before a query: no mutation of the document may come by `GET`.
+    /// It may come by `GET`: it is no mutation and, with `operations: strict`, there is none beside it.
     pub is_safe: bool,
 }
 

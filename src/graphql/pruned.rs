@@ -131,7 +131,7 @@ fn unused_variables(
     if declarations.iter().all(|(name, _)| !used.contains(name)) {
         let first = tokens.get(declared.start)?.octets.start;
         let last = tokens.get(declared.end.checked_sub(1)?)?.octets.end;
-        return Some(vec![first..last]);
+        return Some(Vec::from([Range { start: first, end: last }]));
     }
     Some(
         declarations.into_iter().filter(|(name, _)| !used.contains(name)).map(|(_, octets)| octets).collect(),

@@ -20,13 +20,14 @@ use crate::http1::head::{Framing, octets};
 use crate::http1::{websocket, write};
 use crate::metrics::stream::StreamEnd;
 use crate::proxy::access_log::Record;
+use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::downstream::Version;
 use crate::proxy::duplex;
 use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
 use crate::proxy::narrowed;
-use crate::proxy::reach::{Reaching, Tried, name_host, reach};
+use crate::proxy::reach::{Link, Reaching, Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
 use crate::proxy::worker::{UpstreamView, Worker};
@@ -74,9 +75,7 @@ pub(in crate::proxy) async fn forward(
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
-        let Connection { worker, deadline, handshake, .. } = &mut *connection;
-        let reaching = Reaching { worker, deadline, alone: handshake.is_some() };
-        let mut link = match reach(reaching, grant, &view, &key, &mut tried, again).await {
+        let mut link = match reach(Reaching::of(connection), grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
@@ -96,12 +95,7 @@ pub(in crate::proxy) async fn forward(
                         record.count(101);
                         return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
                     }
-                    return match grant.narrowed() {
-                        None => exchange::give_back(connection, grant, link, answer).await,
-                        Some(told) => {
-                            Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await
-                        }
-                    };
+                    return give_back(connection, grant, link, answer).await;
                 }
                 Err(failure) => {
                     connection.worker.spares.take_back(answer);
@@ -134,6 +128,15 @@ pub(in crate::proxy) async fn forward(
             | Failure::Denied(_)
             | Failure::Over(_)) => return failed(&connection.worker, failure, fail),
         }
+    }
+}
+
+/// Sends the answer to a request that is all sent.
+async fn give_back(connection: &mut Connection, grant: &Grant, link: Link, answer: Buffer) -> Forwarded {
+    match grant.narrowed() {
+        None => exchange::give_back(connection, grant, link, answer).await,
+        // Boxed, as all that is rare: every connection would else carry the room for it.
+        Some(told) => Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await,
     }
 }
 

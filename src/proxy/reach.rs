@@ -12,6 +12,7 @@ use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::proxy::address::PeerAddress;
 use crate::proxy::balance::Chosen;
+use crate::proxy::connection::Connection;
 use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::handshake;
 use crate::proxy::pool::{Pool, Secured};
@@ -42,6 +43,14 @@ pub(in crate::proxy) struct Reaching<'r> {
     pub(in crate::proxy) deadline: &'r mut Deadline,
     /// A WebSocket takes a connection of HTTP/1.1 for itself.
     pub(in crate::proxy) alone: bool,
+}
+
+impl<'r> Reaching<'r> {
+    /// For the request that came on this connection.
+    pub(in crate::proxy) fn of(connection: &'r mut Connection) -> Self {
+        let Connection { worker, deadline, handshake, .. } = connection;
+        Self { worker, deadline, alone: handshake.is_some() }
+    }
 }
 
 /// A connection to some peer: a waiting one unless `fresh`, else a new one, within `connect_timeout` each.

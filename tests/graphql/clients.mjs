@@ -28,7 +28,10 @@ const kindOf = (query) => query.match(/^\s*(mutation|subscription)?/)[1] ?? "que
 /** What a client's error says, wherever it keeps it. */
 function described(error) {
   const held = [error, error.networkError, error.cause, error.response].filter((one) => one && typeof one === "object");
-  const errors = held.flatMap((one) => (Array.isArray(one) ? one : (one.errors ?? one.graphQLErrors ?? [])));
+  const errors = held.flatMap((one) => {
+    if (Array.isArray(one)) return one;
+    return one.errors ?? one.graphQLErrors ?? (one.extensions ? [one] : []);
+  });
   const status = held.map((one) => one.statusCode ?? one.status ?? one.response?.status).find((one) => one !== undefined);
   return {
     name: error.name ?? error.constructor?.name ?? typeof error,

@@ -16,7 +16,7 @@ const schema = smallSchema(graphql, (field) => ran.push(field));
 
 const yoga = await listening(createServer(createYoga({ schema, graphqlEndpoint: "/yoga", logging: false })));
 const fast = fastify();
-fast.register(mercurius, { schema, path: "/mercurius", subscription: true, allowBatchedQueries: true });
+fast.register(mercurius, { schema, path: "/mercurius", subscription: { fullWsTransport: true }, allowBatchedQueries: true });
 await fast.listen({ port: 0, host: "127.0.0.1" });
 
 await serve({

@@ -37,6 +37,15 @@ impl Fault {
         Self::Forbidden,
     ];
 
+    /// The end of a token that has expired, was revoked, or does not count for another reason.
+    pub fn of(expired: bool, revoked: bool) -> Self {
+        match (expired, revoked) {
+            (true, _) => Self::Expired,
+            (false, true) => Self::Revoked,
+            (false, false) => Self::Forbidden,
+        }
+    }
+
     /// The code of `graphql-transport-ws`. Its clients try again after 4403, with a new token if they have one, and take the
     /// others for a programmer's mistake.
     pub fn code(self) -> u16 {

@@ -2,40 +2,50 @@
 
 use std::collections::HashMap;
 
-use bluejay_core::AsIter as _;
-use bluejay_parser::ast::executable::{FragmentDefinition, Selection as Parsed, SelectionSet};
-
+use crate::graphql::document::{Document, Kind};
 use crate::graphql::schema::walk::{Selection, Selections};
 
-/// Fragments by name, each with its place.
+/// A document, its fragments by name.
 #[derive(Debug)]
-pub(crate) struct Typed<'d> {
-    fragments: HashMap<&'d str, (usize, &'d FragmentDefinition<'d>)>,
+pub(in crate::graphql::planning) struct Typed<'d> {
+    document: &'d Document<'d>,
+    fragments: HashMap<&'d str, usize>,
 }
 
 impl<'d> Typed<'d> {
-    pub(crate) fn new(fragments: &'d [FragmentDefinition<'d>]) -> Self {
-        let fragments = fragments.iter().enumerate();
-        Self { fragments: fragments.map(|(place, one)| (one.name().as_ref(), (place, one))).collect() }
+    pub(in crate::graphql::planning) fn new(document: &'d Document<'d>) -> Self {
+        let fragments = document.fragments.iter().enumerate();
+        Self { document, fragments: fragments.map(|(place, one)| (document.at(one.name), place)).collect() }
     }
 }
 
 impl<'d> Selections<'d> for Typed<'d> {
-    type Set = &'d SelectionSet<'d>;
+    /// From a selection to one past the last.
+    type Set = (u32, u32);
 
-    fn members(&self, set: Self::Set) -> impl Iterator<Item = Selection<'d, Self::Set>> {
-        set.iter().map(|selection| match selection {
-            Parsed::Field(field) => Selection::Field(field.name().as_ref(), field.selection_set()),
-            Parsed::InlineFragment(inline) => {
-                let on = inline.type_condition().map(|on| on.named_type().as_ref());
-                Selection::Inline(on, inline.selection_set())
+    fn members(&self, (mut next, end): Self::Set) -> impl Iterator<Item = Selection<'d, Self::Set>> {
+        let document = self.document;
+        std::iter::from_fn(move || {
+            loop {
+                let at = next;
+                let selection = document.selections.get(at as usize).filter(|_| at < end)?;
+                next = selection.next;
+                if selection.is_absent {
+                    continue;
+                }
+                let (name, within) = (document.at(selection.name), (at + 1, selection.next));
+                return Some(match selection.kind {
+                    Kind::Field => Selection::Field(name, (within.0 < within.1).then_some(within)),
+                    Kind::Inline => Selection::Inline((!name.is_empty()).then_some(name), within),
+                    Kind::Spread => Selection::Spread(name),
+                });
             }
-            Parsed::FragmentSpread(spread) => Selection::Spread(spread.name().as_ref()),
         })
     }
 
     fn fragment(&self, name: &str) -> Option<(usize, &'d str, Self::Set)> {
-        let (place, fragment) = self.fragments.get(name)?;
-        Some((*place, fragment.type_condition().named_type().as_ref(), fragment.selection_set()))
+        let place = *self.fragments.get(name)?;
+        let fragment = self.document.fragments.get(place)?;
+        Some((place, self.document.at(fragment.on), (fragment.body.start, fragment.body.end)))
     }
 }

@@ -80,15 +80,15 @@ struct Upward {
 }
 
 enum State {
-    Opening(Later<Result<Reached, Denial>>, Vec<(Box<str>, Rc<[u8]>)>),
-    Open(Reached),
+    Opening(Later<Result<Box<Reached>, Denial>>, Vec<(Box<str>, Rc<[u8]>)>),
+    Open(Box<Reached>),
 }
 
 /// What happens next.
 enum Happened {
     Heard(Heard),
     Answered(Number, Heard),
-    Opened(Number, Result<Reached, Denial>),
+    Opened(Number, Result<Box<Reached>, Denial>),
     Decided(Decided),
     Lost,
     Failed(Number),
@@ -148,7 +148,7 @@ impl<'c> Talk<'c> {
         self.worker.streams.closed(over.map_or(end, StreamEnd::of));
         for upward in std::mem::take(&mut self.upward).into_values() {
             match upward.state {
-                State::Open(reached) => ending::leave(self.worker, reached, &upstream),
+                State::Open(reached) => ending::leave(self.worker, *reached, &upstream),
                 State::Opening(..) => {}
             }
         }
@@ -194,11 +194,11 @@ impl<'c> Talk<'c> {
         }
         self.upward_first = !self.upward_first;
         let heard = if self.upward_first {
-            self.poll_upward(context).or(|| self.poll_client(context))
+            or(self.poll_upward(context), || self.poll_client(context))
         } else {
-            self.poll_client(context).or(|| self.poll_upward(context))
+            or(self.poll_client(context), || self.poll_upward(context))
         };
-        heard.or(|| self.poll_overdue(context))
+        or(heard, || self.poll_overdue(context))
     }
 
     /// Hears an upstream, if the client takes what it is told.
@@ -270,11 +270,7 @@ impl<'c> Talk<'c> {
                 over: None,
             })),
             Happened::Over(why) => {
-                let fault = match why {
-                    Reason::Expired => Fault::Expired,
-                    Reason::Revoked => Fault::Revoked,
-                    _ => Fault::Forbidden,
-                };
+                let fault = Fault::of(why == Reason::Expired, why == Reason::Revoked);
                 let code = self.opened.conversation.route().config.streams.close;
                 Err(Box::new(Ending {
                     end: StreamEnd::of(why),
@@ -333,18 +329,9 @@ impl Upward {
     }
 }
 
-/// One after the other, where the first has nothing.
-trait Or {
-    fn or(self, other: impl FnOnce() -> Self) -> Self;
-}
-
-impl Or for Poll<Happened> {
-    fn or(self, other: impl FnOnce() -> Self) -> Self {
-        match self {
-            Poll::Ready(happened) => Poll::Ready(happened),
-            Poll::Pending => other(),
-        }
-    }
+/// What has happened, or else what the other finds.
+fn or(happened: Poll<Happened>, other: impl FnOnce() -> Poll<Happened>) -> Poll<Happened> {
+    if happened.is_ready() { happened } else { other() }
 }
 
 fn messages(opened: &Opened) -> Option<&Messages> {

@@ -47,7 +47,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Begins a conversation with the upstream that the grant leads to, within its `response_timeout`.
-    pub(super) async fn begin(self) -> Result<Reached, Denial> {
+    pub(super) async fn begin(self) -> Result<Box<Reached>, Denial> {
         let Granted { grant, view, .. } = &self.granted;
         let Some(place) = view.metrics.hold(grant.upstream().max_requests) else {
             return Err(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
@@ -58,7 +58,7 @@ impl Reach {
         let Link { stream, chosen, .. } = link;
         let mut side = Side::new(stream, Sender::Server, RESULT, come);
         timeout_at(until, self.introduce(&mut side, protocol)).await.map_err(|_| late())??;
-        Ok(Reached { side, protocol, _held: (place, chosen) })
+        Ok(Box::new(Reached { side, protocol, _held: (place, chosen) }))
     }
 
     /// The upstream's 101, what it speaks, and what came behind it.

@@ -69,7 +69,8 @@ impl Said {
         (id, addition): (&str, Addition<'_>),
         manner: Manner,
     ) -> u16 {
-        let as_event = self.media == Media::Events && is_of_the_operation(denial);
+        // Where every answer is 200, a reader of events would take any other for a stream that broke off.
+        let as_event = self.media == Media::Events && (self.compat || is_of_the_operation(denial));
         let status = match self.compat || as_event || asks_for_the_document(denial) {
             true => 200,
             false => denial.reason.status(),

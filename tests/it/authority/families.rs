@@ -83,7 +83,7 @@ impl Again {
         scene.gateway.wait_for_any_exit();
         let mut command = command();
         command.arg("run").arg("--config").arg(scene.gateway.config_path());
-        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", ASKER)] {
+        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", super::ASKER)] {
             command.env(name, value);
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -145,7 +145,7 @@ credentials:
   keys: {api_keys: {entries: {file: keys.json}}, from: basic}
   people: {people: {entries: {file: people.json, secret: secret}}, from: {id: {body: email}, secret: {body: password}}}
 tokens:
-  access: {sign: {algorithm: HS256, secret: {env: ASKER}}}
+  access: {sign: {algorithm: HS256, secret: {env: SIGNING}}}
   refresh: {format: refresh, sliding: true}
 endpoints:
   POST /auth: {issue: [access, refresh], credential: keys}
@@ -160,7 +160,10 @@ fn a_family_ends_with_the_credential_that_it_was_begun_with() {
     let entry = |id: &str, secret: &str| json!({"id": id, "secret": secret, "scopes": ["orders:read"]});
     let (alice, bob) = (entry("alice", ALICE), entry("bob", BOB));
     let all = json!([alice, bob]).to_string();
-    let scene = Scene::of(LISTED, |setup| setup.file("keys.json", &all).file("people.json", &all));
+    let scene = Scene::of(LISTED, |setup| {
+        let signing = crate::harness::canary::secret("a-secret-that-signs-Wq7NbM4xLk9JhGf2Rt5Ye");
+        setup.file("keys.json", &all).file("people.json", &all).env("SIGNING", &signing)
+    });
     let by_key = |id: &str, secret: &str| {
         pair(&scene.ask(&Request::post("/auth", "{}").header("Authorization", &super::basic(id, secret)))).1
     };

@@ -80,13 +80,20 @@ fn ran(api: &Api) -> BTreeSet<String> {
     let document = Document::parse(body["query"].as_str().expect("a query"), "q").expect("a document");
     let mut names = BTreeSet::new();
     let mut look: Vec<&Selection> = Vec::new();
-    for definition in &document.definitions {
-        match definition {
-            Definition::OperationDefinition(one) => look.extend(&one.selection_set),
-            Definition::FragmentDefinition(one) => look.extend(&one.selection_set),
-            _ => panic!("no definition of an operation's"),
-        }
-    }
+    look.extend(
+        document
+            .definitions
+            .iter()
+            .filter_map(Definition::as_operation_definition)
+            .flat_map(|one| &one.selection_set),
+    );
+    look.extend(
+        document
+            .definitions
+            .iter()
+            .filter_map(Definition::as_fragment_definition)
+            .flat_map(|one| &one.selection_set),
+    );
     while let Some(selection) = look.pop() {
         match selection {
             Selection::Field(field) => drop(names.insert(field.name.to_string())),

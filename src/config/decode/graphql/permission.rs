@@ -32,14 +32,13 @@ fn pattern(text: &str) -> Result<Regex, Wrong> {
     }
     let compile = |text: &str| {
         RegexBuilder::new(text).size_limit(d::GRAPHQL_PATTERN_COMPILED).build().map_err(|error| {
-            let what = match error {
-                regex::Error::CompiledTooBig(_) => "is too large once compiled".to_owned(),
+            let what = if matches!(error, regex::Error::CompiledTooBig(_)) {
+                "is too large once compiled".to_owned()
+            } else {
                 // The text shows the pattern and points into it, over several lines; its last says what is wrong.
-                error => {
-                    let said = error.to_string();
-                    let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    format!("is no regular expression: {last}")
-                }
+                let said = error.to_string();
+                let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                format!("is no regular expression: {last}")
             };
             Wrong::is(what).hint("write it in single quotes: '^(?<action>[A-Z][a-z]+)(?<type>[A-Z]\\w+)$'")
         })

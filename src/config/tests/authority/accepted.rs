@@ -64,7 +64,7 @@ endpoints:
     reuse: {unless: {query: refresh, is: "true"}}
   POST /again: {refresh: short, from: {body: token}}
   DELETE /users/{user}/tokens: {revoke: [user], subject: "{path.user}", credential: keys}
-  POST /revoke: {revoke: [access, short], from: [bearer, {body: token}], family: true}
+  POST /revoke: {revoke: [short, user], from: [bearer, {body: token}], family: true}
   POST /introspect: {introspect: [access, refresh], credential: keys}
   GET /jwks: {key_set: [access, pem]}
   GET /.well-known/x: {metadata: {issuer: https://api.example.com, a: [1, true, ~]}}

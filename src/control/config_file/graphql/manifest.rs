@@ -20,7 +20,10 @@ struct Operation {
 }
 
 /// An object as it stands, members of one name and all.
-struct Pairs(Vec<(Box<str>, Box<str>)>);
+struct Pairs(Documents);
+
+/// Ids and documents.
+type Documents = Vec<(Box<str>, Box<str>)>;
 
 /// Whether a manifest says what it is.
 #[derive(Deserialize)]
@@ -29,7 +32,7 @@ struct Format {
 }
 
 /// Reads ids and documents, in the manifest's order.
-pub(super) fn read(text: &str) -> Result<Vec<(Box<str>, Box<str>)>, Problem> {
+pub(super) fn read(text: &str) -> Result<Documents, Problem> {
     let format: Format = serde_json::from_str(text).map_err(|error| problem(&error))?;
     if format.format.as_ref().and_then(serde_json::Value::as_str) == Some(APOLLO) {
         let manifest: Apollo = serde_json::from_str(text).map_err(|error| problem(&error))?;

@@ -80,7 +80,7 @@ impl Talk<'_> {
     /// Takes leave of an upstream that nothing is asked of any more.
     fn let_go(&mut self, number: Number) {
         if let Some(Upward { state: State::Open(reached), .. }) = self.upward.remove(&number) {
-            ending::leave(self.worker, reached, &Words::new(ending::NORMAL, ""));
+            ending::leave(self.worker, *reached, &Words::new(ending::NORMAL, ""));
         }
     }
 
@@ -88,7 +88,7 @@ impl Talk<'_> {
     pub(super) fn opened(
         &mut self,
         number: Number,
-        opened: Result<Reached, Denial>,
+        opened: Result<Box<Reached>, Denial>,
     ) -> Result<(), Box<Ending>> {
         let Some(upward) = self.upward.get_mut(&number) else { return Ok(()) };
         let State::Opening(_, waiting) = &mut upward.state else { return Ok(()) };
@@ -149,10 +149,12 @@ impl Talk<'_> {
             }
             Some(Message::Pong(_) | Message::Alive | Message::Ack(_)) => Ok(()),
             // An answer to what was not asked there, or not any more, is nobody's.
-            Some(next @ Message::Next { .. }) => match &next {
-                Message::Next { id, .. } if self.conversation.place(id) == Some(number) => self.say(&next),
-                _ => Ok(()),
-            },
+            Some(Message::Next { id, payload }) => {
+                if self.conversation.place(&id) != Some(number) {
+                    return Ok(());
+                }
+                self.say(&Message::Next { id, payload })
+            }
             Some(last @ (Message::Error { .. } | Message::Complete { .. })) => {
                 let (Message::Error { id, .. } | Message::Complete { id }) = &last else { return Ok(()) };
                 if self.conversation.place(id) != Some(number) {

@@ -111,6 +111,14 @@ fn whoever_reads_events_gets_one() {
     assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
 }
 
+/// It was JSON with status 200, which graphql-sse takes for a connection that was closed.
+#[test]
+fn with_compat_whoever_reads_events_is_told_everything_by_an_event() {
+    let (head, body) = answer("text/event-stream", ", compat: 200", &Denial::new(Reason::Expired, "x"));
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), "{head}");
+    assert!(body.starts_with("event: next\ndata: ") && body.contains("UNAUTHENTICATED"), "{body}");
+}
+
 #[test]
 fn a_client_that_is_asked_for_its_document_is_not_refused() {
     let rejected = Rejected {
