@@ -47,6 +47,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::Listener;
+use crate::config::defaults::GRAPHQL_PLANS;
 use crate::config::limits::Limits;
 use crate::gate::call::AskAuthority;
 use crate::gate::evidence::{AskKeys, AskRecord};
@@ -137,6 +138,7 @@ impl Proxy {
             handshakes: Handshakes::default(),
             bodies: Arc::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
+            plans_capacity: GRAPHQL_PLANS / workers.max(1) as u64,
             parts: self.parts,
         });
         let mut done = Vec::new();

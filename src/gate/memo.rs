@@ -25,6 +25,7 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::gate::memo::operations::Operations;
+use crate::graphql::plans::Plans;
 use crate::keys::Verified;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
@@ -164,6 +165,13 @@ impl Memo {
             counts: MemoCounts::default(),
             operations: Operations::default(),
         }
+    }
+
+    /// With at most so many octets of plans of documents.
+    #[must_use]
+    pub fn with_plans(mut self, octets: u64) -> Self {
+        self.operations.documents.plans = Plans::new(octets);
+        self
     }
 
     /// The token's fingerprint under this memo's key.

@@ -6,7 +6,7 @@
 //! on by at least an octet, a selection or a definition a turn.
 //!
 //! Why not a library's parser: `benches/graphql.rs` has the figures. This one takes a third of the time or less, and it takes nothing that
-//! graphql-js, bluejay-parser and apollo-compiler do not take with the same structure (`tests/it/documents`, and the fuzz
+//! graphql-js, bluejay-parser and apollo-compiler do not take with the same structure (`tests/documents.rs`, and the fuzz
 //! target `graphql`). What it refuses beyond them:
 //!
 //! | refused | because |

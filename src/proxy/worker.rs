@@ -69,6 +69,8 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) unshaken: Sparse,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    /// Octets of plans that each worker remembers.
+    pub(in crate::proxy) plans_capacity: u64,
     pub(in crate::proxy) handshakes: Handshakes,
     /// What is held of bodies that are read whole.
     pub(in crate::proxy) bodies: Arc<Bodies>,
@@ -147,7 +149,7 @@ impl Worker {
 
     fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let metrics = &shared.parts.metrics;
-        let memo = Memo::new(random()?, shared.memo_capacity);
+        let memo = Memo::new(random()?, shared.memo_capacity).with_plans(shared.plans_capacity);
         let view = View::new(&shared.parts.reader.load(), &shared.balancers, metrics);
         Ok(Self {
             spares: Spares::default(),
