@@ -208,10 +208,8 @@ pub fn decide_traced<T: Trace>(
 
 /// The same decision; what it lets pass is for these operations.
 fn shadowed(decision: Decision, asked: Option<Arc<Asked>>) -> Decision {
-    match decision {
-        Decision::Allow(grant) => Decision::Allow(Grant { asked, ..grant }),
-        decision => decision,
-    }
+    let Decision::Allow(grant) = decision else { return decision };
+    Decision::Allow(Grant { asked, ..grant })
 }
 
 /// The grant of a request that is nobody's in particular.

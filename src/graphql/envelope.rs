@@ -103,6 +103,7 @@ const PERSISTED: &[(&str, Name)] = &[("sha256Hash", Name::Hash), ("version", Nam
 
 /// What `text` brings: one object, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large one is what nearly all bring, and none is kept")]
 pub enum Brought<'t> {
     /// One operation.
     One(Envelope<'t>),

@@ -24,7 +24,7 @@ pub fn name_an_operation(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
         // What is no text is read as one by some.
-        let name = decoded(name).unwrap_or_else(|_| Cow::Borrowed(name));
+        let name = decoded(name).unwrap_or(Cow::Borrowed(name));
         let name = name.split(['[', '\0']).next().unwrap_or_default().trim();
         !matches!(envelope::named(name), Ok(Name::Other))
     })

@@ -91,7 +91,7 @@ impl Hash for DocumentHash {
 impl Sent {
     /// The document of this hash.
     pub fn find(&mut self, hash: DocumentHash) -> Option<Arc<str>> {
-        self.documents.get(&hash).map(|text| Arc::clone(text))
+        self.documents.get(&hash).map(Arc::clone)
     }
 
     /// Keeps a document; `hash` is its own.

@@ -286,15 +286,14 @@ impl Connection {
             presented: None,
             message: None,
         };
-        let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
-        let judged = match judged {
+        let mut judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
+        if let Judged::Body(asked) = judged {
             // Boxed, as all that is rare: every connection would else carry the room for it.
-            Judged::Body(asked) => match Box::pin(inspected::judge(self, asked, record)).await {
+            judged = match Box::pin(inspected::judge(self, asked, record)).await {
                 Ok(judged) => judged,
                 Err(answered) => return answered,
-            },
-            judged => judged,
-        };
+            };
+        }
         record.decided = Some(Instant::now());
         match judged {
             Judged::Refuse(refusal) => {
@@ -325,12 +324,7 @@ impl Connection {
                 record.granted(&grant);
                 self.note_route(Some(grant.route()));
                 if let Some(asked) = grant.asked() {
-                    inspected::warn(&worker, asked);
-                }
-                if let Some(instead) = grant.asked().and_then(|asked| asked.instead.as_deref())
-                    && self.inspected.is_none()
-                {
-                    inspected::replace(self, instead);
+                    inspected::make_ready(self, asked);
                 }
                 match forward::forward(self, &grant, record).await {
                     Forwarded::Answered(status, next) => (status, next),

@@ -76,7 +76,7 @@ pub(in crate::proxy) async fn judge(
 }
 
 /// Puts what was judged behind the head, instead of the body that came with it: that is taken off the input.
-pub(in crate::proxy) fn replace(connection: &mut Connection, instead: &[u8]) {
+fn replace(connection: &mut Connection, instead: &[u8]) {
     let Framing::Length(length) = connection.head.framing else { return };
     let head = connection.input.filled().get(..connection.head.length).unwrap_or_default().into();
     let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -85,6 +85,16 @@ pub(in crate::proxy) fn replace(connection: &mut Connection, instead: &[u8]) {
     connection.head.framing = Framing::None;
     connection.head.length = 0;
     connection.out.extend_from_slice(instead);
+}
+
+/// Counts what is warned of, and has what was judged sent on instead of a body that is here and was not set aside.
+pub(in crate::proxy) fn make_ready(connection: &mut Connection, asked: &Operations) {
+    warn(&connection.worker, asked);
+    if let Some(instead) = asked.instead.as_deref()
+        && connection.inspected.is_none()
+    {
+        replace(connection, instead);
+    }
 }
 
 /// Counts what is only warned of, each warning once a request.

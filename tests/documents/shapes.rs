@@ -113,17 +113,15 @@ pub fn apollo(text: &str) -> Option<String> {
         apollo_compiler::parser::Parser::new().recursion_limit(2_000).parse_ast(text, "a.graphql").ok()?;
     let (mut out, mut fragments) = (String::new(), String::new());
     for definition in &parsed.definitions {
-        match definition {
-            ast::Definition::OperationDefinition(operation) => {
-                let kind = operation.operation_type;
-                out += &format!("{kind} {}", operation.name.as_ref().map_or("", |name| name.as_str()));
-                of_apollo(&operation.selection_set, &mut out);
-            }
-            ast::Definition::FragmentDefinition(fragment) => {
-                fragments += &format!("fragment {} {}", fragment.name, fragment.type_condition);
-                of_apollo(&fragment.selection_set, &mut fragments);
-            }
-            _ => return None,
+        if let ast::Definition::OperationDefinition(operation) = definition {
+            let kind = operation.operation_type;
+            out += &format!("{kind} {}", operation.name.as_ref().map_or("", |name| name.as_str()));
+            of_apollo(&operation.selection_set, &mut out);
+        } else if let ast::Definition::FragmentDefinition(fragment) = definition {
+            fragments += &format!("fragment {} {}", fragment.name, fragment.type_condition);
+            of_apollo(&fragment.selection_set, &mut fragments);
+        } else {
+            return None;
         }
     }
     Some(out + &fragments)

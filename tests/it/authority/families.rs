@@ -83,7 +83,7 @@ impl Again {
         scene.gateway.wait_for_any_exit();
         let mut command = command();
         command.arg("run").arg("--config").arg(scene.gateway.config_path());
-        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", super::ASKER)] {
+        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", ASKER)] {
             command.env(name, value);
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();

@@ -21,7 +21,7 @@ enum Part {
     },
     Inline {
         directive: Option<u8>,
-        parts: Vec<Part>,
+        parts: Vec<Self>,
     },
     Spread {
         fragment: u8,
@@ -128,14 +128,14 @@ fn written(operation: &[Part], fragments: &[Vec<Part>]) -> Written {
 /// The keys at the root of the first operation, through fragments, but for fields that begin at these octets.
 fn root_keys(document: &Document, goes: &HashSet<usize>) -> BTreeSet<String> {
     let fragment = |name: &str| {
-        document.definitions.iter().find_map(|definition| match definition {
-            Definition::FragmentDefinition(fragment) if fragment.name == name => Some(fragment),
-            _ => None,
+        document.definitions.iter().find_map(|definition| {
+            let Definition::FragmentDefinition(fragment) = definition else { return None };
+            (fragment.name == name).then_some(fragment)
         })
     };
-    let operation = document.definitions.iter().find_map(|definition| match definition {
-        Definition::OperationDefinition(operation) => Some(operation),
-        _ => None,
+    let operation = document.definitions.iter().find_map(|definition| {
+        let Definition::OperationDefinition(operation) = definition else { return None };
+        Some(operation)
     });
     let (mut keys, mut passed) = (BTreeSet::new(), BTreeSet::new());
     let mut look: Vec<&Selection> = operation.expect("an operation").selection_set.iter().collect();

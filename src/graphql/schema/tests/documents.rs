@@ -37,7 +37,7 @@ impl Document {
     pub(super) fn root(&self) -> impl Iterator<Item = (&str, Option<usize>)> {
         self.sets[0].iter().map(|member| match member {
             Member::Field(name, inside) => (name.as_str(), *inside),
-            other => panic!("{other:?} at the root"),
+            other @ (Member::Inline(..) | Member::Spread(_)) => panic!("{other:?} at the root"),
         })
     }
 

@@ -171,9 +171,7 @@ fn the_second_of_two_members_is_refused() {
     }
     drop(old);
     let mut today = Scene::today();
-    for path in ["/yoga"] {
-        bodies[..2].iter().for_each(|body| today.smuggles(&post(path, body), 400, "BAD_REQUEST"));
-    }
+    bodies[..2].iter().for_each(|body| today.smuggles(&post("/yoga", body), 400, "BAD_REQUEST"));
     drop(today);
     let mut graphene = Scene::graphene();
     bodies[..2].iter().for_each(|body| graphene.smuggles(&post("/graphene", body), 400, "BAD_REQUEST"));
@@ -297,11 +295,8 @@ fn a_start_before_the_init_is_refused() {
     for payload in [erase, json!({"query": "{hello}"})] {
         let mut talk = Talk::open(old.gateway.ports.public, "/messages", ELDER);
         talk.ask("1", &payload);
-        loop {
-            match talk.hear() {
-                Heard::Message(message) => assert_ne!(message["type"], "data", "{message}"),
-                Heard::End(_) => break,
-            }
+        while let Heard::Message(message) = talk.hear() {
+            assert_ne!(message["type"], "data", "{message}");
         }
         let mut talk = Talk::open(old.gateway.ports.public, "/messages", NEWER);
         talk.ask("1", &payload);
