@@ -10,6 +10,7 @@ pub mod defaults;
 pub mod endpoint;
 pub mod expression;
 pub mod forward;
+pub mod graphql;
 pub mod limits;
 pub mod log;
 pub mod material;
@@ -45,6 +46,7 @@ use crate::config::authority::Authority;
 use crate::config::endpoint::{Endpoint, Errors};
 use crate::config::expression::Expression;
 use crate::config::forward::Forward;
+use crate::config::graphql::GraphQl;
 use crate::config::limits::Limits;
 use crate::config::log::Log;
 use crate::config::network::Network;
@@ -446,6 +448,8 @@ pub struct Requirement {
     pub built: Option<Box<Built>>,
     /// And this.
     pub when: Option<Expression>,
+    /// What comes is GraphQL, and judged by its operations; all of the above is for those that need a token.
+    pub graphql: Option<Arc<GraphQl>>,
 }
 
 /// CORS (Fetch standard) for one route.

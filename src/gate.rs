@@ -20,6 +20,7 @@
 
 pub mod call;
 pub mod checks;
+pub mod conversation;
 pub mod credential;
 pub mod denial;
 pub mod evidence;
@@ -29,11 +30,13 @@ pub mod held;
 pub mod lasting;
 pub mod matching;
 pub mod memo;
+pub mod narrowed;
 pub mod preflight;
 pub mod presented;
 pub mod reauthenticate;
 pub mod websocket;
 
+mod operation;
 mod proof;
 mod records;
 mod revocable;
@@ -43,15 +46,18 @@ use std::sync::Arc;
 
 use crate::gate::call::Called;
 use crate::gate::checks::Checked;
+use crate::gate::conversation::Conversation;
 use crate::gate::credential::Credential;
 use crate::gate::denial::{Advice, Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, Need};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::Memo;
+use crate::gate::operation::Operation;
 use crate::gate::preflight::Preflight;
 use crate::gate::proof::Shown;
 use crate::gate::websocket::Handshake;
+use crate::graphql::asked::Asked;
 use crate::path::Path;
 use crate::policy::route::{CompiledRoute, Match, Target, Upward};
 use crate::snapshot::{IssuerState, Snapshot};
@@ -89,6 +95,8 @@ pub struct Request<'a> {
     /// A token that came later, within the stream that this request began. It counts instead of what the request's own
     /// places hold, as if it stood where its issuer looks for one.
     pub presented: Option<&'a [u8]>,
+    /// An operation that came later, in a message of the WebSocket that this request opened: it counts instead of a body.
+    pub message: Option<&'a [u8]>,
 }
 
 /// What was decided.
@@ -98,6 +106,8 @@ pub enum Decision {
     Allow(Grant),
     /// One of the gateway's own endpoints answers it, also where its token is refused.
     Answer(Called),
+    /// Answer the handshake here: what comes in its messages is decided one by one, and the first grant leads upstream.
+    Converse(Conversation),
     /// Refuse it.
     Refuse(Refusal),
     /// Answer it here: a CORS preflight.
@@ -170,13 +180,36 @@ pub fn decide_traced<T: Trace>(
             }),
         };
     }
+    let asked = match operation::asked(memo, request, evidence, route, trace) {
+        Ok(Operation::None) => None,
+        Ok(Operation::Converse(conversation)) => return Decision::Converse(conversation),
+        Ok(Operation::Public(upward, asked)) => {
+            return Decision::Allow(Grant { asked: Some(asked), ..anonymous(route, upward, None) });
+        }
+        Ok(Operation::Asked(asked)) => Some(asked),
+        Err(Stop::Need(need)) => return Decision::Need(need),
+        Err(Stop::Deny(denial)) => {
+            return Decision::Refuse(Refusal { denial, route: Some(Arc::clone(route)), issuer: None });
+        }
+    };
     let mut issuer = None;
-    let judgement = Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer };
+    let operations = asked.clone();
+    let judgement =
+        Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, asked };
     match authorized(judgement) {
         Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
-        Err(Stop::Deny(denial)) => refuse_or_shadow(route, issuer, denial),
+        Err(Stop::Deny(denial)) if denial.reason == Reason::NoCredentials => {
+            without_credentials((memo, request, evidence), route, operations, denial, trace)
+        }
+        Err(Stop::Deny(denial)) => shadowed(refuse_or_shadow(route, issuer, denial), operations),
     }
+}
+
+/// The same decision; what it lets pass is for these operations.
+fn shadowed(decision: Decision, asked: Option<Arc<Asked>>) -> Decision {
+    let Decision::Allow(grant) = decision else { return decision };
+    Decision::Allow(Grant { asked, ..grant })
 }
 
 /// The grant of a request that is nobody's in particular.
@@ -187,6 +220,28 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
         identity: Identity::Anonymous,
         headers: Vec::new(),
         shadow,
+        asked: None,
+        narrowed: None,
+    }
+}
+
+/// What came without any credential may have a part that is public; else it is refused as anything would be.
+fn without_credentials<T: Trace>(
+    judged: (&mut Memo, &Request<'_>, &Evidence),
+    route: &Arc<CompiledRoute>,
+    asked: Option<Arc<Asked>>,
+    denial: Denial,
+    trace: &mut T,
+) -> Decision {
+    let (memo, request, evidence) = judged;
+    let part = asked.as_ref().and_then(|asked| narrowed::narrow(memo, request, evidence, route, asked, None));
+    match (part, &route.target) {
+        (Some((part, narrowed)), Target::Upstream(upward)) => {
+            trace.step("operation", || narrowed.told());
+            let grant = anonymous(route, upward, None);
+            Decision::Allow(Grant { asked: Some(part), narrowed: Some(narrowed), ..grant })
+        }
+        (Some(_) | None, _) => shadowed(refuse_or_shadow(route, None, denial), asked),
     }
 }
 
@@ -238,8 +293,10 @@ fn is_of_the_token(reason: Reason) -> bool {
         | Reason::KeysUnavailable => true,
         Reason::MalformedRequest
         | Reason::ManyCredentials
+        | Reason::GraphqlRejected
         | Reason::NoRoute
         | Reason::MethodNotAllowed
+        | Reason::UnsupportedMediaType
         | Reason::ExpectationFailed
         | Reason::Misdirected
         | Reason::RequestTimeout
@@ -285,11 +342,12 @@ struct Judgement<'j, 'r, T: Trace> {
     trace: &'j mut T,
     route: &'j Arc<CompiledRoute>,
     issuer: &'j mut Option<Arc<IssuerState>>,
+    asked: Option<Arc<Asked>>,
 }
 
 /// Steps 4 to 15.
 fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Stop> {
-    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer } = judgement;
+    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, asked } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
     };
@@ -322,6 +380,10 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
     checked.permitted(requirement, request, route, snapshot)?;
+    let (asked, narrowed) = match asked {
+        None => (None, None),
+        Some(asked) => operation::granted((memo, request, evidence), route, asked, (token, &facts), trace)?,
+    };
     trace.step("permission", || "scopes and conditions hold".into());
     let (route, issuer) = (Arc::clone(route), Arc::clone(&state.config));
     Ok(match &route.target {
@@ -329,7 +391,7 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Sto
             let headers = checked.identity_headers(&route.config.forward)?;
             trace.step("grant", || format!("to upstream {}", upward.upstream.name));
             let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
-            Decision::Allow(Grant { route, upward, identity, headers, shadow: None })
+            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed })
         }
         Target::Endpoint(endpoint) => {
             let endpoint = Arc::clone(endpoint);

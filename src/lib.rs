@@ -26,6 +26,7 @@
 //!   mint.rs        claims and answers from templates; what is random or signed in them
 //!   keys.rs        key sets; the only maker of Verified
 //!   tls.rs         certificates and keys, compiled; what a handshake says of a client
+//!   graphql.rs     what a document asks for, and the permissions that it needs
 //!   config.rs      the typed configuration, valid by construction
 //!   path.rs        the one spelling of a path
 //!   token.rs       the vocabulary: bearer, JWS, claims, scopes, dates
@@ -35,7 +36,7 @@
 //!
 //! ```text
 //! main → cli → app → { proxy | authority | admin | control } → store → { metrics | audit } → http1 → gate
-//!      → snapshot → { policy | revocation | mint } → { keys | tls } → config → { path | token }
+//!      → snapshot → { policy | revocation | mint } → { keys | tls } → graphql → config → { path | token }
 //! ```
 //!
 //! A room imports only from its right. Rooms inside `{ }` never import each other: they meet in a type of a
@@ -69,8 +70,9 @@
 //! proxy   head = RequestHead::read(&bytes)               one Host, one length, sizes capped; path made canonical once
 //!         snapshot = reader.load()                       once per decision; dropped before any await
 //! gate    1 route        most specific match             → no_route | method_not_allowed (default deny)
-//!         2 operation    a WebSocket's origin             → condition_failed (later: what a body asks for)
-//!         3 public?      the route asks for nothing      → Grant without an identity, or Answer
+//!         2 operation    a WebSocket's origin            → condition_failed
+//!                        Need::Body, GraphQL's plan      → graphql_rejected | method_not_allowed | body_too_large
+//!         3 public?      the route, or this operation, asks for nothing → Grant without an identity, or Answer
 //!         4 credential   bearer, header, cookie, query   → no_credentials | many_credentials | malformed_request
 //!         5 token        compact JWS, caps, no crit; or  → malformed_token
 //!                        looked up (Need::Record)        → bad_signature | keys_unavailable
@@ -112,6 +114,10 @@
 //! ([`gate::lasting`]); each worker does so for its own, without a timer for any of them. A WebSocket's client may send
 //! a new token within it: then the handshake is decided again, and the stream held to the new grant.
 //!
+//! On a route that judges GraphQL a WebSocket is answered before anything is granted: [`graphql::conversation`] is spoken
+//! here, and each message that brings an operation is decided as if the handshake had come with it as its body. An
+//! upstream hears of the first that is granted, under that one's identity; another identity has a connection of its own.
+//!
 //! # Invariants
 //!
 //! 1. *No leak-through.* A refused request never reaches an upstream: only a `Grant` knows where to go, only
@@ -147,7 +153,6 @@
 //! |---|---|
 //! | the same decision for other proxies: forward-auth, ext_authz | `decision`, beside [`proxy`] |
 //! | what several gateways share: PostgreSQL | another engine behind [`store`] |
-//! | the permissions that a GraphQL document needs | `graphql`, between [`keys`] and [`config`] |
 //! | another way to say no | a variant of [`gate::denial::Reason`]: the compiler then lists what it needs |
 
 pub mod app;
@@ -176,6 +181,8 @@ pub mod revocation;
 
 pub mod keys;
 pub mod tls;
+
+pub mod graphql;
 
 pub mod config;
 

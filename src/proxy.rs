@@ -9,6 +9,7 @@ mod admission;
 mod balance;
 mod buffer;
 mod connection;
+mod conversation;
 mod deadline;
 mod downstream;
 mod duplex;
@@ -19,8 +20,10 @@ mod forward;
 mod h2;
 mod handshake;
 mod health;
+mod inspected;
 mod judge;
 pub mod listening;
+mod narrowed;
 mod parting;
 mod pool;
 mod proxy_header;
@@ -35,6 +38,7 @@ mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;
+mod whole;
 mod worker;
 
 use std::sync::Arc;
@@ -43,6 +47,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::Listener;
+use crate::config::defaults::GRAPHQL_PLANS;
 use crate::config::limits::Limits;
 use crate::gate::call::AskAuthority;
 use crate::gate::evidence::{AskKeys, AskRecord};
@@ -133,6 +138,7 @@ impl Proxy {
             handshakes: Handshakes::default(),
             bodies: Arc::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),
+            plans_capacity: GRAPHQL_PLANS / workers.max(1) as u64,
             parts: self.parts,
         });
         let mut done = Vec::new();

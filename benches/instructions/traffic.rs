@@ -9,6 +9,8 @@ use portcullis::keys::rotation::SigningKey;
 use portcullis::token::Algorithm;
 use serde_json::json;
 
+use crate::operation;
+
 /// What an upstream answers with: as much as an API does.
 const BODY: usize = 1024;
 
@@ -25,11 +27,16 @@ impl Scene {
 
     /// A token as identity providers make them, of about 800 octets.
     pub(crate) fn token(&self, subject: &str) -> String {
+        self.token_for(subject, "openid profile orders:read orders:write")
+    }
+
+    /// One with other scopes.
+    pub(crate) fn token_for(&self, subject: &str, scope: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let claims = json!({
             "iss": "https://idp.test/", "aud": "api", "sub": subject, "azp": "web-frontend", "typ": "Bearer",
             "iat": now, "nbf": now - 60, "exp": now + 3600, "jti": "9f0cdb2b-0b0b-4e2f-8f0f-0a1b2c3d4e5f",
-            "scope": "openid profile orders:read orders:write", "email_verified": true, "name": "Jane Doe",
+            "scope": scope, "email_verified": true, "name": "Jane Doe",
             "preferred_username": "jane.doe@example.com", "sid": "3c1cb4f7-0a27-4e9e-8a4b-3a62b8f8f4a1",
         });
         self.key.mint(&claims, "JWT").unwrap()
@@ -42,8 +49,11 @@ impl Scene {
         let mut text = format!(
             "version: 1\nworkers: 1\nlisteners: [{listen}]\nupstreams: {{up: http://{}}}\nkey_mirror: none\n\
              issuers: {{idp: {{issuer: https://idp.test/, audience: api, keys: {{jwks: {{file: jwks.json}}}}}}}}\n\
-             log: {{level: warn, access: false}}\nroutes:\n  GET /public/{{*rest}}: public\n",
-            self.upstream
+             log: {{level: warn, access: false}}\nroutes:\n  GET /public/{{*rest}}: public\n  \
+             POST /graphql: {{require: {}}}\n  POST /uninspected: {{require: {}}}\n",
+            self.upstream,
+            operation::RULES,
+            operation::UNINSPECTED
         );
         for number in 0..routes {
             text.push_str(&format!("  GET /service{number}/orders/{{id}}: orders:read\n"));
@@ -75,7 +85,17 @@ impl Connection {
 
     /// Sends one request and reads its answer to the end; the status.
     pub(crate) fn ask(&mut self, request: &[u8]) -> u16 {
+        self.send(request);
+        self.receive()
+    }
+
+    /// Sends one request.
+    pub(crate) fn send(&mut self, request: &[u8]) {
         self.stream.write_all(request).unwrap();
+    }
+
+    /// Reads an answer to the end; the status.
+    pub(crate) fn receive(&mut self) -> u16 {
         self.answer.clear();
         let mut piece = [0; 4096];
         loop {
@@ -114,7 +134,7 @@ fn upstream() -> SocketAddr {
                 let (mut buffer, mut filled) = (vec![0; 16 * 1024], 0);
                 while let Ok(count @ 1..) = stream.read(&mut buffer[filled..]) {
                     filled += count;
-                    if buffer[..filled].ends_with(b"\r\n\r\n") {
+                    if is_whole(&buffer[..filled]) {
                         filled = 0;
                         if stream.write_all(&answer).is_err() {
                             return;
@@ -125,4 +145,12 @@ fn upstream() -> SocketAddr {
         }
     });
     address
+}
+
+/// Whether a request is there to its last octet.
+fn is_whole(request: &[u8]) -> bool {
+    let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let text = std::str::from_utf8(&request[..head]).unwrap().to_ascii_lowercase();
+    let length = text.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.lines().next());
+    request.len() >= head + 4 + length.map_or(0, |length| length.trim().parse::<usize>().unwrap())
 }

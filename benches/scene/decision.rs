@@ -28,14 +28,17 @@ pub(crate) fn decided(
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         tls: None,
         presented: None,
+        message: None,
         websocket: None,
     };
     let mut evidence = Evidence::default();
     loop {
         match decide(&reader.load(), memo, &request, &mut evidence, NumericDate(NOW)) {
-            Decision::Allow(_) | Decision::Answer(_) | Decision::Preflight(_) => return None,
+            Decision::Allow(_) | Decision::Answer(_) | Decision::Converse(_) | Decision::Preflight(_) => {
+                return None;
+            }
             Decision::Refuse(refusal) => return Some(refusal.denial.reason),
-            Decision::Need(Need::Record(_)) => unreachable!("nothing here is looked up"),
+            Decision::Need(Need::Record(_) | Need::Body(_)) => unreachable!("nothing here is looked up"),
             Decision::Need(Need::Keys(_)) => evidence.keys = Some(KeysAnswer::Unavailable),
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
         }

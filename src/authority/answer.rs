@@ -123,7 +123,11 @@ pub fn by_gate(call: &Call, reason: Reason) -> Refusal {
     let named = call.endpoint.errors.0.iter().any(|(known, _)| **known == *reason.code());
     let ours = match reason {
         Reason::NoCredentials => "missing_credential",
-        Reason::MalformedRequest | Reason::ManyCredentials | Reason::BodyTooLarge => "bad_request",
+        Reason::MalformedRequest
+        | Reason::ManyCredentials
+        | Reason::GraphqlRejected
+        | Reason::UnsupportedMediaType
+        | Reason::BodyTooLarge => "bad_request",
         Reason::Overloaded | Reason::KeysUnavailable => "overloaded",
         Reason::Internal => "internal",
         Reason::MalformedToken

@@ -1,8 +1,8 @@
 //! `portcullis explain`.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use crate::cli;
 use crate::cli::request::{Described, Told, Verdict};
 use crate::cli::terminal::{Exit, Terminal, visible};
 use crate::cli::time;
+use crate::config::defaults::GRAPHQL_BODY_MAX;
 use crate::gate::denial::Reason;
 use crate::snapshot;
 use crate::token::NumericDate;
@@ -30,7 +31,7 @@ pub struct Arguments {
     /// A header, as often as needed.
     #[arg(long = "header", value_name = "K: V", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// The request's body. No route of this version looks into bodies, so it changes nothing.
+    /// The request's body, for a route of GraphQL; no other is decided by it.
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     /// When: Unix seconds or RFC 3339 in UTC; now if absent.
@@ -43,11 +44,12 @@ pub struct Arguments {
 
 /// Decides one request by the production `decide` and tells each step.
 pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
-    if let Some(Err(error)) = arguments.body.as_ref().map(fs::metadata) {
-        return terminal.end(Exit::Usage, format!("--body: {error}"));
-    }
+    let body = match arguments.body.as_deref().map(body).transpose() {
+        Ok(body) => body.unwrap_or_default(),
+        Err(error) => return terminal.end(Exit::Usage, format!("--body: {error}")),
+    };
     let described = match Described::new(&arguments.method, &arguments.url, &arguments.headers) {
-        Ok(described) => described,
+        Ok(described) => described.with_body(body),
         Err(what) => return terminal.end(Exit::Usage, what),
     };
     let loaded = match cli::load(&arguments.config, terminal)? {
@@ -77,6 +79,13 @@ pub fn explain(arguments: &Arguments, terminal: &mut Terminal<'_>) -> io::Result
         )?;
     }
     Ok(if reason.is_none() { Exit::Fine } else { Exit::Refused })
+}
+
+/// As much of a file as any route reads of a body, and an octet more.
+fn body(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(GRAPHQL_BODY_MAX + 1).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 /// One line a step, and the verdict.
@@ -112,6 +121,9 @@ fn verdict(verdict: &Verdict) -> String {
             }
             text + "\n   what it answers is not known here: its credential, its body and what is kept are not looked at"
         }
+        Verdict::Conversation(route) => {
+            format!("a WebSocket of route \"{route}\": its operations are decided one by one")
+        }
         Verdict::Preflight(route) => format!("answered as a CORS preflight of route \"{route}\""),
         Verdict::Refused { reason, detail } => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
@@ -137,6 +149,7 @@ fn as_json(told: &Told) -> Value {
             "issuer": issuer,
             "subject": subject,
         }),
+        Verdict::Conversation(route) => json!({"allowed": true, "route": route, "conversation": true}),
         Verdict::Preflight(route) => json!({"allowed": true, "route": route, "preflight": true}),
         Verdict::Refused { reason, detail } => json!({
             "allowed": false,

@@ -16,6 +16,7 @@ use crate::token::NumericDate;
 #[derive(Debug, Clone)]
 pub struct Described {
     head: Vec<u8>,
+    body: Vec<u8>,
 }
 
 /// What was decided, and how.
@@ -45,6 +46,8 @@ pub enum Verdict {
     },
     /// It is answered here, as a CORS preflight of this route.
     Preflight(String),
+    /// Its handshake answered here: GraphQL over a WebSocket, on this route.
+    Conversation(String),
     /// It is refused.
     Refused {
         /// With this.
@@ -74,7 +77,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::Refused { reason, .. } => Some(*reason),
-            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) => None,
+            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) | Self::Conversation(_) => None,
         }
     }
 }
@@ -94,6 +97,7 @@ impl From<Outcome> for Verdict {
                 Self::Answered { route, endpoint, issuer, subject }
             }
             Outcome::Preflight { route } => Self::Preflight(route),
+            Outcome::Conversation { route } => Self::Conversation(route),
             Outcome::Refused(refusal) => {
                 Self::Refused { reason: refusal.denial.reason, detail: refusal.denial.detail.into_owned() }
             }
@@ -118,7 +122,18 @@ impl Described {
         if lines.iter().any(|line| line.contains(['\r', '\n', '\0'])) {
             return Err("a line break cannot stand in a request line or a header".to_owned());
         }
-        Ok(Self { head: (lines.join("\r\n") + "\r\n\r\n").into_bytes() })
+        Ok(Self { head: (lines.join("\r\n") + "\r\n\r\n").into_bytes(), body: Vec::new() })
+    }
+
+    /// The same with a body, for what looks into bodies.
+    #[must_use]
+    pub fn with_body(mut self, body: Vec<u8>) -> Self {
+        if !body.is_empty() {
+            // The head says how long it is, as a client's would.
+            let end = self.head.len().saturating_sub(b"\r\n".len());
+            self.head.splice(end..end, format!("Content-Length: {}\r\n", body.len()).into_bytes());
+        }
+        Self { body, ..self }
     }
 
     /// Reads it as the gateway would, decides it against `snapshot` at `now`, and tells every step.
@@ -155,8 +170,9 @@ impl Described {
                 .map(|_| Handshake { authority: text(&head.authority), secure: false }),
             tls: None,
             presented: None,
+            message: None,
         };
-        let explanation = explain::explain(snapshot, &request, now);
+        let explanation = explain::explain_with(snapshot, &request, &self.body, now);
         Told { steps: explanation.steps, verdict: explanation.outcome.into() }
     }
 }

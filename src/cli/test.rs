@@ -154,6 +154,7 @@ impl Bench {
             }
         }
         let described = Described::new(&case.request.method, &url, &headers)?;
+        let described = described.with_body(case.request.body.clone().into_bytes());
         Ok(described.explain(&self.limits, &reader.load(), now))
     }
 

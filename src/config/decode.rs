@@ -14,6 +14,7 @@ mod endpoints;
 mod errors;
 mod forward;
 mod grants;
+mod graphql;
 mod issue;
 mod issuers;
 mod keys;

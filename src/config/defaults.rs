@@ -138,6 +138,84 @@ pub const WARNING_MESSAGE: usize = 1024;
 /// `streams.reauthenticate.when` there may be: each is looked for in a message that may be one.
 pub const REAUTHENTICATE_WHEN: usize = 8;
 
+// GraphQL. What a document may ask for is what clients of large public APIs send, with room; each bound has a reason to be
+// where it is, as a document is read whole before anything of it is known.
+
+/// `batch`: one request is one operation. Lists multiply whatever one request may cost.
+pub const GRAPHQL_BATCH: u64 = 0;
+/// The largest `batch`: ten is what clients that merge requests send.
+pub const GRAPHQL_BATCH_MAX: u64 = 100;
+/// `limits.body`: as `inspected_body`.
+pub const GRAPHQL_BODY: u64 = INSPECTED_BODY;
+/// The largest `limits.body` and `messages.message`.
+pub const GRAPHQL_BODY_MAX: u64 = 1024 * MIB;
+/// `limits.tokens`: what Apollo's router takes; an introspection query has some 200.
+pub const GRAPHQL_TOKENS: u64 = 15_000;
+/// `limits.recursion`: the deepest selection that people write has some twenty levels.
+pub const GRAPHQL_RECURSION: u64 = 200;
+/// The largest `limits.recursion`: stack is taken for each level, and a worker has 2 MiB.
+pub const GRAPHQL_RECURSION_MAX: u64 = 500;
+/// `limits.depth`: an introspection query is 13 deep. What is deeper is warned of, as honest clients of some APIs are.
+pub const GRAPHQL_DEPTH: u64 = 15;
+/// `limits.aliases`: each is an answer of its own to the same question, of a password for one.
+pub const GRAPHQL_ALIASES: u64 = 30;
+/// `limits.directives`: servers check them one against another.
+pub const GRAPHQL_DIRECTIVES: u64 = 50;
+/// `limits.root_fields`: a page asks some five questions.
+pub const GRAPHQL_ROOT_FIELDS: u64 = 20;
+/// `limits.mutations`: they run one after another.
+pub const GRAPHQL_MUTATIONS: u64 = 10;
+/// `limits.name`: it ends in logs.
+pub const GRAPHQL_NAME: u64 = 256;
+/// `limits.cost`: off; what an operation costs only its server knows.
+pub const GRAPHQL_COST: u64 = 0;
+/// The largest of these bounds: what is beyond it bounds nothing.
+pub const GRAPHQL_BOUND_MAX: u64 = 1_000_000_000;
+/// Rules of one route under `fields`, `public` or `types`: a schema of 3,700 mutations fits.
+pub const GRAPHQL_RULES: usize = 10_000;
+/// Octets of `permission` and `field`: the pattern runs for each field that a new document asks for.
+pub const GRAPHQL_PATTERN: usize = 1_024;
+/// Octets of `field` once compiled.
+pub const GRAPHQL_PATTERN_COMPILED: usize = EXPRESSION_REGEX_COMPILED;
+/// Octets of a schema file: the introspection of 42 types with 3,700 mutations is 2 MiB.
+pub const GRAPHQL_SCHEMA: usize = 16 * 1024 * 1024;
+/// Types of a schema, and fields of all its types together.
+pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
+/// Selections that are looked at for rules below the root, of one document: fragments count for each type that they stand in. Some
+/// ten times what `limits.tokens` lets through.
+pub const GRAPHQL_WALK_STEPS: usize = 200_000;
+/// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
+pub const GRAPHQL_WALK_DEPTH: usize = 500;
+/// Operations of one document: a collection of a client's has some tens.
+pub const GRAPHQL_OPERATIONS: usize = 100;
+/// Selections at the roots of a document's operations together, each of which may need something else.
+pub const GRAPHQL_ROOT_SELECTIONS: usize = 4_096;
+/// Octets of the plans that are remembered, over all workers: some 30,000 documents of an ordinary length.
+pub const GRAPHQL_PLANS: u64 = 64 * MIB;
+/// Octets of a document whose plan is remembered: longer ones are rare, and cost more to compare and to keep.
+pub const GRAPHQL_PLAN_TEXT: usize = 16 * 1024;
+/// Octets of a plan that is remembered: one that is larger would make a hundred others go.
+pub const GRAPHQL_PLAN: u64 = 256 * KIB;
+/// Octets of the texts that are known to be no documents, a worker: enough for the mistakes of clients, not for those who try.
+pub const GRAPHQL_REJECTIONS: u64 = 256 * KIB;
+/// Documents of a safelist.
+pub const SAFELIST_DOCUMENTS: usize = 10_000;
+/// Octets of a safelist, all documents together.
+pub const SAFELIST_OCTETS: usize = 16 * 1024 * 1024;
+/// `messages.token`: where Apollo's, urql's and gql's users put it, and a bare one.
+pub const MESSAGE_TOKEN: &[&str] =
+    &["/Authorization", "/authorization", "/headers/Authorization", "/headers/authorization", "/token"];
+/// `messages.init_time`: as long as a head may take.
+pub const MESSAGE_INIT_TIME: Duration = HEADER_TIME;
+/// The longest `messages.init_time`: a connection that says nothing holds a place of its address's.
+pub const MESSAGE_INIT_TIME_MAX: Duration = Duration::from_secs(60);
+/// `messages.operations`: a page has some ten subscriptions.
+pub const MESSAGE_OPERATIONS: u64 = 100;
+/// The largest `messages.operations`.
+pub const MESSAGE_OPERATIONS_MAX: u64 = 10_000;
+/// `messages.message`: as a body.
+pub const MESSAGE: u64 = GRAPHQL_BODY;
+
 // What is minted here.
 
 /// `credentials`, `tokens`, and `endpoints` there may be: templates are checked against each other.
@@ -265,6 +343,8 @@ pub const ENDPOINT_BODY: usize = 64 * 1024;
 pub const ENDPOINT_CALLS: usize = 1024;
 /// How long an endpoint's answer is waited for, as long as an upstream's. Its work goes on.
 pub const ENDPOINT_TIME: Duration = RESPONSE_TIMEOUT;
+/// The largest answer to an operation that was sent on without some of its fields: it is read whole, to say so in it.
+pub const NARROWED_ANSWER: usize = 4 * MIB as usize;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;
 

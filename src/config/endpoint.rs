@@ -275,6 +275,7 @@ pub const REASONS: &[(&str, u16, &str, &str)] = &[
 pub const ROUTE_REASONS: &[&str] = &[
     "malformed_request",
     "many_credentials",
+    "graphql_rejected",
     "no_credentials",
     "malformed_token",
     "untrusted_issuer",
@@ -291,6 +292,7 @@ pub const ROUTE_REASONS: &[&str] = &[
     "condition_failed",
     "no_route",
     "method_not_allowed",
+    "unsupported_media_type",
     "expectation_failed",
     "misdirected",
     "request_timeout",

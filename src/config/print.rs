@@ -3,6 +3,7 @@
 //! Paths are printed as they were resolved. What is printed parses to the same configuration, but for secrets
 //! that stood in the file.
 
+mod graphql;
 mod minted;
 
 use std::fmt::{Display, Write as _};
@@ -308,6 +309,9 @@ fn print_requirement(out: &mut Out, requirement: &Requirement, config: &Config) 
     }
     if let Some(when) = &requirement.when {
         out.entry("when", quote(when.source()));
+    }
+    if let Some(rules) = &requirement.graphql {
+        out.nested("graphql", |out| graphql::print(out, rules));
     }
 }
 

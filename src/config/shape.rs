@@ -9,6 +9,7 @@
 
 pub mod credential;
 pub mod endpoint;
+pub mod graphql;
 pub mod issuer;
 pub mod route;
 pub mod table;
@@ -127,6 +128,9 @@ pub enum Text {
     Label,
     RouteKey,
     Template,
+    RootField,
+    PublicOperation,
+    TypeField,
 }
 
 impl Mapping {
@@ -196,6 +200,9 @@ impl Text {
             }
             Self::RequestPath => Some("^/[!-~]*$"),
             Self::Name => Some("^[^./\\\\\\x00-\\x1f][^/\\\\\\x00-\\x1f]*$"),
+            Self::RootField => Some("^(Query|Mutation|Subscription)\\.[_A-Za-z][_0-9A-Za-z]*$"),
+            Self::PublicOperation => Some("^(Query|Mutation|Subscription)(\\.[_A-Za-z][_0-9A-Za-z]*)?$"),
+            Self::TypeField => Some("^[_A-Za-z][_0-9A-Za-z]*(\\.[_A-Za-z][_0-9A-Za-z]*)?$"),
             Self::RouteKey => Some("^([A-Z0-9!#$%&'*+.^_`|~,-]+ +)?[^/ ]*/[!-~]*$"),
         }
     }

@@ -3,6 +3,7 @@
 mod accepted;
 mod authority;
 mod examples;
+mod graphql;
 mod printed;
 pub(in crate::config) mod processor;
 mod reference;

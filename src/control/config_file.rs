@@ -4,6 +4,7 @@
 //! fetched here. Secrets are read, used and wiped; what is kept of them is digests and prepared keys.
 
 mod certificates;
+mod graphql;
 mod material;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use crate::config::defaults::{GRAPHQL_SCHEMA, SAFELIST_OCTETS};
 use crate::config::material::Material;
 use crate::config::problems::{Position, Problem, Problems};
 use crate::config::{self, Config, Context, Issuer, KeySource, Secret, SecretSource};
@@ -164,6 +166,8 @@ enum Sort {
     Revocations,
     Certificates,
     Entries,
+    Schema,
+    Safelist,
 }
 
 struct Loader<'a> {
@@ -178,10 +182,11 @@ impl Loader<'_> {
     /// Loads what `config` names. Where there is a problem something stands in, and is never published.
     fn load(
         &mut self,
-        config: Config,
+        mut config: Config,
         previous: Option<&Snapshot>,
         revocation: &mut Option<Problems>,
     ) -> Loaded {
+        self.graphql(&mut config);
         let admin_token =
             config.admin.as_ref().and_then(|admin| admin.token.as_ref()).and_then(|token| self.token(token));
         let mut at_hand = BTreeMap::new();
@@ -350,9 +355,12 @@ impl Loader<'_> {
         if content.mode & 0o002 != 0 {
             let problem = Problem::new(at, says("is world-writable")).hint("chmod o-w");
             match sort {
-                Sort::Secret | Sort::PublicKeys | Sort::Certificates | Sort::Entries => {
-                    self.problems.push(problem)
-                }
+                Sort::Secret
+                | Sort::PublicKeys
+                | Sort::Certificates
+                | Sort::Entries
+                | Sort::Schema
+                | Sort::Safelist => self.problems.push(problem),
                 Sort::Revocations => self.warnings.push(problem),
             }
         }
@@ -371,6 +379,8 @@ impl Sort {
             Self::Revocations => "revocation",
             Self::Certificates => "certificate",
             Self::Entries => "list",
+            Self::Schema => "schema",
+            Self::Safelist => "safelist",
         }
     }
 
@@ -380,6 +390,8 @@ impl Sort {
             Self::PublicKeys | Self::Certificates => MOST_KEYS,
             Self::Revocations => MOST_REVOCATIONS,
             Self::Entries => MOST_ENTRIES,
+            Self::Schema => GRAPHQL_SCHEMA,
+            Self::Safelist => SAFELIST_OCTETS,
         }
     }
 }

@@ -35,12 +35,32 @@ pub struct Content {
     pub mode: u32,
 }
 
+/// A file of a directory: its name without the ending, and what it holds.
+pub type Member = (Box<str>, Content);
+
+/// What is read of a directory: regular files of these endings, so many, and so many octets together.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Directory {
+    pub endings: &'static [&'static str],
+    pub files: usize,
+    pub octets: usize,
+}
+
 struct Found {
-    limit: usize,
+    what: What,
     /// SHA-256 of the content; `None` if it could not be read.
     digest: Option<[u8; 32]>,
     /// The file itself, to see whether it is being written, and how it was when it was read.
     open: Option<(File, Stamp)>,
+    /// The same of a directory's files, which may be more than can be open at once.
+    members: Vec<(PathBuf, Stamp)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    File { limit: usize },
+    Directory(Directory),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +73,34 @@ impl Files {
     /// Reads a regular file of at most `limit` octets. The error is what is wrong, without the path.
     pub fn read(&mut self, path: &Path, limit: usize) -> Result<Content, String> {
         let read = open(path, limit);
+        let what = What::File { limit };
         let found = match &read {
             Ok((content, file, stamp)) => {
                 let open = file.try_clone().ok().map(|file| (file, *stamp));
-                Found { limit, digest: Some(sha256(&content.octets)), open }
+                Found { what, digest: Some(sha256(&content.octets)), open, members: Vec::new() }
             }
-            Err(_) => Found { limit, digest: None, open: None },
+            Err(_) => Found { what, digest: None, open: None, members: Vec::new() },
         };
         self.found.insert(path.to_owned(), found);
         read.map(|(content, _, _)| content)
+    }
+
+    /// Reads a directory's own files, in the order of their names; not those of directories in it, nor hidden ones. The
+    /// error is what is wrong, without the directory's path.
+    pub fn read_directory(&mut self, path: &Path, bounds: Directory) -> Result<Vec<Member>, String> {
+        let read = members(path, bounds);
+        let found = Found {
+            what: What::Directory(bounds),
+            digest: read.as_ref().ok().map(|read| sha256_of(read)),
+            open: None,
+            members: read.iter().flatten().map(|(path, _, stamp)| (path.clone(), *stamp)).collect(),
+        };
+        self.found.insert(path.to_owned(), found);
+        let named = |(path, content, _): (PathBuf, Content, Stamp)| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            (Box::from(&*name), content)
+        };
+        Ok(read?.into_iter().map(named).collect())
     }
 
     /// Every path that was asked for, readable or not.
@@ -71,7 +110,9 @@ impl Files {
 
     /// Whether some file was written to within [`FRESH`] before `now`: it may be half-written.
     pub fn are_fresh(&self, now: SystemTime) -> bool {
-        self.found.values().filter_map(|found| found.open.as_ref()).any(|(_, stamp)| {
+        let opened = self.found.values().filter_map(|found| found.open.as_ref()).map(|(_, stamp)| stamp);
+        let members = self.found.values().flat_map(|found| &found.members).map(|(_, stamp)| stamp);
+        opened.chain(members).any(|stamp| {
             // A modification time ahead of the clock, or none at all, tells nothing: wait.
             stamp.modified.and_then(|at| now.duration_since(at).ok()).is_none_or(|age| age < FRESH)
         })
@@ -84,12 +125,20 @@ impl Files {
             .values()
             .filter_map(|found| found.open.as_ref())
             .all(|(file, stamp)| file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == *stamp))
+            && self
+                .found
+                .values()
+                .flat_map(|found| &found.members)
+                .all(|(path, stamp)| path.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == *stamp))
     }
 
     /// Whether any path holds something else than what was read.
     pub fn have_changed(&self) -> bool {
         self.found.iter().any(|(path, found)| {
-            let now = open(path, found.limit).ok().map(|(content, _, _)| sha256(&content.octets));
+            let now = match found.what {
+                What::File { limit } => open(path, limit).ok().map(|(content, _, _)| sha256(&content.octets)),
+                What::Directory(bounds) => members(path, bounds).ok().map(|read| sha256_of(&read)),
+            };
             now != found.digest
         })
     }
@@ -99,10 +148,10 @@ impl Files {
     #[must_use]
     pub fn closed(mut self, older: Option<&Self>) -> Self {
         for (path, found) in older.into_iter().flat_map(|older| &older.found) {
-            let found = Found { limit: found.limit, digest: found.digest, open: None };
+            let found = Found { what: found.what, digest: found.digest, open: None, members: Vec::new() };
             self.found.entry(path.clone()).or_insert(found);
         }
-        self.found.values_mut().for_each(|found| found.open = None);
+        self.found.values_mut().for_each(|found| (found.open, found.members) = (None, Vec::new()));
         self
     }
 }
@@ -129,6 +178,43 @@ fn open(path: &Path, limit: usize) -> Result<(Content, File, Stamp), String> {
         return Err(format!("larger than {limit} octets"));
     }
     Ok((Content { octets, mode: metadata.mode() }, file, stamp))
+}
+
+/// The files of a directory, sorted by their names.
+fn members(path: &Path, bounds: Directory) -> Result<Vec<(PathBuf, Content, Stamp)>, String> {
+    let mut paths = Vec::new();
+    let entries = path.read_dir().map_err(|error| error.to_string())?;
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || !bounds.endings.iter().any(|ending| name.ends_with(ending)) {
+            continue;
+        }
+        if paths.len() == bounds.files {
+            return Err(format!("more than {} files", bounds.files));
+        }
+        paths.push(path);
+    }
+    paths.sort_unstable();
+    let mut room = bounds.octets;
+    let mut members = Vec::with_capacity(paths.len());
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (content, _, stamp) = open(&path, room).map_err(|why| format!("{name}: {why}"))?;
+        room -= content.octets.len().min(room);
+        members.push((path, content, stamp));
+    }
+    Ok(members)
+}
+
+/// Of names and contents, no two of which can be taken for others.
+fn sha256_of(members: &[(PathBuf, Content, Stamp)]) -> [u8; 32] {
+    let mut all = Vec::with_capacity(members.len() * 64);
+    for (path, content, _) in members {
+        all.extend(sha256(path.as_os_str().as_encoded_bytes()));
+        all.extend(sha256(&content.octets));
+    }
+    sha256(&all)
 }
 
 fn sha256(octets: &[u8]) -> [u8; 32] {

@@ -43,7 +43,7 @@ impl Watcher {
         Self { watcher, directories: BTreeSet::new(), changed }
     }
 
-    /// Watches the directories of these files and of what they link to, and no others any more. To be called
+    /// Watches the directories of these files and of what they link to (of directories, themselves too), and no others any more. To be called
     /// again now and then: a directory may be another one by then.
     pub fn follow<'p>(&mut self, files: impl IntoIterator<Item = &'p Path>) {
         let Some(watcher) = &mut self.watcher else { return };
@@ -52,6 +52,7 @@ impl Watcher {
             let target = file.canonicalize().ok();
             let parents = [Some(file), target.as_deref()].into_iter().flatten().filter_map(Path::parent);
             wanted.extend(parents.map(Path::to_owned));
+            wanted.extend(target.filter(|target| target.is_dir()));
         }
         for gone in self.directories.difference(&wanted) {
             // It may not exist any more.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::Issuer;
+use crate::graphql::rejected::Rejected;
 use crate::policy::route::CompiledRoute;
 
 /// One refusal: an answer, not an error.
@@ -29,6 +30,8 @@ pub enum Advice {
     Allow(String),
     /// The challenge of a 400 at the credential step: `error="invalid_request"`.
     InvalidRequest,
+    /// What a GraphQL client is told of it.
+    Operation(Rejected),
 }
 
 /// A denial, and what was known of the request when it fell.
@@ -69,6 +72,7 @@ impl From<Denial> for Refusal {
 pub enum Reason {
     MalformedRequest,
     ManyCredentials,
+    GraphqlRejected,
     NoCredentials,
     MalformedToken,
     UntrustedIssuer,
@@ -85,6 +89,7 @@ pub enum Reason {
     ConditionFailed,
     NoRoute,
     MethodNotAllowed,
+    UnsupportedMediaType,
     ExpectationFailed,
     Misdirected,
     RequestTimeout,
@@ -99,9 +104,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of config.md.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::MalformedRequest,
         Self::ManyCredentials,
+        Self::GraphqlRejected,
         Self::NoCredentials,
         Self::MalformedToken,
         Self::UntrustedIssuer,
@@ -118,6 +124,7 @@ impl Reason {
         Self::ConditionFailed,
         Self::NoRoute,
         Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
         Self::ExpectationFailed,
         Self::Misdirected,
         Self::RequestTimeout,
@@ -135,6 +142,7 @@ impl Reason {
         match self {
             Self::MalformedRequest => "malformed_request",
             Self::ManyCredentials => "many_credentials",
+            Self::GraphqlRejected => "graphql_rejected",
             Self::NoCredentials => "no_credentials",
             Self::MalformedToken => "malformed_token",
             Self::UntrustedIssuer => "untrusted_issuer",
@@ -151,6 +159,7 @@ impl Reason {
             Self::ConditionFailed => "condition_failed",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ExpectationFailed => "expectation_failed",
             Self::Misdirected => "misdirected",
             Self::RequestTimeout => "request_timeout",
@@ -172,7 +181,7 @@ impl Reason {
     /// The status it is answered with, unless a template replaces it.
     pub fn status(self) -> u16 {
         match self {
-            Self::MalformedRequest | Self::ManyCredentials => 400,
+            Self::MalformedRequest | Self::ManyCredentials | Self::GraphqlRejected => 400,
             Self::NoCredentials
             | Self::MalformedToken
             | Self::UntrustedIssuer
@@ -190,6 +199,7 @@ impl Reason {
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::BodyTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
             Self::ExpectationFailed => 417,
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use crate::config::Issuer;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::memo::fingerprint::Fingerprint;
+use crate::graphql::asked::Asked;
+use crate::graphql::rules::Rules;
 use crate::keys::{BadSignature, Unverified, Verified, VerifyingKey};
 use crate::policy::route::CompiledRoute;
 
@@ -23,6 +25,28 @@ pub enum Need {
     Signature(Box<SignatureWork>),
     /// A token is to be looked up.
     Record(Box<RecordAsked>),
+    /// The request's body is to be read, whole: at most so many octets of it.
+    Body(BodyAsked),
+}
+
+/// A body that a decision reads.
+#[derive(Debug)]
+pub struct BodyAsked {
+    /// Octets, at most; `limits.inspected_body` may be less.
+    pub most: usize,
+    pub(crate) route: Arc<CompiledRoute>,
+}
+
+impl BodyAsked {
+    /// The route that asks for it.
+    pub fn route(&self) -> &Arc<CompiledRoute> {
+        &self.route
+    }
+
+    /// The refusal of a request whose body could not be had for this reason.
+    pub fn refused(&self, denial: Denial) -> Refusal {
+        Refusal { denial, route: Some(Arc::clone(&self.route)), issuer: None }
+    }
 }
 
 /// A token that is nothing but a name for what it says, and who may know it.
@@ -165,4 +189,15 @@ pub struct Evidence {
     pub signature: Option<SignatureVerdict>,
     /// What looking the token up came to.
     pub record: Option<RecordFound>,
+    /// The request's body, whole.
+    pub body: Option<Vec<u8>>,
+    /// What it asks for, under the rules by which that was found out: read once, however often is decided.
+    pub(in crate::gate) asked: Option<(Arc<Rules>, Arc<Asked>)>,
+}
+
+impl Evidence {
+    /// Of a request whose body was read.
+    pub fn with_body(body: Vec<u8>) -> Self {
+        Self { body: Some(body), ..Self::default() }
+    }
 }

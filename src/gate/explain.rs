@@ -1,6 +1,6 @@
 //! The same decision, told step by step: what `portcullis explain` and `portcullis test` run.
 
-use crate::gate::denial::Refusal;
+use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, KeysAnswer, Need, RecordAnswer, RecordFound};
 use crate::gate::memo::Memo;
 use crate::gate::{Decision, Request, decide_traced};
@@ -50,7 +50,7 @@ pub enum Outcome {
         /// With these identity headers.
         headers: Vec<(Box<str>, String)>,
         /// Although, were the route not `enforce: shadow`, it would be refused with this.
-        shadow: Option<crate::gate::denial::Denial>,
+        shadow: Option<Denial>,
     },
     /// One of the gateway's own endpoints would answer it.
     Endpoint {
@@ -63,11 +63,16 @@ pub enum Outcome {
         /// For this subject.
         subject: Option<String>,
         /// It would answer that the token is refused, with this.
-        refused: Option<crate::gate::denial::Denial>,
+        refused: Option<Denial>,
     },
     /// It would be answered here, as a CORS preflight.
     Preflight {
         /// Of this route.
+        route: String,
+    },
+    /// Its handshake would be answered here, and each message decided by itself.
+    Conversation {
+        /// On this route.
         route: String,
     },
     /// It would be refused.
@@ -77,6 +82,16 @@ pub enum Outcome {
 /// Decides as production does, verifying at once. Keys that would have to be fetched are unavailable, and so is whoever
 /// knows a token that would have to be looked up.
 pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> Explanation {
+    explain_with(snapshot, request, &[], now)
+}
+
+/// The same of a request with this body.
+pub fn explain_with(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    body: &[u8],
+    now: NumericDate,
+) -> Explanation {
     // A memo that starts empty remembers nothing that could matter; its key guards against nobody.
     let mut memo = Memo::new([0; 16], 1 << 20);
     let mut evidence = Evidence::default();
@@ -92,6 +107,15 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>, now: NumericDate) -> 
                     looked_up.candidates.iter().map(|(_, _, issuer)| &*issuer.name).collect();
                 asked = Some(format!("to be looked up by {}: nobody is asked here", names.join(", ")));
                 evidence.record = Some(RecordFound { asked: looked_up, answer: RecordAnswer::Unavailable });
+            }
+            Decision::Need(Need::Body(wanted)) if body.len() > wanted.most => {
+                let denial = Denial::new(Reason::BodyTooLarge, "the body is larger than the route reads");
+                return Explanation { steps, outcome: Outcome::Refused(wanted.refused(denial)) };
+            }
+            Decision::Need(Need::Body(_)) => evidence.body = Some(body.to_vec()),
+            Decision::Converse(conversation) => {
+                let route = conversation.route().config.name.to_string();
+                return Explanation { steps, outcome: Outcome::Conversation { route } };
             }
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Refuse(refusal) => return Explanation { steps, outcome: Outcome::Refused(refusal) },

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::config::{Cors, Issuer, Upstream};
 use crate::gate::denial::Denial;
 use crate::gate::memo::TokenFacts;
+use crate::graphql::asked::Asked;
+use crate::graphql::merged::LeftOut;
 use crate::policy::route::{CompiledRoute, Upward};
 use crate::tls::client::ClientTls;
 
@@ -19,6 +21,17 @@ pub struct Grant {
     pub(in crate::gate) identity: Identity,
     pub(in crate::gate) headers: Vec<(Box<str>, String)>,
     pub(in crate::gate) shadow: Option<Denial>,
+    pub(in crate::gate) asked: Option<Arc<Asked>>,
+    pub(in crate::gate) narrowed: Option<Box<Narrowed>>,
+}
+
+/// An operation that goes on without some of its fields.
+#[derive(Debug)]
+pub struct Narrowed {
+    /// What its client is told of them.
+    pub left_out: LeftOut,
+    /// The forms of an answer that it can be told in, and that the client takes: `Accept` of what is sent on.
+    pub accept: &'static str,
 }
 
 /// Who is asking.
@@ -33,6 +46,15 @@ pub enum Identity {
         /// By whose keys.
         issuer: Arc<Issuer>,
     },
+}
+
+impl Narrowed {
+    /// What is left out, in words.
+    pub(in crate::gate) fn told(&self) -> String {
+        let keys = self.left_out.keys.iter();
+        let goes: Vec<&str> = keys.filter(|key| key.refused.is_some()).map(|key| &*key.name).collect();
+        format!("sent on without {}", goes.join(" "))
+    }
 }
 
 impl Grant {
@@ -69,6 +91,16 @@ impl Grant {
     /// The refusal that a shadowed route did not act on.
     pub fn shadow(&self) -> Option<&Denial> {
         self.shadow.as_ref()
+    }
+
+    /// The operations that it is for, on a route that judges them.
+    pub fn asked(&self) -> Option<&Arc<Asked>> {
+        self.asked.as_ref()
+    }
+
+    /// What is not sent on of an operation that is.
+    pub fn narrowed(&self) -> Option<&Narrowed> {
+        self.narrowed.as_deref()
     }
 
     /// The route's CORS rule.

@@ -12,6 +12,7 @@
 //! the time, at the price of verifying a token once a worker.
 
 pub mod fingerprint;
+pub mod operations;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
@@ -23,6 +24,8 @@ use quick_cache::unsync::Cache;
 
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
+use crate::gate::memo::operations::Operations;
+use crate::graphql::plans::Plans;
 use crate::keys::Verified;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
@@ -124,6 +127,8 @@ pub struct Memo {
     /// What tokens were granted of late, at most [`GRANTED_PLACES`].
     granted: VecDeque<Arc<Granted>>,
     counts: MemoCounts,
+    /// What is known of operations.
+    pub(in crate::gate) operations: Operations,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +163,16 @@ impl Memo {
             bad: vec![empty; BAD_PLACES].into_boxed_slice(),
             granted: VecDeque::new(),
             counts: MemoCounts::default(),
+            operations: Operations::default(),
         }
+    }
+
+    /// With at most so many octets of plans of documents.
+    #[must_use]
+    pub fn with_plans(mut self, octets: u64) -> Self {
+        let seed = self.fingerprints.of(b"plans").0 as u64;
+        self.operations.documents.plans = Plans::new(octets, seed);
+        self
     }
 
     /// The token's fingerprint under this memo's key.

@@ -232,7 +232,7 @@ fn s1_a_grant_names_the_caller_by_claims_alone() {
         match scene.ask("GET", "/named", &[("Authorization", &authorization)], KeysAnswer::Unavailable) {
             Decision::Allow(grant) => Ok(grant.headers().to_vec()),
             Decision::Refuse(refusal) => Err(refusal.denial.reason),
-            Decision::Need(_) | Decision::Answer(_) | Decision::Preflight(_) => {
+            Decision::Need(_) | Decision::Answer(_) | Decision::Converse(_) | Decision::Preflight(_) => {
                 panic!("neither allowed nor refused")
             }
         }
@@ -307,6 +307,7 @@ fn explain_decides_as_production_does() {
         websocket: None,
         tls: None,
         presented: None,
+        message: None,
     };
     let allowed = explain(&scene.reader.load(), &request("/orders/1"), NumericDate(NOW));
     assert!(matches!(allowed.outcome, Outcome::Allowed { .. }));
@@ -366,6 +367,7 @@ fn c7_no_clock_makes_a_fault() {
         websocket: None,
         tls: None,
         presented: None,
+        message: None,
     };
     for (now, expected) in [
         (i64::MIN, Reason::NotYetValid),

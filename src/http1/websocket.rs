@@ -16,7 +16,7 @@ mod utf8;
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::http1::head::{Line, octets};
-use crate::http1::websocket::frame::{Beginning, CLOSE, CONTROL_MAX, Frame, Header, TEXT};
+use crate::http1::websocket::frame::{Beginning, CLOSE, CONTROL_MAX, Frame, Header, PONG, TEXT};
 
 /// The value of `Sec-WebSocket-Accept`: base64 of a SHA-1 (RFC 6455 section 4.2.2).
 pub type Accept = [u8; 28];
@@ -97,7 +97,27 @@ pub fn accept(key: &[u8]) -> Accept {
 
 /// A text message to a client, in one frame.
 pub fn text_to_client(message: &str) -> Frame {
-    frame::whole(TEXT, message.as_bytes(), None)
+    text_frame(message, None)
+}
+
+/// A text message in one frame, masked with these octets as a client's is (RFC 6455 section 5.3).
+pub fn text_frame(message: &str, mask: Option<[u8; 4]>) -> Frame {
+    frame::whole(TEXT, message.as_bytes(), mask)
+}
+
+/// The answer to a ping that brought this (RFC 6455 section 5.5.3).
+pub fn pong_frame(payload: &[u8], mask: Option<[u8; 4]>) -> Frame {
+    frame::whole(PONG, payload.get(..CONTROL_MAX).unwrap_or(payload), mask)
+}
+
+/// A Close frame that says what somebody else said: as much of the reason as there is room for. A `code` of `None` says
+/// nothing.
+pub fn close_frame(code: Option<u16>, reason: &str, mask: Option<[u8; 4]>) -> Frame {
+    let Some(code) = code else { return frame::whole(CLOSE, &[], mask) };
+    let mut payload = Frame::from_slice(&code.to_be_bytes());
+    let end = reason.floor_char_boundary(CONTROL_MAX - payload.len());
+    payload.extend_from_slice(reason.as_bytes().get(..end).unwrap_or_default());
+    frame::whole(CLOSE, &payload, mask)
 }
 
 impl Close {
@@ -124,10 +144,7 @@ impl Close {
             Self::GoingAway => "",
             Self::Because { code: _, reason } => reason,
         };
-        let mut payload = Frame::from_slice(&self.code().to_be_bytes());
-        let end = reason.floor_char_boundary(CONTROL_MAX - payload.len());
-        payload.extend_from_slice(reason.as_bytes().get(..end).unwrap_or_default());
-        frame::whole(CLOSE, &payload, mask)
+        close_frame(Some(self.code()), reason, mask)
     }
 }
 

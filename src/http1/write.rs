@@ -22,6 +22,8 @@ pub struct RequestEdits<'a> {
     pub path: &'a str,
     /// The query to send.
     pub query: Option<&'a str>,
+    /// Octets of the body, where another is sent than came.
+    pub length: Option<u64>,
     /// The `Host` to send.
     pub host: &'a str,
     /// The client's host, for `X-Forwarded-Host`.
@@ -87,7 +89,7 @@ pub fn request_head(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edits:
     if head.websocket.is_some() {
         out.extend_from_slice(SWITCH);
     }
-    framing(out, head.framing, head.declared_length);
+    framing(out, edits.length.map_or(head.framing, Framing::Length), head.declared_length);
     for (name, value) in edits.add {
         line(out, name, value);
     }
@@ -122,6 +124,18 @@ pub fn response_head(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit
         out.extend_from_slice(b"Connection: close\r\n");
     }
     for (name, value) in edits.add {
+        line(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the answer of ours that opens a WebSocket, in this protocol of those that its handshake offers.
+pub fn switching(out: &mut Vec<u8>, accept: &[u8], protocol: &str, add: &[(&str, &str)]) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    out.extend_from_slice(SWITCH);
+    line(out, "Sec-WebSocket-Accept", accept);
+    line(out, "Sec-WebSocket-Protocol", protocol.as_bytes());
+    for (name, value) in add {
         line(out, name, value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");

@@ -38,6 +38,7 @@ fn fed() -> Metrics {
     metrics.revocation_entries("jti", 5);
     metrics.config_reload(true, 7);
     metrics.tokens_issued("POST /token", "issued");
+    metrics.operation_warned("depth");
     metrics.panicked();
     metrics.streams().closed(StreamEnd::Drained);
     metrics
@@ -64,6 +65,7 @@ fn values_are_what_was_fed() {
     check(&metrics, r#"portcullis_jwks_last_success_timestamp_seconds{issuer="corp"} 940"#);
     check(&metrics, r#"portcullis_key_uses_total{issuer="corp",kid="k1"} 1"#);
     check(&metrics, r#"portcullis_tokens_issued_total{endpoint="POST /token",result="issued"} 1"#);
+    check(&metrics, r#"portcullis_graphql_warnings_total{warning="depth"} 1"#);
     check(&metrics, r#"portcullis_streams_closed_total{reason="drained"} 1"#);
     check(&metrics, r#"portcullis_streams_closed_total{reason="client"} 0"#);
     check(&metrics, r#"portcullis_connections{listener="127.0.0.1:8080"} 1"#);

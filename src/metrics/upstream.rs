@@ -18,6 +18,10 @@ pub struct UpstreamMetrics {
 #[derive(Debug)]
 pub struct Place<'u>(&'u Requests);
 
+/// The same, of what outlives the request that it was taken for.
+#[derive(Debug)]
+pub struct Held(Arc<Requests>);
+
 /// Requests that an upstream has: from the look for a peer to the last octet of the answer, or the end of the tunnel.
 ///
 /// On a cache line of its own: every worker writes it, twice a request.
@@ -45,6 +49,19 @@ impl UpstreamMetrics {
         let before = self.requests.0.fetch_add(1, Ordering::Relaxed);
         let place = Place(&self.requests);
         (before < most).then_some(place)
+    }
+
+    /// The same as [`UpstreamMetrics::enter`], for what outlives the request.
+    pub fn hold(&self, most: usize) -> Option<Held> {
+        let before = self.requests.0.fetch_add(1, Ordering::Relaxed);
+        let held = Held(Arc::clone(&self.requests));
+        (before < most).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

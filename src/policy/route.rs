@@ -15,6 +15,7 @@ use crate::config::endpoint::{Action, Endpoint};
 use crate::config::pattern::{HostPattern, Segment};
 use crate::config::streams::Reauthenticate;
 use crate::config::{Config, Issuer, KeySource, Require, Requirement, Route, TokenPlace, Upstream};
+use crate::graphql::rules::Rules;
 use crate::policy::identity::FieldNames;
 use crate::policy::route::segments::BySegment;
 use crate::policy::route::trees::{Leaf, Root, Trees};
@@ -58,6 +59,8 @@ pub struct CompiledRoute {
     pub places: Vec<TokenPlace>,
     /// Those of its issuers whose tokens are looked up, by their index in the configuration.
     pub looked_up: Vec<usize>,
+    /// What its operations need, where it judges them.
+    pub graphql: Option<Arc<Rules>>,
     /// The path at which the protected resource is described (RFC 9728), for challenges.
     pub resource: Option<Arc<str>>,
 }
@@ -128,6 +131,7 @@ impl Routes {
                 target,
                 places: places(config, route),
                 looked_up: looked_up(config, route),
+                graphql: graphql(route),
                 resource: resource(&described, route),
             }));
         }
@@ -288,6 +292,15 @@ fn looked_up(config: &Config, route: &Route) -> Vec<usize> {
     let Require::Token(requirement) = &route.require else { return Vec::new() };
     let is = |index: &usize| config.issuers.get(*index).is_some_and(|issuer| is_looked_up(issuer));
     requirement.issuers.iter().copied().filter(is).collect()
+}
+
+fn graphql(route: &Route) -> Option<Arc<Rules>> {
+    match &route.require {
+        Require::Public => None,
+        Require::Token(requirement) => {
+            requirement.graphql.as_ref().map(|config| Arc::new(Rules::compile(config)))
+        }
+    }
 }
 
 /// Whether a route leads to where the protected resource is described.

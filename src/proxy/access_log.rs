@@ -175,6 +175,11 @@ impl Record {
         self.why(denial);
     }
 
+    /// A conversation on this route was begun.
+    pub(in crate::proxy) fn converses(&mut self, route: &Arc<CompiledRoute>) {
+        self.route = Some(Arc::clone(route));
+    }
+
     /// A preflight of this route was answered.
     pub(in crate::proxy) fn preflight(&mut self, route: &Arc<CompiledRoute>) {
         self.route = Some(Arc::clone(route));
@@ -197,14 +202,15 @@ impl Record {
         self.decided(metrics);
     }
 
-    /// Counts the decision alone: it was about a stream that goes on, or does not, and not about a request.
-    pub(in crate::proxy) fn end_within(mut self) {
+    /// Counts the decision alone: it was about a stream that goes on, or does not, or an operation within one, and not
+    /// about a request.
+    pub(in crate::proxy) fn end_within(mut self, what: &str) {
         if let Some(view) = self.view.take() {
             self.decided(self.metrics(&view));
         }
         if self.logged {
             let refused = self.reason.filter(|_| self.decision == Some(Decision::Refuse));
-            self.write("reauthentication", refused.map_or(101, Reason::status), self.started.elapsed());
+            self.write(what, refused.map_or(101, Reason::status), self.started.elapsed());
         }
     }
 

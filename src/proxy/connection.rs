@@ -1,5 +1,7 @@
 //! A client's connection: heads in, answers out, in order, each wait bounded.
 
+mod refusing;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
@@ -9,21 +11,21 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::gate::denial::{Advice, Denial, Reason, Refusal};
-use crate::gate::preflight;
-use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, HeadLimits, Known, RequestError, RequestHead, ResponseHead, octets, text};
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::http1::head::{HeadLimits, RequestError, RequestHead, ResponseHead, octets, text};
 use crate::http1::websocket::Accept;
-use crate::policy::route::CompiledRoute;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
+use crate::proxy::conversation;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::downstream::{Downstream, Version};
 use crate::proxy::endpoint;
 use crate::proxy::forward::{self, Forwarded};
 use crate::proxy::h2::server::{self, PREFACE};
+use crate::proxy::inspected::{self, Inspected};
 use crate::proxy::judge::{self, Asked, Judged, from_now};
 use crate::proxy::parting::Stay;
+use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::{self, Addition, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
@@ -54,6 +56,10 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) over: Option<Reason>,
     /// What the matched route's CORS rule says to this request's origin.
     pub(in crate::proxy) cors: Vec<(&'static str, String)>,
+    /// How a client of GraphQL is told of a refusal, where the matched route judges operations.
+    said: Option<Said>,
+    /// The request was decided by its body: its head is here, and no longer in the input.
+    pub(in crate::proxy) inspected: Option<Box<Inspected>>,
     /// Where a challenge says that what the route wants of tokens is described.
     metadata: Option<Box<str>>,
     /// Waiting for a request: it can be closed without loss.
@@ -110,6 +116,8 @@ impl Connection {
             stay: None,
             over: None,
             cors: Vec::new(),
+            said: None,
+            inspected: None,
             metadata: None,
             idle,
             unfinished: false,
@@ -177,6 +185,7 @@ impl Connection {
         }
         record.end(status);
         self.unfinished = false;
+        self.inspected = None;
         if next == Next::Again {
             self.stay = None;
         }
@@ -267,6 +276,7 @@ impl Connection {
         self.to_head = method == "HEAD";
         self.cors.clear();
         self.metadata = None;
+        self.said = None;
         self.out.clear();
         let worker = Rc::clone(&self.worker);
         let asked = Asked {
@@ -274,22 +284,35 @@ impl Connection {
             octets: self.input.filled(),
             downstream: &self.downstream,
             presented: None,
+            message: None,
         };
-        let judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
+        let mut judged = judge::judge(&worker, asked, &mut self.stream, &mut self.out, record).await;
+        if let Judged::Body(asked) = judged {
+            // Boxed, as all that is rare: every connection would else carry the room for it.
+            judged = match Box::pin(inspected::judge(self, asked, record)).await {
+                Ok(judged) => judged,
+                Err(answered) => return answered,
+            };
+        }
         record.decided = Some(Instant::now());
         match judged {
             Judged::Refuse(refusal) => {
                 record.refused(&refusal);
-                self.note_cors(refusal.route.as_deref());
+                self.note_route(refusal.route.as_deref());
                 self.note_metadata(&refusal);
                 self.refuse(&refusal.denial, record).await
             }
             Judged::Answer(called) => {
-                self.note_cors(Some(called.route()));
+                self.note_route(Some(called.route()));
                 // Boxed: every connection would else carry the room for it.
                 Box::pin(endpoint::answer(self, &called, record)).await
             }
-            Judged::Gone => (0, Next::Abort),
+            Judged::Converse(conversation) => {
+                self.note_route(Some(conversation.route()));
+                // Boxed: every connection would else carry the room for it.
+                Box::pin(conversation::converse(self, *conversation, record)).await
+            }
+            Judged::Gone | Judged::Body(_) => (0, Next::Abort),
             Judged::Preflight(answer) => {
                 record.preflight(&answer.route);
                 record.count(200);
@@ -299,7 +322,10 @@ impl Connection {
             }
             Judged::Forward(grant) => {
                 record.granted(&grant);
-                self.note_cors(Some(grant.route()));
+                self.note_route(Some(grant.route()));
+                if let Some(asked) = grant.asked() {
+                    inspected::make_ready(self, asked);
+                }
                 match forward::forward(self, &grant, record).await {
                     Forwarded::Answered(status, next) => (status, next),
                     Forwarded::Failed(denial) => {
@@ -315,69 +341,9 @@ impl Connection {
         }
     }
 
-    /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
-    pub(in crate::proxy) async fn refuse(&mut self, denial: &Denial, record: &mut Record) -> (u16, Next) {
-        let (close, mut body) = self.unread_body();
-        let status = self.write_refusal(denial, record, close);
-        (status, self.send_and_drain(&mut body, close).await)
-    }
-
-    /// Sends a refusal after the way upstream failed.
-    pub(in crate::proxy) async fn fail(
-        &mut self,
-        denial: &Denial,
-        record: &mut Record,
-        close: bool,
-    ) -> (u16, Next) {
-        let status = self.write_refusal(denial, record, close);
-        let next = match (self.send_out().await, close) {
-            (Err(_), _) => Next::Abort,
-            (Ok(()), true) => Next::Close,
-            (Ok(()), false) => Next::Again,
-        };
-        (status, next)
-    }
-
-    fn write_refusal(&mut self, denial: &Denial, record: &mut Record, close: bool) -> u16 {
-        let Self { out, cors, metadata, .. } = self;
-        out.clear();
-        let metadata = metadata.as_deref();
-        let addition = Addition { cors, errors: record.errors(), metadata, oauth: record.is_oauth() };
-        let manner = Manner { to_head: self.to_head, close, grpc: self.head.grpc };
-        let status = refuse::respond(out, denial, &record.id, addition, manner);
-        record.count(status);
-        status
-    }
-
-    /// Works out the CORS lines while the head is still there.
-    fn note_cors(&mut self, route: Option<&CompiledRoute>) {
-        if let Some(cors) = route.and_then(|route| route.config.cors.as_ref()) {
-            self.cors = preflight::answer_headers(cors, self.origin());
-        }
-    }
-
-    /// Works out where the resource is described, for a challenge, while the head is still there.
-    fn note_metadata(&mut self, refusal: &Refusal) {
-        let route = refusal.route.as_ref().filter(|_| matches!(refusal.denial.reason.status(), 401 | 403));
-        let Some(path) = route.and_then(|route| route.resource.as_ref()) else { return };
-        let way = self.downstream.way(&self.head, self.input.filled());
-        self.metadata = Some(format!("{}://{}{path}", way.scheme, way.host).into());
-    }
-
-    /// Whether an answer that does not read the request's body ends the connection, and the body if it does not.
-    fn unread_body(&mut self) -> (bool, BodyReader) {
-        let drain = self.worker.limits().drain as u64;
-        let too_long = match self.head.framing {
-            Framing::None => false,
-            Framing::Length(length) => length > drain,
-            Framing::Chunked => false,
-            Framing::UntilClose => true,
-        };
-        // A client that waits to be told may send the body or not: there is no telling where the next head is.
-        let unknown = self.head.expects_continue;
-        let body = BodyReader::new(self.head.framing);
-        self.input.consume(self.head.length);
-        (too_long || unknown || self.is_last(), body)
+    /// The octets that hold the request's head.
+    pub(in crate::proxy) fn head_octets(&self) -> &[u8] {
+        self.inspected.as_ref().map_or(self.input.filled(), |inspected| &inspected.head)
     }
 
     /// Whether this answer says that the connection ends.
@@ -386,43 +352,6 @@ impl Connection {
             || self.downstream.version == Version::Http2
             || self.worker.draining.get()
             || self.served >= self.worker.limits().requests_per_connection
-    }
-
-    async fn send_and_drain(&mut self, body: &mut BodyReader, close: bool) -> Next {
-        if self.send_out().await.is_err() {
-            return Next::Abort;
-        }
-        if close || !self.drain(body).await { Next::Close } else { Next::Again }
-    }
-
-    /// Reads a refused body to its end, within `limits.drain` octets and `limits.header_time`.
-    async fn drain(&mut self, body: &mut BodyReader) -> bool {
-        let mut left = self.worker.limits().drain;
-        let until = from_now(self.worker.limits().header_time);
-        loop {
-            match body.next(self.input.filled()) {
-                Ok(Piece::End { skip }) => {
-                    self.input.consume(skip);
-                    return true;
-                }
-                Ok(Piece::Content { skip, length }) => {
-                    self.input.consume(skip + length);
-                    match left.checked_sub(length) {
-                        Some(rest) => left = rest,
-                        None => return false,
-                    }
-                }
-                Ok(Piece::More { skip }) => {
-                    self.input.consume(skip);
-                    let room = crate::proxy::buffer::ROOM;
-                    match self.deadline.within(until, self.input.fill(&mut self.stream, room)).await {
-                        Ok(Ok(1..)) => {}
-                        Ok(Ok(0) | Err(_)) | Err(_) => return false,
-                    }
-                }
-                Err(_) => return false,
-            }
-        }
     }
 
     /// Sends what is in `out`, within `write_stall` for each piece of it that the client takes.
@@ -458,12 +387,6 @@ impl Connection {
             }
         }
         self.worker.spares.take_back_out(waste);
-    }
-
-    /// The request's `Origin`.
-    fn origin(&self) -> Option<&str> {
-        let line = self.head.lines.iter().find(|line| line.known == Known::Origin)?;
-        std::str::from_utf8(octets(self.input.filled(), &line.value)).ok()
     }
 }
 

@@ -85,7 +85,7 @@ pub(in crate::proxy) async fn stream(
         let manner =
             Manner { http10: head.http10, last: last || !done.get(), own_cors: grant.cors().is_some(), cors };
         let mut answer_out = worker.spares.lend_out();
-        let (framing, close) = manner.write(&mut answer_out, &answer, answer_head);
+        let (framing, close) = manner.write(&mut answer_out, answer.filled(), answer_head);
         answer.consume(answer_head.length);
         let mut answer_body = answer_body(answer_head, head.takes_trailers);
         let ending = ending((&worker, grant), answer_head, (framing, messages), stay);

@@ -3,55 +3,29 @@
 //! What an endpoint does is not known here. Its work may change something, so that once it has begun it goes on to its
 //! end, whether its client still waits or not.
 
-#[cfg(test)]
-mod tests;
-
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::config::defaults::{ENDPOINT_BODY, ENDPOINT_CALLS, ENDPOINT_TIME};
 use crate::gate::call::{Call, Called};
 use crate::gate::denial::{Denial, Reason};
-use crate::http1::body::{BodyReader, Piece};
-use crate::http1::head::{Framing, Known, octets, text};
+use crate::http1::head::{Known, octets, text};
 use crate::path::{self, Path};
 use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
-use crate::proxy::duplex::invite_body;
 use crate::proxy::judge::{from_now, lower};
 use crate::proxy::refuse;
-use crate::proxy::relay::{self, Fault, HeldTo, Pace};
+use crate::proxy::relay;
+use crate::proxy::whole::{self, Held};
 use crate::proxy::worker::Worker;
-
-/// What is held for endpoints now, all workers together.
-#[derive(Debug, Default)]
-pub(in crate::proxy) struct Bodies {
-    octets: AtomicUsize,
-    calls: AtomicUsize,
-}
-
-/// One body's octets, given back when dropped.
-struct Held {
-    bodies: Arc<Bodies>,
-    most: usize,
-    octets: usize,
-}
 
 /// One call that is being answered, until dropped: its worker does not end before.
 struct Answering {
     worker: Rc<Worker>,
-}
-
-/// Why a body could not be had.
-enum Unread {
-    TooLarge,
-    NoRoom,
-    Client(Fault),
 }
 
 /// Answers a request that the gate has sent here, whose head is still in front of the input.
@@ -63,15 +37,14 @@ pub(in crate::proxy) async fn answer(
     record.called(called);
     let worker = Rc::clone(&connection.worker);
     let most = ENDPOINT_BODY.min(worker.limits().inspected_body);
-    if matches!(connection.head.framing, Framing::Length(length) if length > most as u64) {
+    if whole::is_longer(connection.head.framing, most) {
         let denial = too_large();
         record.refused_after(&denial);
         return connection.refuse(&denial, record).await;
     }
     let mut call = call(connection, called, record);
-    let bodies = Arc::clone(&worker.shared.bodies);
-    let mut held = Held { bodies, most: worker.limits().inspected_total, octets: 0 };
-    let denial = match read(connection, most, &mut held).await {
+    let mut held = Held::on(&worker);
+    let denial = match whole::read(connection, most, &mut held).await {
         Ok(body) => {
             call.body = body;
             match Answering::on(&worker) {
@@ -79,13 +52,10 @@ pub(in crate::proxy) async fn answer(
                 None => Denial::new(Reason::Overloaded, "too many calls of endpoints at once"),
             }
         }
-        Err(Unread::TooLarge) => too_large(),
-        Err(Unread::NoRoom) => Denial::new(Reason::Overloaded, "limits.inspected_total is held already"),
-        Err(Unread::Client(Fault::Slow)) => {
-            Denial::new(Reason::RequestTimeout, "the body came slower than body_rate")
-        }
-        Err(Unread::Client(Fault::Framing(what))) => Denial::new(Reason::MalformedRequest, what),
-        Err(Unread::Client(Fault::Gone)) => return (0, Next::Abort),
+        Err(why) => match why.denial(too_large) {
+            Some(denial) => denial,
+            None => return (0, Next::Abort),
+        },
     };
     // A client that is slow to take its refusal leaves room for others meanwhile.
     drop(held);
@@ -185,60 +155,8 @@ fn parameters(called: &Called, path: &str) -> Vec<(Box<str>, Box<str>)> {
     }
 }
 
-/// Reads the body whole, behind the head, which is taken off the input with it. What follows it stays there.
-async fn read(connection: &mut Connection, most: usize, held: &mut Held) -> Result<Vec<u8>, Unread> {
-    let mut reader = BodyReader::new(connection.head.framing);
-    connection.input.consume(connection.head.length);
-    if invite_body(connection).await.is_err() {
-        return Err(Unread::Client(Fault::Gone));
-    }
-    let Connection { worker, stream, deadline, input, .. } = connection;
-    let held_to = Cell::new(HeldTo::Rate);
-    let mut pace = Pace::new(worker.limits(), &held_to);
-    let mut body = Vec::new();
-    loop {
-        let piece = reader.next(input.filled()).map_err(|error| Unread::Client(Fault::Framing(error.0)))?;
-        match piece {
-            Piece::Content { skip, length } => {
-                input.consume(skip);
-                if body.len() + length > most {
-                    return Err(Unread::TooLarge);
-                }
-                if !held.take(length) {
-                    return Err(Unread::NoRoom);
-                }
-                body.extend_from_slice(&input.filled()[..length]);
-                input.consume(length);
-            }
-            Piece::More { skip } => {
-                input.consume(skip);
-                pace.fill(deadline, input, stream).await.map_err(Unread::Client)?;
-            }
-            Piece::End { skip } => {
-                input.consume(skip);
-                return Ok(body);
-            }
-        }
-    }
-}
-
 fn too_large() -> Denial {
     Denial::new(Reason::BodyTooLarge, "more than an endpoint takes")
-}
-
-impl Held {
-    /// Takes so many more; `false` where that is more than all may hold.
-    fn take(&mut self, count: usize) -> bool {
-        let before = self.bodies.octets.fetch_add(count, Ordering::Relaxed);
-        self.octets += count;
-        before.saturating_add(count) <= self.most
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.bodies.octets.fetch_sub(self.octets, Ordering::Relaxed);
-    }
 }
 
 impl Answering {

@@ -65,12 +65,12 @@ pub(in crate::proxy) struct Manner<'m> {
 }
 
 impl Manner<'_> {
-    /// Appends the answer's head, as the client gets it, to `out`: how its body is framed there, and whether
+    /// Appends the answer's head, which was read from `answer`, as the client gets it, to `out`: how its body is framed there, and whether
     /// the connection ends with it.
     pub(in crate::proxy) fn write(
         &self,
         out: &mut Vec<u8>,
-        answer: &Buffer,
+        answer: &[u8],
         head: &ResponseHead,
     ) -> (Framing, bool) {
         let framing = match head.framing {
@@ -85,7 +85,7 @@ impl Manner<'_> {
         let (declared_length, own_cors) = (head.declared_length, self.own_cors);
         write::response_head(
             out,
-            answer.filled(),
+            answer,
             head,
             &ResponseEdits { framing, declared_length, close, own_cors, add: &add },
         );
@@ -243,10 +243,14 @@ pub(in crate::proxy) async fn give_back(
     let early = connection.handshake.is_some() && !connection.input.is_empty();
     let last = connection.is_last() || early;
     let messages = connection.has_messages();
+    if connection.inspected.take().is_some() {
+        // It has gone on, and an answer may last: what it took is for others.
+        connection.out = connection.worker.spares.lend_out();
+    }
     let Connection { worker, stream, deadline, input, out, head, answer_head, cors, stay, .. } = connection;
     out.clear();
     let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
-    let (framing, close) = manner.write(out, &answer, answer_head);
+    let (framing, close) = manner.write(out, answer.filled(), answer_head);
     answer.consume(answer_head.length);
     let mut body = answer_body(answer_head, head.takes_trailers);
     let ending = ending((worker, grant), answer_head, (framing, messages), stay);

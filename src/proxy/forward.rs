@@ -20,12 +20,14 @@ use crate::http1::head::{Framing, octets};
 use crate::http1::{websocket, write};
 use crate::metrics::stream::StreamEnd;
 use crate::proxy::access_log::Record;
+use crate::proxy::buffer::Buffer;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::downstream::Version;
 use crate::proxy::duplex;
 use crate::proxy::exchange::{self, Failure};
 use crate::proxy::judge::balance_key;
-use crate::proxy::reach::{Tried, name_host, reach};
+use crate::proxy::narrowed;
+use crate::proxy::reach::{Link, Reaching, Tried, name_host, reach};
 use crate::proxy::relay::Fault;
 use crate::proxy::tunnel;
 use crate::proxy::worker::{UpstreamView, Worker};
@@ -53,7 +55,7 @@ pub(in crate::proxy) async fn forward(
     grant: &Grant,
     record: &mut Record,
 ) -> Forwarded {
-    let method = octets(connection.input.filled(), &connection.head.method);
+    let method = octets(connection.head_octets(), &connection.head.method);
     // RFC 9110 section 9.2.2.
     let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
     keep_handshake(connection, grant);
@@ -65,7 +67,7 @@ pub(in crate::proxy) async fn forward(
     };
     give_up_input(connection, whole);
     let fail = if whole { Forwarded::Failed } else { Forwarded::Broken };
-    let view = upstream_view(connection, grant, record);
+    let view = upstream_view(&connection.worker, grant, record);
     // Held until there is nothing more to be had of the upstream, however that ends.
     let Some(_place) = view.metrics.enter(grant.upstream().max_requests) else {
         return fail(Denial::new(Reason::Overloaded, "the upstream has max_requests of them"));
@@ -73,7 +75,7 @@ pub(in crate::proxy) async fn forward(
     let key = peer_key(grant, record.client);
     let (mut tried, mut again, look) = (Tried::new(), false, !idempotent || record.decision_took() > FRESH);
     loop {
-        let mut link = match reach(connection, grant, &view, &key, &mut tried, again).await {
+        let mut link = match reach(Reaching::of(connection), grant, &view, &key, &mut tried, again).await {
             Ok(link) => link,
             Err(denial) => return fail(denial),
         };
@@ -93,7 +95,7 @@ pub(in crate::proxy) async fn forward(
                         record.count(101);
                         return Box::pin(tunnel::tunnel(connection, grant, link, answer)).await;
                     }
-                    return exchange::give_back(connection, grant, link, answer).await;
+                    return give_back(connection, grant, link, answer).await;
                 }
                 Err(failure) => {
                     connection.worker.spares.take_back(answer);
@@ -129,8 +131,17 @@ pub(in crate::proxy) async fn forward(
     }
 }
 
+/// Sends the answer to a request that is all sent.
+async fn give_back(connection: &mut Connection, grant: &Grant, link: Link, answer: Buffer) -> Forwarded {
+    match grant.narrowed() {
+        None => exchange::give_back(connection, grant, link, answer).await,
+        // Boxed, as all that is rare: every connection would else carry the room for it.
+        Some(told) => Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await,
+    }
+}
+
 /// What its peer is chosen by, where it is not the peers' turn.
-fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
+pub(in crate::proxy) fn peer_key(grant: &Grant, client: IpAddr) -> Vec<u8> {
     match grant.upstream().balance {
         Balance::ConsistentHash => balance_key(grant, client),
         Balance::RoundRobin | Balance::LeastRequests => Vec::new(),
@@ -224,11 +235,11 @@ fn take_whole(connection: &mut Connection, body: &mut BodyReader) -> Result<bool
 }
 
 /// The upstream in the table by which it was granted.
-fn upstream_view(connection: &Connection, grant: &Grant, record: &Record) -> Rc<UpstreamView> {
+pub(in crate::proxy) fn upstream_view(worker: &Worker, grant: &Grant, record: &Record) -> Rc<UpstreamView> {
     if let Some(found) = record.upstream_view(grant) {
         return Rc::clone(found);
     }
-    let shared = &connection.worker.shared;
+    let shared = &worker.shared;
     let metrics = shared.parts.metrics.upstream(&grant.upstream().name);
     Rc::new(UpstreamView { balancer: shared.balancers.get(grant.upstream(), grant.upstream_tls()), metrics })
 }

@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use crate::config::{TokenPlace, UpstreamHost};
 use crate::gate::call::Called;
+use crate::gate::conversation::Conversation;
 use crate::gate::denial::{Denial, Reason, Refusal};
-use crate::gate::evidence::{Evidence, Need};
+use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::preflight::Preflight;
 use crate::gate::websocket::Handshake;
 use crate::gate::{self, Decision, Field, Request};
-use crate::http1::head::{Known, RequestHead, octets, text};
+use crate::http1::head::{Framing, Known, RequestHead, octets, text};
 use crate::http1::write::{self, RequestEdits};
 use crate::path::{self, Path};
 use crate::policy::condition;
@@ -40,10 +41,14 @@ pub(in crate::proxy) enum Judged {
     Forward(Box<Grant>),
     /// An endpoint of our own answers it.
     Answer(Box<Called>),
+    /// A WebSocket whose messages are decided one by one.
+    Converse(Box<Conversation>),
     /// It is refused.
     Refuse(Refusal),
     /// It is a preflight.
     Preflight(Preflight),
+    /// Its body has to be read before it is known.
+    Body(BodyAsked),
     /// Its client has gone before that was known.
     Gone,
 }
@@ -56,6 +61,8 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) downstream: &'a Downstream,
     /// A token that came within the stream that the request began: what is decided is whether it goes on.
     pub(in crate::proxy) presented: Option<&'a [u8]>,
+    /// An operation that came there: what is decided is whether it is run.
+    pub(in crate::proxy) message: Option<&'a [u8]>,
 }
 
 /// Decides, doing what the decision needs; a grant's request head is appended to `out`.
@@ -66,26 +73,53 @@ pub(in crate::proxy) async fn judge(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
-    judge_unless(worker, asked, |context| client.poll_gone(context), out, record).await
+    judge_rounds(worker, asked, &mut Evidence::default(), |context| client.poll_gone(context), (out, record))
+        .await
+}
+
+/// Decides with what was found out before, which gets what is found out now.
+pub(in crate::proxy) async fn judge_with(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    evidence: &mut Evidence,
+    client: &mut Stream,
+    out: &mut Vec<u8>,
+    record: &mut Record,
+) -> Judged {
+    judge_rounds(worker, asked, evidence, |context| client.poll_gone(context), (out, record)).await
 }
 
 /// Decides, unless it is of no use any more: then [`Judged::Gone`].
 pub(in crate::proxy) async fn judge_unless(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
-    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
-    let mut evidence = Evidence::default();
+    judge_rounds(worker, asked, &mut Evidence::default(), gone, (out, record)).await
+}
+
+async fn judge_rounds(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    evidence: &mut Evidence,
+    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    (out, record): (&mut Vec<u8>, &mut Record),
+) -> Judged {
     // A request waits for another's signature once at most: should that not be remembered, it has its own verified.
     let mut alone = false;
     for _ in 0..ROUNDS {
-        match decide_once(worker, asked, &mut evidence, out, record) {
+        match decide_once(worker, asked, evidence, out, record) {
             Decision::Allow(grant) => return Judged::Forward(Box::new(grant)),
             Decision::Answer(called) => return Judged::Answer(Box::new(called)),
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
+            Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
+            Decision::Need(Need::Body(wanted)) => match body_here(worker, asked, &wanted) {
+                Some(body) => evidence.body = Some(body.to_vec()),
+                None => return Judged::Body(wanted),
+            },
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -113,6 +147,17 @@ pub(in crate::proxy) async fn judge_unless(
     )
 }
 
+/// The body that is wanted, where it has come with its head: it stays where it is, to go on as any that has, and takes no
+/// more room than the buffer does that it stands in.
+fn body_here<'a>(worker: &Worker, asked: Asked<'a>, wanted: &BodyAsked) -> Option<&'a [u8]> {
+    let Framing::Length(length) = asked.head.framing else { return None };
+    let length = usize::try_from(length).ok()?;
+    let most = wanted.most.min(worker.limits().inspected_body);
+    let begins = asked.head.length;
+    let here = asked.octets.get(begins..begins.checked_add(length)?)?;
+    (length <= most && !asked.head.expects_continue).then_some(here)
+}
+
 /// Waits, as long as the client does.
 async fn unless_gone<T>(
     gone: &mut impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -134,7 +179,7 @@ fn decide_once(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Decision {
-    let Asked { head, octets: buffer, downstream, presented } = asked;
+    let Asked { head, octets: buffer, downstream, presented, message } = asked;
     let snapshot = worker.shared.parts.reader.load();
     record.read(snapshot.generation, worker.view(&snapshot));
     let way = downstream.way(head, buffer);
@@ -163,13 +208,14 @@ fn decide_once(
             .map(|_| Handshake { authority: way.authority, secure: way.scheme == "https" }),
         tls: downstream.tls.as_deref(),
         presented,
+        message,
     };
     let mut memo = worker.memo.borrow_mut();
     let decided = guarded(|| gate::decide(&snapshot, &mut memo, &request, evidence, now()));
     drop(memo);
     worker.count_memo();
     match decided {
-        Ok(Decision::Allow(grant)) if presented.is_some() => Decision::Allow(grant),
+        Ok(Decision::Allow(grant)) if presented.is_some() && message.is_none() => Decision::Allow(grant),
         Ok(Decision::Allow(grant)) => {
             write_head(out, asked, &way, &request, &grant, &snapshot.routes);
             Decision::Allow(grant)
@@ -196,7 +242,7 @@ fn write_head(
     grant: &Grant,
     routes: &Routes,
 ) {
-    let Asked { head, octets: buffer, downstream, presented: _ } = asked;
+    let Asked { head, octets: buffer, downstream, presented: _, message } = asked;
     let places = routes.credential_places();
     let identity = routes.identity_headers();
     let keep = grant.route().config.forward.keep_authorization;
@@ -206,8 +252,16 @@ fn write_head(
         UpstreamHost::Upstream => Cow::Borrowed(way.authority),
         UpstreamHost::Literal(host) => Cow::Borrowed(&**host),
     };
+    let instead = grant.asked().filter(|_| request.message.is_none());
+    let instead = instead.and_then(|asked| asked.instead.as_deref());
+    // What was asked for may stand in the query, where the request has no body.
+    let (asked_by_query, length) = match instead {
+        Some(text) if matches!(request.method, "GET" | "HEAD") => (std::str::from_utf8(text).ok(), None),
+        Some(text) => (None, Some(text.len() as u64)),
+        None => (None, None),
+    };
     // A query ends in logs and histories: a token in it goes no further, `keep` or not.
-    let query = request.query.map(|query| without(query, &places.parameters));
+    let query = asked_by_query.or(request.query).map(|query| without(query, &places.parameters));
     // `keep` is for the credential that was verified: one that this route does not look at says nothing.
     let kept = |place: &TokenPlace| keep && grant.route().places.contains(place);
     let stripped: SmallVec<[&str; 4]> = places
@@ -224,11 +278,17 @@ fn write_head(
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         kept(&TokenPlace::Header(name.into()))
     };
-    // A message that an extension has transformed could not be read for a token.
-    let plain = request.websocket.is_some() && grant.route().reauthenticate().is_some();
+    // A message that an extension has transformed could not be read.
+    let read = message.is_some() || grant.route().reauthenticate().is_some();
+    let plain = request.websocket.is_some() && read;
+    let narrowed = grant.narrowed();
+    add.extend(narrowed.map(|narrowed| ("accept", narrowed.accept.as_bytes())));
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
+            || (narrowed.is_some() && is_about_the_answer(name))
             || (plain && name.eq_ignore_ascii_case(b"sec-websocket-extensions"))
+            // What is spoken with the upstream is said by whoever speaks it.
+            || (message.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-protocol"))
             || (places.headers.contains(name) && !keeps(name))
             || (!stripped.is_empty() && name.eq_ignore_ascii_case(b"cookie") && has_cookie(value, &stripped))
     };
@@ -242,6 +302,7 @@ fn write_head(
                 Path::Dangerous(path) => path,
             },
             query: query.as_deref(),
+            length,
             host: &host,
             original_host: way.host,
             client: way.client,
@@ -253,6 +314,21 @@ fn write_head(
             add: &add,
         },
     );
+}
+
+/// Whether a request's line is about what its answer shall be like: one that something is added to can be neither encoded
+/// nor in parts, and is no other's.
+fn is_about_the_answer(name: &[u8]) -> bool {
+    const LINES: [&[u8]; 7] = [
+        b"accept",
+        b"accept-encoding",
+        b"range",
+        b"if-range",
+        b"if-none-match",
+        b"if-match",
+        b"if-modified-since",
+    ];
+    LINES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The key that a consistent hash goes by: the subject, else the client's address.

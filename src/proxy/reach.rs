@@ -13,11 +13,11 @@ use crate::gate::grant::Grant;
 use crate::proxy::address::PeerAddress;
 use crate::proxy::balance::Chosen;
 use crate::proxy::connection::Connection;
-use crate::proxy::deadline::Elapsed;
+use crate::proxy::deadline::{Deadline, Elapsed};
 use crate::proxy::handshake;
 use crate::proxy::pool::{Pool, Secured};
 use crate::proxy::stream::{Socket, Stream};
-use crate::proxy::worker::UpstreamView;
+use crate::proxy::worker::{UpstreamView, Worker};
 use crate::tls::HTTP2;
 use crate::tls::client::server_name;
 
@@ -37,15 +37,32 @@ pub(in crate::proxy) struct Link {
     pub(in crate::proxy) reused: bool,
 }
 
+/// Who wants to reach a peer.
+pub(in crate::proxy) struct Reaching<'r> {
+    pub(in crate::proxy) worker: &'r Worker,
+    pub(in crate::proxy) deadline: &'r mut Deadline,
+    /// A WebSocket takes a connection of HTTP/1.1 for itself.
+    pub(in crate::proxy) alone: bool,
+}
+
+impl<'r> Reaching<'r> {
+    /// For the request that came on this connection.
+    pub(in crate::proxy) fn of(connection: &'r mut Connection) -> Self {
+        let Connection { worker, deadline, handshake, .. } = connection;
+        Self { worker, deadline, alone: handshake.is_some() }
+    }
+}
+
 /// A connection to some peer: a waiting one unless `fresh`, else a new one, within `connect_timeout` each.
 pub(in crate::proxy) async fn reach(
-    connection: &mut Connection,
+    reaching: Reaching<'_>,
     grant: &Grant,
     view: &UpstreamView,
     key: &[u8],
     tried: &mut Tried,
     fresh: bool,
 ) -> Result<Link, Denial> {
+    let Reaching { worker, deadline, alone } = reaching;
     let wait = grant.upstream().connect_timeout;
     let mut denial = Denial::new(Reason::UpstreamFailed, "no healthy peer");
     while tried.len() < REACHES {
@@ -55,9 +72,6 @@ pub(in crate::proxy) async fn reach(
             None => break,
         };
         let (scheme, secured) = met(grant, view, &chosen.address)?;
-        let Connection { worker, deadline, handshake, .. } = &mut *connection;
-        // A WebSocket takes a connection of HTTP/1.1 for itself.
-        let alone = handshake.is_some();
         if !fresh
             && let Some(stream) = worker.pool.take(&chosen.address, secured.as_ref(), worker.moment.get())
         {

@@ -1,11 +1,13 @@
 //! Refusals as HTTP: the only place where one becomes octets (RFC 6750 section 3, RFC 9457).
 
+pub(in crate::proxy) mod operation;
 mod worded;
 
 use crate::config::endpoint::Errors;
 use crate::gate::call::Answered;
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::preflight::Preflight;
+use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::worded::Worded;
 use crate::proxy::request_id::RequestId;
 use crate::proxy::stream::Socket;
@@ -33,6 +35,8 @@ pub(in crate::proxy) struct Addition<'a> {
     pub(in crate::proxy) errors: Option<&'a Errors>,
     /// Where what it wants of tokens is described (RFC 9728 section 5.1).
     pub(in crate::proxy) metadata: Option<&'a str>,
+    /// How a client of GraphQL is told, on a route that judges operations.
+    pub(in crate::proxy) said: Option<Said>,
     /// Its clients read errors as RFC 6749 section 5.2 has them.
     pub(in crate::proxy) oauth: bool,
 }
@@ -48,10 +52,15 @@ pub(in crate::proxy) fn respond(
     manner: Manner,
 ) -> u16 {
     let (reason, id) = (denial.reason, id.hex());
-    if let Some(errors) = addition.errors.filter(|_| !manner.grpc)
+    // A client that is asked for a document sends it: no other words would do.
+    let is_asked = operation::asks_for_the_document(denial);
+    if let Some(errors) = addition.errors.filter(|_| !manner.grpc && !is_asked)
         && let Some(worded) = Worded::of(denial, errors, id.text())
     {
         return worded.write(out, denial, addition, manner);
+    }
+    if let Some(said) = addition.said.filter(|_| !manner.grpc) {
+        return said.write(out, denial, (id.text(), addition), manner);
     }
     let status = Digits::of(reason.status().into());
     let body = match addition.oauth {
@@ -63,8 +72,8 @@ pub(in crate::proxy) fn respond(
         true => grpc_head(out, reason, id.text()),
         false => problem_head(out, status.text(), reason, kind, &body),
     }
-    challenge(out, denial, reason.status(), addition.metadata);
-    if let Advice::Allow(methods) = &denial.advice {
+    challenge(out, denial, reason.status(), addition);
+    if let Some(methods) = operation::allowed(denial) {
         line(out, "allow", methods);
     }
     if reason.status() == 503 {
@@ -228,11 +237,12 @@ fn oauth_body<'b>(reason: Reason) -> [&'b str; 11] {
 }
 
 /// The challenge: of every 401 and 403, whatever their bodies, and of a 400 at the credential step.
-fn challenge(out: &mut Vec<u8>, denial: &Denial, status: u16, metadata: Option<&str>) {
+fn challenge(out: &mut Vec<u8>, denial: &Denial, status: u16, addition: Addition<'_>) {
+    let shows = addition.said.is_none_or(|said| said.show_scopes);
     let error: &[&str] = match (denial.reason.status(), denial.reason, &denial.advice) {
         (401, Reason::NoCredentials, _) => &[],
         (401, _, _) => &[", error=\"invalid_token\""],
-        (403, _, Advice::Scope(scope)) => &[", error=\"insufficient_scope\", scope=\"", scope, "\""],
+        (403, _, Advice::Scope(scope)) if shows => &[", error=\"insufficient_scope\", scope=\"", scope, "\""],
         (403, _, _) => &[", error=\"insufficient_scope\""],
         (400, _, Advice::InvalidRequest) => &[", error=\"invalid_request\""],
         // RFC 9110 section 15.5.2: a 401 has one, also where a template makes it of something else.
@@ -241,7 +251,7 @@ fn challenge(out: &mut Vec<u8>, denial: &Denial, status: u16, metadata: Option<&
     };
     append(out, &["www-authenticate: Bearer realm=\"portcullis\""]);
     append(out, error);
-    if let Some(metadata) = metadata {
+    if let Some(metadata) = addition.metadata {
         append(out, &[", resource_metadata=\"", metadata, "\""]);
     }
     append(out, &["\r\n"]);
@@ -282,6 +292,7 @@ fn append(out: &mut Vec<u8>, pieces: &[&str]) {
 fn title(reason: Reason) -> &'static str {
     match reason {
         Reason::MalformedRequest => "The request is not well-formed",
+        Reason::GraphqlRejected => "The operation is not accepted",
         Reason::ManyCredentials => "More than one credential was sent",
         Reason::NoCredentials => "A token is needed",
         Reason::MalformedToken => "The token is not well-formed",
@@ -299,6 +310,7 @@ fn title(reason: Reason) -> &'static str {
         Reason::ConditionFailed => "The route's condition does not hold",
         Reason::NoRoute => "There is no such route",
         Reason::MethodNotAllowed => "The method is not allowed here",
+        Reason::UnsupportedMediaType => "The media type is not supported here",
         Reason::ExpectationFailed => "The expectation cannot be met",
         Reason::Misdirected => "The request is for another host",
         Reason::RequestTimeout => "The request did not arrive in time",

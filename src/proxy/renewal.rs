@@ -85,7 +85,7 @@ impl Renewal<'_> {
     pub(in crate::proxy) async fn bring(&mut self, token: &str, farewells: Farewells<'_>) {
         let Opened { head, octets, .. } = &self.opened;
         let presented = Some(token.as_bytes());
-        let asked = Asked { head, octets, downstream: self.downstream, presented };
+        let asked = Asked { head, octets, downstream: self.downstream, presented, message: None };
         let (id, logged) = (self.worker.ids.next(), self.worker.shared.parts.access_log);
         let mut record = Record::begin(id, Instant::now(), self.downstream.address, logged);
         record.request(text(octets, &head.method), field(octets, &head.path));
@@ -118,10 +118,12 @@ impl Renewal<'_> {
                 record.refused(&refusal);
                 Some(refusal.denial.reason)
             }
-            // A stream begins with neither.
-            Judged::Answer(_) | Judged::Preflight(_) => Some(Reason::Internal),
+            // A stream begins with none of these.
+            Judged::Answer(_) | Judged::Converse(_) | Judged::Preflight(_) | Judged::Body(_) => {
+                Some(Reason::Internal)
+            }
         };
-        record.end_within();
+        record.end_within("reauthentication");
         if let (Some(why), Some(leash)) = (refused, farewells.leash) {
             leash.end(why);
         }

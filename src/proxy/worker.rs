@@ -26,7 +26,6 @@ use crate::policy::route::Routes;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::{Balancer, Balancers};
 use crate::proxy::buffer::Spares;
-use crate::proxy::endpoint::Bodies;
 use crate::proxy::entrance::{self, Arrived, Door};
 use crate::proxy::handshake::Handshakes;
 use crate::proxy::listening::{Accepting, Dealt};
@@ -38,6 +37,7 @@ use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
+use crate::proxy::whole::Bodies;
 use crate::proxy::{Parts, Signals};
 use crate::snapshot::Snapshot;
 use crate::token::{Algorithm, NumericDate};
@@ -69,8 +69,10 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) unshaken: Sparse,
     pub(in crate::proxy) balancers: Balancers,
     pub(in crate::proxy) memo_capacity: usize,
+    /// Octets of plans that each worker remembers.
+    pub(in crate::proxy) plans_capacity: u64,
     pub(in crate::proxy) handshakes: Handshakes,
-    /// What is held of bodies for our own endpoints.
+    /// What is held of bodies that are read whole.
     pub(in crate::proxy) bodies: Arc<Bodies>,
 }
 
@@ -147,7 +149,7 @@ impl Worker {
 
     fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let metrics = &shared.parts.metrics;
-        let memo = Memo::new(random()?, shared.memo_capacity);
+        let memo = Memo::new(random()?, shared.memo_capacity).with_plans(shared.plans_capacity);
         let view = View::new(&shared.parts.reader.load(), &shared.balancers, metrics);
         Ok(Self {
             spares: Spares::default(),

@@ -18,6 +18,7 @@ fn test_of(reason: Reason) -> fn() {
     match reason {
         Reason::MalformedRequest => malformed_request,
         Reason::ManyCredentials => many_credentials,
+        Reason::GraphqlRejected => graphql_rejected,
         Reason::NoCredentials => no_credentials,
         Reason::MalformedToken => malformed_token,
         Reason::UntrustedIssuer => untrusted_issuer,
@@ -34,6 +35,7 @@ fn test_of(reason: Reason) -> fn() {
         Reason::ConditionFailed => condition_failed,
         Reason::NoRoute => no_route,
         Reason::MethodNotAllowed => method_not_allowed,
+        Reason::UnsupportedMediaType => unsupported_media_type,
         Reason::ExpectationFailed => expectation_failed,
         Reason::Misdirected => misdirected,
         Reason::RequestTimeout => request_timeout,
@@ -54,6 +56,25 @@ fn every_reason_has_a_test_and_a_code_of_its_own() {
     for reason in Reason::ALL {
         let _: fn() = test_of(reason);
     }
+}
+
+/// One route that judges operations: those of queries are for everybody.
+const OPERATIONS: &str = "{require: {graphql: {permission: '{operation}:{field}', public: Query}}}";
+
+#[test]
+fn graphql_rejected() {
+    let api = Api::with(|setup| setup.route("POST /graphql", OPERATIONS));
+    let post = |body: &str| Request::post("/graphql", body).header("Content-Type", "application/json");
+    refuse(&api, &post("{}"), Reason::GraphqlRejected);
+    refuse(&api, &post(r#"{"query":"{"}"#), Reason::GraphqlRejected);
+}
+
+#[test]
+fn unsupported_media_type() {
+    let api = Api::with(|setup| setup.route("POST /graphql", OPERATIONS));
+    let plain = Request::post("/graphql", r#"{"query":"{a}"}"#).header("Content-Type", "text/plain");
+    refuse(&api, &plain, Reason::UnsupportedMediaType);
+    refuse(&api, &Request::post("/graphql", "{a}"), Reason::UnsupportedMediaType);
 }
 
 /// Refused on the readers' route or wherever `request` goes, and counted once under its reason.

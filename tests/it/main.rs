@@ -28,6 +28,7 @@ mod exhaustion;
 mod external;
 mod forwarding;
 mod framing;
+mod graphql;
 mod harness;
 mod http2;
 mod identity_headers;

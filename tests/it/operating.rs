@@ -123,9 +123,8 @@ const REFUSED: [(&str, &str, &str); 26] = [
 ];
 
 /// Keys of features that this version does not have.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 3] = [
     ("workers: 2", "workers: 2\npolicies: {a: b}"),
-    ("public\n", "{require: {graphql: {permission: '{operation}'}}}\n"),
     ("public\n", "{require: a, on_stale_revocations: deny}\n"),
     ("workers: 2", "workers: 2\nstore: {postgres: {url: {env: DATABASE_URL}}}"),
 ];

@@ -1,6 +1,7 @@
 //! A configuration is taken whole or not at all, however it arrives, and nobody's request pays for it (K7 to K9).
 
 mod broken;
+mod graphql;
 mod load;
 
 use std::fs;

@@ -11,8 +11,12 @@ for (const name of ["log", "info", "debug", "warn"]) console[name] = console.err
 /** Where the vendors' packages are (tests/systems/install). */
 export const packages = join(process.env.PORTCULLIS_TOOLS, "systems/node/node_modules");
 
+/** A vendor's package of CommonJS, of those that were put into this directory. */
+export const requireFrom = (directory) =>
+  createRequire(join(process.env.PORTCULLIS_TOOLS, "systems", directory, "from-here.js"));
+
 /** A vendor's package of CommonJS. */
-export const requirePackage = createRequire(join(packages, "../from-here.js"));
+export const requirePackage = requireFrom("node");
 
 /** A vendor's package of ECMAScript modules. */
 export const importPackage = (name) => import(pathToFileURL(requirePackage.resolve(name)));

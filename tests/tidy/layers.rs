@@ -19,13 +19,26 @@ pub const LAYERS: &[&[&str]] = &[
     &["snapshot"],
     &["policy", "revocation", "mint"],
     &["keys", "tls"],
+    &["graphql"],
     &["config"],
     &["path", "token"],
 ];
 
 /// The rooms that do no I/O and read no clock and no randomness.
-const CORE: &[&str] =
-    &["http1", "gate", "snapshot", "policy", "revocation", "mint", "keys", "tls", "config", "path", "token"];
+const CORE: &[&str] = &[
+    "http1",
+    "gate",
+    "snapshot",
+    "policy",
+    "revocation",
+    "mint",
+    "keys",
+    "tls",
+    "graphql",
+    "config",
+    "path",
+    "token",
+];
 
 /// Paths that only some rooms (or files) may name. A path that begins with `::` is meant wherever it stands in
 /// a longer one.

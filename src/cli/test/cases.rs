@@ -39,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) claims: Option<Map<String, Value>>,
     /// A whole token.
     pub(crate) token: Option<String>,
+    /// The body, for a route that looks into it; empty unless given.
+    pub(crate) body: String,
 }
 
 /// What should come of it; everything that is said has to hold.
@@ -98,7 +100,7 @@ impl Reader {
     }
 
     fn request(&mut self, node: &Node) -> Option<Wanted> {
-        self.check_keys(node, "`request`", &["method", "url", "headers", "claims", "token"])?;
+        self.check_keys(node, "`request`", &["method", "url", "headers", "claims", "token", "body"])?;
         let method = node.get("method").and_then(|entry| self.text(entry));
         let url = self.required(node, "`request`", "url").and_then(|entry| self.text(entry));
         let headers = node.get("headers").map(|entry| self.headers(entry)).unwrap_or_default();
@@ -108,7 +110,9 @@ impl Reader {
             let what = "`claims` and `token` are two credentials: give one";
             self.problems.push(Problem::new(token.at, what));
         }
-        Some(Wanted { method: method.unwrap_or_else(|| "GET".to_owned()), url: url?, headers, claims, token })
+        let body = node.get("body").and_then(|entry| self.text(entry)).unwrap_or_default();
+        let method = method.unwrap_or_else(|| "GET".to_owned());
+        Some(Wanted { method, url: url?, headers, claims, token, body })
     }
 
     fn headers(&mut self, entry: &Entry) -> BTreeMap<String, Vec<String>> {

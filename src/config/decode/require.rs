@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::decode::fields::Fields;
+use crate::config::decode::graphql;
 use crate::config::decode::names::Names;
 use crate::config::decode::value::Value;
 use crate::config::expression::Expression;
@@ -57,6 +59,7 @@ impl<'n> Requirements<'n> {
         let mut requirement = Requirement {
             issuers: issuers.unwrap_or_default(),
             when: fields.value("when").and_then(|value| self.condition(value)),
+            graphql: fields.value("graphql").and_then(graphql::graphql).map(Arc::new),
             ..Requirement::default()
         };
         requirement.take(scopes(&fields, "scopes", parameters), scopes(&fields, "any_scope", parameters));
@@ -153,6 +156,15 @@ fn scope(value: Value<'_>, parameters: &[&str]) -> Option<Scope> {
     Some(scope)
 }
 
+/// Reads a scope that nothing of a request is built into.
+pub(crate) fn literal(value: Value<'_>) -> Option<Box<str>> {
+    match scope(value, &[])? {
+        Scope::Literal(scope) => Some(scope),
+        // Without parameters there is nothing to build it from, which has been reported.
+        Scope::Built(_) => None,
+    }
+}
+
 /// Takes a scope with parameters apart.
 fn built(text: &str, parameters: &[&str]) -> Result<BuiltScope, Wrong> {
     let mut pieces = Vec::new();
@@ -186,5 +198,4 @@ fn built(text: &str, parameters: &[&str]) -> Result<BuiltScope, Wrong> {
 }
 
 /// What a requirement can be.
-pub(crate) const HINT: &str =
-    "write a scope, `public`, `authenticated`, or a mapping with `issuers`, `scopes`, `any_scope` or `when`";
+pub(crate) const HINT: &str = "write a scope, `public`, `authenticated`, or a mapping with `issuers`, `scopes`, `any_scope`, `when` or `graphql`";

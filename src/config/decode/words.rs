@@ -3,6 +3,7 @@
 use crate::config::decode::fields::Word;
 use crate::config::endpoint::{MemberKind, ScopeMode};
 use crate::config::forward::ArrayForm;
+use crate::config::graphql::{Counted, SafelistMode, Unauthorized};
 use crate::config::log::LogFormat;
 use crate::config::minted::Encoding;
 use crate::config::shown::ClientCertificate;
@@ -65,4 +66,17 @@ impl Word for ScopeMode {
 
 impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Word for Counted {
+    const WORDS: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("selected", Self::Selected)];
+}
+
+impl Word for Unauthorized {
+    const WORDS: &'static [(&'static str, Self)] = &[("refuse", Self::Refuse), ("filter", Self::Filter)];
+}
+
+impl Word for SafelistMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("enforce", Self::Enforce), ("log", Self::Log), ("ids", Self::Ids)];
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::defaults as d;
 use crate::config::shape::table::{CLAIM, DAY, REQUIREMENT, SECOND, flag, words};
-use crate::config::shape::{Given, Key, Mapping, Takes, Text, endpoint};
+use crate::config::shape::{Given, Key, Mapping, Takes, Text, endpoint, graphql};
 
 /// One of `routes`.
 pub static ROUTE: Mapping = Mapping {
@@ -75,8 +75,14 @@ pub static REQUIRE: Mapping = Mapping {
             "no condition",
             "A CEL expression over `claims`, `request` and `now`.",
         ),
+        Key::optional(
+            "graphql",
+            Takes::Fields(&graphql::GRAPHQL),
+            "requests are judged by their method and path",
+            "What comes is GraphQL, and judged by its operations; the rest is for those that need a token.",
+        ),
     ],
-    later: &["graphql"],
+    later: &[],
 };
 
 /// `forward` of a route.

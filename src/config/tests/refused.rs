@@ -77,7 +77,6 @@ fn features_of_other_versions_say_so() {
     }
     check(&file(&[("store", "{postgres: {url: a}}")]), absent);
     check(&route("on_stale_revocations: deny"), absent);
-    check(&file(&[("routes", "{/x: {require: {graphql: {permission: a}}}}")]), absent);
     check(&file(&[("routes", "{/x: {require: {scopes: 'orders:{id}'}}}")]), "is no parameter of the path");
 }
 

@@ -26,6 +26,7 @@ fn check(
         websocket: None,
         tls: None,
         presented: None,
+        message: None,
     };
     let found = find(&request, places).and_then(|credential| credential.token());
     let found = found.map_err(|denial| denial.reason);

@@ -117,6 +117,7 @@ impl Scene {
             websocket: None,
             tls: None,
             presented: None,
+            message: None,
         };
         let mut evidence = Evidence::default();
         for _ in 0..4 {
@@ -124,6 +125,7 @@ impl Scene {
             match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(self.now)) {
                 Decision::Need(Need::Keys(miss)) => panic!("nothing here is fetched: {miss:?}"),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+                Decision::Need(Need::Body(asked)) => panic!("no body is read here: {asked:?}"),
                 Decision::Need(Need::Record(asked)) => {
                     let names = asked.candidates.iter().map(|(_, _, issuer)| issuer.name.to_string());
                     self.asked.push(names.collect());
@@ -132,6 +134,7 @@ impl Scene {
                 done @ (Decision::Allow(_)
                 | Decision::Answer(_)
                 | Decision::Refuse(_)
+                | Decision::Converse(_)
                 | Decision::Preflight(_)) => return done,
             }
         }
@@ -143,7 +146,10 @@ impl Scene {
         match self.decide(path, ("Authorization", &format!("Bearer {token}")), answer) {
             Decision::Refuse(refusal) => Some(refusal.denial.reason),
             Decision::Allow(_) => None,
-            other @ (Decision::Answer(_) | Decision::Preflight(_) | Decision::Need(_)) => panic!("{other:?}"),
+            other @ (Decision::Answer(_)
+            | Decision::Converse(_)
+            | Decision::Preflight(_)
+            | Decision::Need(_)) => panic!("{other:?}"),
         }
     }
 
@@ -396,6 +402,7 @@ fn explain_says_who_would_be_asked_and_that_nobody_was() {
         websocket: None,
         tls: None,
         presented: None,
+        message: None,
     };
     let explained = explain(&scene.reader.load(), &request, NumericDate(NOW));
     let told = explained.steps.iter().find(|(step, _)| *step == "record").expect("a step");

@@ -19,7 +19,11 @@ fn lasting(scene: &mut Scene, target: &str, over: serde_json::Value) -> Option<L
     let authorization = format!("Bearer {}", scene.token(claims(over)));
     match scene.ask("GET", target, &[("Authorization", &authorization)], KeysAnswer::Unavailable) {
         Decision::Allow(grant) => Lasting::of(&grant),
-        other @ (Decision::Answer(_) | Decision::Refuse(_) | Decision::Preflight(_) | Decision::Need(_)) => {
+        other @ (Decision::Answer(_)
+        | Decision::Refuse(_)
+        | Decision::Converse(_)
+        | Decision::Preflight(_)
+        | Decision::Need(_)) => {
             panic!("{other:?}")
         }
     }

@@ -28,6 +28,7 @@ fn ask(scene: &mut Scene, target: &str, sent: &str, presented: Option<&str>) -> 
         websocket: None,
         tls: None,
         presented: presented.map(str::as_bytes),
+        message: None,
     };
     let mut evidence = Evidence::default();
     loop {
@@ -36,8 +37,9 @@ fn ask(scene: &mut Scene, target: &str, sent: &str, presented: Option<&str>) -> 
             Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
             Decision::Allow(grant) => return Ok(grant),
             Decision::Refuse(refusal) => return Err(refusal.denial.reason),
-            other @ (Decision::Need(Need::Keys(_) | Need::Record(_))
+            other @ (Decision::Need(Need::Keys(_) | Need::Record(_) | Need::Body(_))
             | Decision::Answer(_)
+            | Decision::Converse(_)
             | Decision::Preflight(_)) => {
                 panic!("{other:?}")
             }

@@ -42,7 +42,9 @@ fn revokes(scene: &mut Scene, entry: Entry, more: Value, revoked: bool) {
                 assert_eq!(refusal.denial.detail, format!("revoked by {}", entry.kind.name()), "{what}");
             }
             Decision::Allow(_) => assert!(!revoked, "{round}: {what}"),
-            Decision::Answer(_) | Decision::Preflight(_) | Decision::Need(_) => panic!("{what}"),
+            Decision::Answer(_) | Decision::Converse(_) | Decision::Preflight(_) | Decision::Need(_) => {
+                panic!("{what}")
+            }
         }
     }
     let verdict = revoked.then_some(Reason::Revoked);

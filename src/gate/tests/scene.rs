@@ -100,6 +100,7 @@ impl Scene {
             websocket: None,
             tls: None,
             presented: None,
+            message: None,
         };
         let mut evidence = Evidence::default();
         loop {
@@ -107,10 +108,12 @@ impl Scene {
             match decide(&snapshot, &mut self.memo, &request, &mut evidence, NumericDate(NOW)) {
                 Decision::Need(Need::Keys(_)) => evidence.keys = Some(answer),
                 Decision::Need(Need::Signature(work)) => evidence.signature = Some(work.verify()),
+                Decision::Need(Need::Body(asked)) => panic!("no body is read here: {asked:?}"),
                 Decision::Need(Need::Record(asked)) => panic!("nothing here is looked up: {asked:?}"),
                 done @ (Decision::Allow(_)
                 | Decision::Answer(_)
                 | Decision::Refuse(_)
+                | Decision::Converse(_)
                 | Decision::Preflight(_)) => return done,
             }
         }
@@ -119,7 +122,7 @@ impl Scene {
     pub(super) fn refused(&mut self, target: &str, headers: &[(&str, &str)]) -> Option<Reason> {
         match self.ask("GET", target, headers, KeysAnswer::Unavailable) {
             Decision::Refuse(refusal) => Some(refusal.denial.reason),
-            Decision::Allow(_) | Decision::Answer(_) | Decision::Preflight(_) => None,
+            Decision::Allow(_) | Decision::Answer(_) | Decision::Converse(_) | Decision::Preflight(_) => None,
             Decision::Need(need) => panic!("an open need: {need:?}"),
         }
     }

@@ -6,6 +6,7 @@ const LIMITS: HeadLimits = HeadLimits { line: 16 << 10, total: 32 << 10, lines: 
 const EDITS: RequestEdits<'static> = RequestEdits {
     path: "/",
     query: None,
+    length: None,
     host: "up:3000",
     original_host: "a",
     client: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 200, 3)),

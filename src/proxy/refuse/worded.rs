@@ -11,8 +11,9 @@ use crate::gate::denial::{Advice, Denial};
 use crate::mint::NoEntropy;
 use crate::mint::opaque;
 use crate::mint::template::{render, render_text};
+use crate::proxy::refuse::operation::{allowed, message};
 use crate::proxy::refuse::{
-    Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase, title,
+    Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase,
 };
 use crate::proxy::worker::now;
 
@@ -67,8 +68,8 @@ impl Worded {
         for (name, value) in &self.headers {
             line(out, name, value);
         }
-        challenge(out, denial, self.status, addition.metadata);
-        if let Advice::Allow(methods) = &denial.advice {
+        challenge(out, denial, self.status, addition);
+        if let Some(methods) = allowed(denial) {
             line(out, "allow", methods);
         }
         if self.status == 503 && !named("retry-after") {
@@ -85,13 +86,15 @@ impl Worded {
 /// What there is to say of a refusal. Nothing of the request's own goes into it.
 fn fill(source: &Source, denial: &Denial, id: &str) -> Option<Value> {
     match source {
-        Source::Message => Some(title(denial.reason).into()),
+        Source::Message => Some(message(denial).into()),
         Source::Reason => Some(denial.reason.code().into()),
         Source::RequestId => Some(id.into()),
         Source::Scope => match &denial.advice {
             Advice::Scope(scope) => Some(scope.as_str().into()),
             // As an endpoint's: a template for all reasons says nothing of scopes where there are none.
-            Advice::None | Advice::Allow(_) | Advice::InvalidRequest => Some("".into()),
+            Advice::None | Advice::Allow(_) | Advice::InvalidRequest | Advice::Operation(_) => {
+                Some("".into())
+            }
         },
         Source::Now => Some(now().0.into()),
         Source::Uuid => opaque::uuid(&mut entropy).ok().map(Value::from),

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, BOB, Scene, assert_error, text};
+use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, text};
 use crate::harness::client::{Request, Response};
 use crate::harness::process::{command, signal, wait_for_exit};
 use crate::harness::wait::wait_until;
@@ -83,7 +83,7 @@ impl Again {
         scene.gateway.wait_for_any_exit();
         let mut command = command();
         command.arg("run").arg("--config").arg(scene.gateway.config_path());
-        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", super::ASKER)] {
+        for (name, value) in [("ALICE", ALICE), ("BOB", BOB), ("ASKER", ASKER)] {
             command.env(name, value);
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();

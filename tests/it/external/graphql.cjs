@@ -10,13 +10,23 @@ const { createRequire } = require('node:module');
 const modules = createRequire(path.join(process.env.PORTCULLIS_TOOLS, 'node', 'package.json'));
 
 function serve() {
-  const { GraphQLObjectType, GraphQLSchema, GraphQLString } = modules('graphql');
+  const { GraphQLInt, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString } = modules('graphql');
   const { createHandler } = modules('graphql-http/lib/use/http');
+  const said = {
+    type: GraphQLString,
+    args: {
+      text: { type: new GraphQLNonNull(GraphQLString) },
+      times: { type: GraphQLInt },
+      tags: { type: new GraphQLList(GraphQLString) },
+    },
+    resolve: (_, { text, tags }) => [text, ...(tags ?? [])].join(' '),
+  };
   const query = new GraphQLObjectType({
     name: 'Query',
-    fields: { hello: { type: GraphQLString, resolve: () => 'world' } },
+    fields: { hello: { type: GraphQLString, resolve: () => 'world' }, said },
   });
-  const answer = createHandler({ schema: new GraphQLSchema({ query }) });
+  const mutation = new GraphQLObjectType({ name: 'Mutation', fields: { say: said } });
+  const answer = createHandler({ schema: new GraphQLSchema({ query, mutation }) });
   const server = http.createServer((request, response) => {
     if (new URL(request.url, 'http://localhost').pathname === '/graphql') return answer(request, response);
     response.writeHead(404).end();

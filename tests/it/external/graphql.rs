@@ -1,6 +1,11 @@
 //! graphql-http's audits of a GraphQL server: through a public route they find what they find without a gateway
 //! (threats 2L: whoever does not look into bodies changes nothing of them).
 
+mod audited;
+mod clients;
+mod disagreeing;
+pub mod servers;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 

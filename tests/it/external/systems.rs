@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ORIGIN: &str = "https://app.example";
 
 /// The gateway of one system, as its file has it, listening elsewhere, logging everything, and before this upstream.
-fn system(name: &str, upstream: &Upstream) -> Setup {
+fn system(name: &str, upstream: &str) -> Setup {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/systems").join(format!("{name}.yaml"));
     let text = fs::read_to_string(file).expect("the system's configuration");
     let moved = move |rendered: String| {
@@ -45,7 +45,7 @@ fn system(name: &str, upstream: &Upstream) -> Setup {
         let text = text.replacen("127.0.0.1:9900", &format!("{admin:?}"), 1);
         format!("{text}log: {{format: json, level: trace, access: true}}\nworkers: 2\n")
     };
-    Gateway::new().yaml(moved).env("UPSTREAM", &upstream.url())
+    Gateway::new().yaml(moved).env("UPSTREAM", upstream)
 }
 
 /// Sends a request on a connection whose answers need not look like the gateway's own.
@@ -91,7 +91,7 @@ fn never_reached(upstream: &Upstream, secrets: &[&str]) {
 }
 
 /// A vendor's client in a process of its own: what it is told to do, it says what came of. It ends when this is dropped.
-struct Client {
+pub(in crate::external) struct Client {
     process: Child,
     input: Option<ChildStdin>,
     said: Receiver<String>,
@@ -101,14 +101,14 @@ struct Client {
 
 impl Client {
     /// A script of `tests/systems` in Node.
-    fn node(script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(in crate::external) fn node(script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = tools::program("node");
         command.arg(scripts().join(script)).args(arguments);
         Self::start(command, variables)
     }
 
     /// One in the Python of this environment.
-    fn python(environment: &str, script: &str, variables: &[(&str, &str)]) -> Self {
+    pub(in crate::external) fn python(environment: &str, script: &str, variables: &[(&str, &str)]) -> Self {
         let python = tools::place().join("systems").join(environment).join("bin/python");
         let mut command = tools::program(&python.to_string_lossy());
         command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts().join(script));
@@ -140,7 +140,7 @@ impl Client {
 
     /// Does an act: `{"value": …}` or `{"error": …}`.
     #[track_caller]
-    fn ask(&mut self, act: &str, mut command: Value) -> Value {
+    pub(in crate::external) fn ask(&mut self, act: &str, mut command: Value) -> Value {
         command["act"] = json!(act);
         let input = self.input.as_mut().expect("open until it is dropped");
         writeln!(input, "{command}").expect("the client reads");
@@ -149,14 +149,14 @@ impl Client {
 
     /// Does an act that has to succeed.
     #[track_caller]
-    fn value(&mut self, act: &str, command: Value) -> Value {
+    pub(in crate::external) fn value(&mut self, act: &str, command: Value) -> Value {
         let answer = self.ask(act, command);
         answer.get("value").unwrap_or_else(|| panic!("{act}: {answer}")).clone()
     }
 
     /// Does an act that has to fail.
     #[track_caller]
-    fn error(&mut self, act: &str, command: Value) -> Value {
+    pub(in crate::external) fn error(&mut self, act: &str, command: Value) -> Value {
         let answer = self.ask(act, command);
         answer.get("error").unwrap_or_else(|| panic!("{act} succeeded: {answer}")).clone()
     }

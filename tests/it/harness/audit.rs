@@ -57,8 +57,10 @@ pub fn check(response: &Response, method: &str) {
     if let Some(canary) = canary::find(&everything) {
         panic!("I4: {canary} left in an answer: {everything}");
     }
-    if is_refusal(response) {
+    if is_problem(response) {
         check_refusal(response, method);
+    } else if is_operation_refusal(response) {
+        check_operation_refusal(response);
     } else if is_grpc_refusal(response) {
         let code = response.header("grpc-message").unwrap_or_default();
         assert!(Reason::from_code(code).is_some(), "{code:?} is no reason: {response:?}");
@@ -76,6 +78,40 @@ fn is_grpc_refusal(response: &Response) -> bool {
 
 /// Whether it is the gateway that refused.
 pub fn is_refusal(response: &Response) -> bool {
+    is_problem(response) || is_operation_refusal(response)
+}
+
+/// Whether it refused in GraphQL's shape.
+pub fn is_operation_refusal(response: &Response) -> bool {
+    let ours = &response.json()["errors"][0]["extensions"]["reason"];
+    response.header("x-upstream").is_none() && ours.is_string()
+}
+
+/// One error with its code, under the status of its reason or of old servers, and its challenge.
+#[track_caller]
+fn check_operation_refusal(response: &Response) {
+    let said = response.json();
+    let error = &said["errors"][0];
+    assert_eq!(said["errors"].as_array().map(Vec::len), Some(1), "{response:?}");
+    for member in ["code", "reason", "request_id"] {
+        assert!(error["extensions"][member].is_string(), "an error without {member}: {response:?}");
+    }
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{response:?}");
+    let code = response.reason();
+    let reason = Reason::from_code(&code).unwrap_or_else(|| panic!("{code:?} is no reason: {response:?}"));
+    assert_ne!(reason, Reason::Internal, "a bug answered: {response:?}");
+    if response.status == 200 {
+        return;
+    }
+    assert!(said.get("data").is_none(), "an answer that was not run has no data: {response:?}");
+    assert_eq!(reason.status(), response.status, "{code} and its status: {response:?}");
+    let challenge = response.header("www-authenticate").unwrap_or_default();
+    assert_eq!(matches!(response.status, 401 | 403), challenge.starts_with("Bearer "), "{response:?}");
+    assert_eq!(response.status == 405, response.header("allow").is_some(), "{response:?}");
+}
+
+/// Whether it refused with a problem body.
+fn is_problem(response: &Response) -> bool {
     response.header("content-type").is_some_and(|kind| kind.starts_with("application/problem+json"))
 }
 

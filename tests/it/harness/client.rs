@@ -139,12 +139,22 @@ impl Response {
 
     /// The `reason` of a refusal; empty when it is none.
     pub fn reason(&self) -> String {
-        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+        let said = self.json();
+        let of_an_operation = &said["errors"][0]["extensions"]["reason"];
+        said["reason"].as_str().or(of_an_operation.as_str()).unwrap_or_default().to_owned()
     }
 
     /// Whether the gateway says that it closes the connection.
     pub fn closes(&self) -> bool {
         self.all("connection").iter().any(|value| value.to_ascii_lowercase().contains("close"))
+    }
+}
+
+/// Without its headers, in which tokens are.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = String::from_utf8_lossy(self.body.as_deref().unwrap_or_default());
+        write!(f, "{} {} {:?}", self.method, self.target, body.chars().take(400).collect::<String>())
     }
 }
 
@@ -198,6 +208,11 @@ impl Connection {
     /// counts is what it answered.
     pub fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).ok();
+    }
+
+    /// Writes wait no longer than half a second from here on.
+    pub fn set_write_timeout(&self) {
+        self.stream.tcp().set_write_timeout(Some(Duration::from_millis(500))).expect("a time");
     }
 
     /// Sends octets and says whether they went out.

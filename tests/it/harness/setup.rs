@@ -213,7 +213,10 @@ impl Setup {
     /// Writes the YAML file and the files beside it.
     pub fn write_to(&self, directory: &Path, ports: Ports) {
         for (name, content) in &self.files {
-            fs::write(directory.join(name), content).expect("a file beside the configuration");
+            let path = directory.join(name);
+            fs::create_dir_all(path.parent().expect("a directory"))
+                .expect("a directory beside the configuration");
+            fs::write(path, content).expect("a file beside the configuration");
         }
         fs::write(directory.join("portcullis.yaml"), self.render(ports)).expect("the configuration");
     }

@@ -193,6 +193,11 @@ pub fn next_answer(connection: &mut Connection) -> Response {
 }
 
 impl<'e> Served<'e> {
+    /// What was answered already.
+    pub fn new(exchange: &'e mut Exchange) -> Self {
+        Self { exchange, buffer: Vec::new() }
+    }
+
     /// Answers a handshake with its 101.
     pub fn accept(exchange: &'e mut Exchange) -> io::Result<Self> {
         let key = exchange.request.header("sec-websocket-key").unwrap_or_default().to_owned();

@@ -45,7 +45,7 @@ impl Jexia {
             "email": EMAIL, "password": HASH,
             "scopes": ["read:ds/orders", "update:ds/orders", "delete:ds/orders"],
         }]);
-        let setup = system("jexia", &self.upstream).file("jexia-users.json", people.to_string());
+        let setup = system("jexia", &self.upstream.url()).file("jexia-users.json", people.to_string());
         setup.env("JEXIA_KEYS", &keys.to_string()).env("JEXIA_SECRET", &secret("signs-"))
     }
 

@@ -40,7 +40,7 @@ impl Prequel {
             {"id": "production", "secret": self.production},
             {"id": "staging", "secret": self.staging},
         ]);
-        let setup = system("prequel", &self.upstream).env("PREQUEL_KEYS", &keys.to_string());
+        let setup = system("prequel", &self.upstream.url()).env("PREQUEL_KEYS", &keys.to_string());
         setup.env("SCOPED_KEY", &self.scoped_key)
     }
 

@@ -35,7 +35,7 @@ impl Pubq {
 
     fn setup(&self) -> Setup {
         let keys = json!([{"id": KEY_ID, "secret": self.key, "scopes": ["*"], "restrictions": null}]);
-        let setup = system("pubq", &self.upstream).env("PUBQ_KEYS", &keys.to_string());
+        let setup = system("pubq", &self.upstream.url()).env("PUBQ_KEYS", &keys.to_string());
         setup.env("APP_SECRET", &self.app_secret).env("SESSION_KEY", &self.session_key)
     }
 

@@ -46,7 +46,7 @@ impl Weavy {
 
     fn setup(&self, origin: &str) -> Setup {
         let keys = json!([{"id": "backend", "secret": self.key}]).to_string();
-        let setup = system("weavy", &self.upstream).file("weavy-keys.json", keys);
+        let setup = system("weavy", &self.upstream.url()).file("weavy-keys.json", keys);
         setup.env("SESSION_KEY", &self.session_key).env("APP_ORIGIN", origin)
     }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::proxy::endpoint::{Bodies, Held};
+use crate::proxy::whole::{Bodies, Held};
 
 #[test]
 fn octets_of_bodies_are_bounded_together_and_given_back() {

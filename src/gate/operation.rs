@@ -1,0 +1,179 @@
+//! Step 2 on a route that judges operations, and the part of step 13 that is theirs.
+//!
+//! What is asked for is found out before any credential is looked at: whether a token is needed depends on it, so that a
+//! public operation is served whatever token came with it, and none of its own makes a difference.
+
+use std::sync::Arc;
+
+use crate::gate::conversation::{self, Conversation};
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::evidence::{BodyAsked, Evidence, Need};
+use crate::gate::explain::Trace;
+use crate::gate::grant::Narrowed;
+use crate::gate::memo::fingerprint::Fingerprint;
+use crate::gate::memo::operations::Verdict;
+use crate::gate::memo::{Memo, TokenFacts};
+use crate::gate::{Request, Stop, narrowed};
+use crate::graphql::asked::{self, Asked, Item};
+use crate::graphql::head::{Incoming, Way};
+use crate::graphql::plan::Needs;
+use crate::graphql::rejected::{Kind, Rejected};
+use crate::policy::route::{CompiledRoute, Target, Upward};
+
+/// What may be run, and what is not sent on of what was asked for.
+pub(in crate::gate) type Granted = (Option<Arc<Asked>>, Option<Box<Narrowed>>);
+
+/// What step 2 came to.
+pub(in crate::gate) enum Operation<'r> {
+    /// The route does not look at operations.
+    None,
+    /// They come later, in messages.
+    Converse(Conversation),
+    /// They are for everybody.
+    Public(&'r Arc<Upward>, Arc<Asked>),
+    /// They need a token.
+    Asked(Arc<Asked>),
+}
+
+/// Step 2: what the request asks for.
+pub(in crate::gate) fn asked<'r, T: Trace>(
+    memo: &mut Memo,
+    request: &Request<'_>,
+    evidence: &mut Evidence,
+    route: &'r Arc<CompiledRoute>,
+    trace: &mut T,
+) -> Result<Operation<'r>, Stop> {
+    let (Some(rules), Target::Upstream(upward)) = (&route.graphql, &route.target) else {
+        return Ok(Operation::None);
+    };
+    if request.websocket.is_some() && request.message.is_none() {
+        // A token that came in a message is decided on by itself: whether the conversation goes on under it.
+        if request.presented.is_some() {
+            return Ok(Operation::None);
+        }
+        let conversation = conversation::open(request, route)?;
+        trace.step("operation", || "they come in the WebSocket's messages".into());
+        return Ok(Operation::Converse(conversation));
+    }
+    let known = evidence.asked.as_ref().filter(|(by, _)| Arc::ptr_eq(by, rules));
+    let asked = match known {
+        Some((_, asked)) => Arc::clone(asked),
+        None => {
+            let mut incoming = incoming(request);
+            if incoming.wants_body(rules).map_err(refused)? {
+                let Some(body) = &evidence.body else {
+                    let most = match rules.config.limits.body {
+                        0 => usize::MAX,
+                        most => most,
+                    };
+                    return Err(Stop::Need(Need::Body(BodyAsked { most, route: Arc::clone(route) })));
+                };
+                incoming.give(body);
+            }
+            let asked = asked::read(rules, &mut memo.operations.documents, &incoming);
+            let asked = Arc::new(asked.map_err(refused)?);
+            evidence.asked = Some((Arc::clone(rules), Arc::clone(&asked)));
+            asked
+        }
+    };
+    trace.step("operation", || told(&asked));
+    match asked.is_public() {
+        true => Ok(Operation::Public(upward, asked)),
+        false => Ok(Operation::Asked(asked)),
+    }
+}
+
+/// Step 13: what may be run of what was asked for, and what is not sent on of it.
+pub(in crate::gate) fn granted<T: Trace>(
+    (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence),
+    route: &CompiledRoute,
+    asked: Arc<Asked>,
+    (token, facts): (Fingerprint, &TokenFacts),
+    trace: &mut T,
+) -> Result<Granted, Denial> {
+    let Err(denial) = permitted(memo, token, facts, &asked) else {
+        trace.step("operation", || "every permission that it needs is granted".into());
+        return Ok((Some(asked), None));
+    };
+    match narrowed::narrow(memo, request, evidence, route, &asked, Some(facts)) {
+        None => Err(denial),
+        Some((part, narrowed)) => {
+            trace.step("operation", || narrowed.told());
+            Ok((Some(part), Some(narrowed)))
+        }
+    }
+}
+
+/// The token has every permission that every one of the operations needs.
+fn permitted(memo: &mut Memo, token: Fingerprint, facts: &TokenFacts, asked: &Asked) -> Result<(), Denial> {
+    for item in &asked.items {
+        let verdict = Verdict::new(token, facts.epoch, item.plan.serial, item.operation);
+        if memo.operations.knows(verdict) {
+            continue;
+        }
+        covered(item, facts)?;
+        memo.operations.remember(verdict);
+    }
+    Ok(())
+}
+
+fn covered(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
+    let Some(needs) = item.needs() else {
+        return Err(Denial::new(Reason::Internal, "an operation without a plan"));
+    };
+    if let Some(what) = &needs.denied {
+        let detail = format!("nobody may run {what}: no rule knows it");
+        return Err(Denial::new(Reason::InsufficientScope, detail));
+    }
+    match needs.permissions.iter().find(|permission| !facts.granted.covers(permission)) {
+        None => Ok(()),
+        Some(missing) => {
+            Err(Denial::new(Reason::InsufficientScope, format!("the token does not have {missing}"))
+                .advice(Advice::Scope(needs.permissions.join(" "))))
+        }
+    }
+}
+
+/// The request as far as its operations are concerned.
+fn incoming<'i>(request: &Request<'i>) -> Incoming<'i> {
+    let Some(message) = request.message else {
+        let way = Way::Request { method: request.method, query: request.query, body: None };
+        let mut incoming = Incoming { way, ..Incoming::default() };
+        for field in request.headers {
+            incoming.field(field.name, field.value);
+        }
+        return incoming;
+    };
+    Incoming { way: Way::Message(message), ..Incoming::default() }
+}
+
+/// What is rejected, as a refusal.
+fn refused(rejected: Rejected) -> Denial {
+    let reason = match rejected.kind {
+        Kind::Rejected | Kind::NotFound => Reason::GraphqlRejected,
+        Kind::TooLarge => Reason::BodyTooLarge,
+        Kind::MediaType => Reason::UnsupportedMediaType,
+        Kind::Method => Reason::MethodNotAllowed,
+    };
+    Denial::new(reason, rejected.message.clone()).advice(Advice::Operation(rejected))
+}
+
+/// The operations in words.
+fn told(asked: &Asked) -> String {
+    let one = |item: &Item| {
+        let Some(planned) = item.planned() else { return "none".to_owned() };
+        let fields: Vec<&str> = planned.fields.iter().map(|field| &*field.name).collect();
+        let name = planned.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        format!("{}{name} {{{}}}: {}", planned.kind.name(), fields.join(" "), needed(&planned.needs))
+    };
+    asked.items.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn needed(needs: &Needs) -> String {
+    match (&needs.denied, needs.token) {
+        (Some(what), _) => format!("nobody may ({what})"),
+        (None, false) => "for everybody".to_owned(),
+        (None, true) if needs.permissions.is_empty() => "needs a token".to_owned(),
+        (None, true) => format!("needs {}", needs.permissions.join(" ")),
+    }
+}

@@ -1,0 +1,317 @@
+//! What a request asks for: from its octets to the operations that the upstream will run.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::config::graphql::SafelistMode;
+use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name};
+use crate::graphql::head::{Incoming, Way};
+use crate::graphql::parameters;
+use crate::graphql::persisted::{DocumentHash, Sent};
+use crate::graphql::plan::{Needs, Plan, Planned};
+use crate::graphql::plans::Plans;
+use crate::graphql::rejected::{Kind, Rejected};
+use crate::graphql::rules::Rules;
+
+#[cfg(test)]
+pub(in crate::graphql) mod tests;
+
+/// The operations of one request.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// In order; one unless it is a list.
+    pub items: SmallVec<[Item; 1]>,
+    /// What is sent on instead of what was sent: of a body, of a message, or of what follows `?` where it came by `GET`.
+    /// None where that goes on as it is.
+    pub instead: Option<Arc<[u8]>>,
+    /// The request was a list.
+    pub batch: bool,
+    /// One of the documents is not on the safelist, which only logs that.
+    pub unlisted: bool,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The document's plan.
+    pub plan: Arc<Plan>,
+    /// Which of its operations.
+    pub operation: usize,
+}
+
+/// What a worker knows of documents.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// Their plans.
+    pub plans: Plans,
+    /// Those that clients have sent with their hashes.
+    pub sent: Sent,
+}
+
+/// Reads what is asked for: what [`Incoming::wants_body`] has let pass, with its body.
+pub fn read(
+    rules: &Arc<Rules>,
+    documents: &mut Documents,
+    incoming: &Incoming<'_>,
+) -> Result<Asked, Rejected> {
+    let mut reading = Reading { rules, documents };
+    match incoming.way {
+        Way::Message(text) => reading.text(text, 0),
+        Way::Request { method: "POST", body, .. } => {
+            reading.text(body.unwrap_or_default(), rules.config.batch)
+        }
+        Way::Request { query, .. } => reading.query(query.unwrap_or_default()),
+    }
+}
+
+struct Reading<'r> {
+    rules: &'r Arc<Rules>,
+    documents: &'r mut Documents,
+}
+
+/// A document, found.
+struct Found<'t> {
+    text: Cow<'t, str>,
+    /// It was named, or comes with a name that has done its work: the request is written anew.
+    anew: bool,
+    unlisted: bool,
+    /// It is kept by this hash, its own.
+    keep: Option<DocumentHash>,
+}
+
+/// One operation with its document.
+struct Read<'t> {
+    item: Item,
+    found: Found<'t>,
+}
+
+impl Reading<'_> {
+    /// One operation, or a list of at most `most`, in JSON.
+    fn text(&mut self, text: &[u8], most: usize) -> Result<Asked, Rejected> {
+        let body = self.rules.config.limits.body;
+        if body > 0 && text.len() > body {
+            return Err(too_large());
+        }
+        let takes_lists = most > 1;
+        match envelope::read(text, if takes_lists { most } else { 0 }).map_err(bad)? {
+            Brought::One(envelope) => {
+                let read = self.one(&envelope)?;
+                let instead = read.found.anew.then(|| {
+                    let mut instead = Vec::with_capacity(text.len() + read.found.text.len());
+                    envelope.write(&read.found.text, &mut instead);
+                    Arc::from(instead)
+                });
+                let unlisted = read.found.unlisted;
+                Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
+            }
+            Brought::List(_) | Brought::TooMany if !takes_lists => {
+                Err(Rejected::new("BATCHING_NOT_ALLOWED", "a list of operations is not taken"))
+            }
+            Brought::TooMany => Err(Rejected::new("BATCH_LIMIT", "more operations in a list than are taken")),
+            Brought::List(list) => self.list(&list),
+        }
+    }
+
+    fn list(&mut self, list: &[(Envelope<'_>, &str)]) -> Result<Asked, Rejected> {
+        if list.is_empty() {
+            return Err(Rejected::new("BAD_REQUEST", "an empty list of operations"));
+        }
+        let read: Vec<Read<'_>> =
+            list.iter().map(|(envelope, _)| self.one(envelope)).collect::<Result<_, _>>()?;
+        let anew = read.iter().any(|read| read.found.anew);
+        let instead = anew.then(|| {
+            let mut instead = vec![b'['];
+            for ((envelope, text), read) in list.iter().zip(&read) {
+                if instead.len() > 1 {
+                    instead.push(b',');
+                }
+                match read.found.anew {
+                    true => envelope.write(&read.found.text, &mut instead),
+                    false => instead.extend_from_slice(text.as_bytes()),
+                }
+            }
+            instead.push(b']');
+            Arc::from(instead)
+        });
+        let unlisted = read.iter().any(|read| read.found.unlisted);
+        Ok(Asked { items: read.into_iter().map(|read| read.item).collect(), instead, batch: true, unlisted })
+    }
+
+    /// One operation in a URL.
+    fn query(&mut self, query: &str) -> Result<Asked, Rejected> {
+        let parameters = parameters::read(query).map_err(bad)?;
+        let read = self.one(&parameters.envelope)?;
+        if !read.item.planned().is_some_and(|planned| planned.is_safe) {
+            return Err(Rejected {
+                kind: Kind::Method,
+                code: "METHOD_NOT_ALLOWED",
+                message: "a mutation comes by POST".into(),
+            });
+        }
+        let instead = read.found.anew.then(|| Arc::from(parameters.with(&read.found.text).into_bytes()));
+        let unlisted = read.found.unlisted;
+        Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
+    }
+
+    fn one<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Read<'t>, Rejected> {
+        let found = self.document(envelope)?;
+        let plan = self.documents.plans.plan(self.rules, &found.text)?;
+        if let Some(hash) = found.keep {
+            self.documents.sent.keep(hash, &found.text);
+        }
+        let operation = plan.select(envelope.operation_name.as_deref())?;
+        Ok(Read { item: Item { plan, operation }, found })
+    }
+
+    /// The document that an envelope brings or names.
+    fn document<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Found<'t>, Rejected> {
+        if envelope.id.is_some() && envelope.persisted.is_some() {
+            return Err(Rejected::new("BAD_REQUEST", "two names for one document"));
+        }
+        if let Some(found) = self.listed(envelope)? {
+            return Ok(found);
+        }
+        if envelope.id.is_some() {
+            return Err(not_supported());
+        }
+        let mut found = match envelope.persisted {
+            Some(_) => self.hashed(envelope)?,
+            None => {
+                let text = envelope.query.as_deref();
+                let text = text.ok_or_else(|| Rejected::new("BAD_REQUEST", "no query"))?;
+                Found { text: Cow::Borrowed(text), anew: false, unlisted: false, keep: None }
+            }
+        };
+        match self.rules.listed.as_ref().filter(|listed| !listed.has(&found.text)) {
+            Some(listed) if listed.mode == SafelistMode::Log => found.unlisted = true,
+            Some(_) => {
+                return Err(Rejected::new("QUERY_NOT_IN_SAFELIST", "the document is not on the safelist"));
+            }
+            None => {}
+        }
+        Ok(found)
+    }
+
+    /// The document that the safelist has under the envelope's name for it, if there is one. Where only names are taken,
+    /// there is no other way.
+    fn listed<'t>(&self, envelope: &'t Envelope<'_>) -> Result<Option<Found<'t>>, Rejected> {
+        let Some(listed) = &self.rules.listed else { return Ok(None) };
+        let hash = envelope.persisted.as_ref().map(|persisted| &*persisted.hash);
+        let Some(name) = envelope.id.as_deref().or(hash) else {
+            return match listed.mode {
+                SafelistMode::Ids => Err(Rejected::new(
+                    "PERSISTED_QUERY_ID_REQUIRED",
+                    "documents are taken by their ids alone",
+                )),
+                SafelistMode::Log | SafelistMode::Enforce => Ok(None),
+            };
+        };
+        let Some(text) = listed.by_id(name) else {
+            // A hash may be that of a document that clients have sent.
+            return match (hash, listed.mode) {
+                (Some(_), SafelistMode::Log | SafelistMode::Enforce) => Ok(None),
+                (Some(_), SafelistMode::Ids) | (None, _) => {
+                    Err(Rejected::new("PERSISTED_QUERY_NOT_FOUND", "the safelist has no document of this id"))
+                }
+            };
+        };
+        if envelope.query.as_deref().is_some_and(|query| query != text) {
+            return Err(Rejected::new("BAD_REQUEST", "the document is not the one of its id"));
+        }
+        Ok(Some(Found { text: Cow::Owned(text.to_owned()), anew: true, unlisted: false, keep: None }))
+    }
+
+    /// The document of `extensions.persistedQuery`.
+    fn hashed<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Found<'t>, Rejected> {
+        let automatic = self.rules.config.persisted.automatic;
+        let Some(persisted) = envelope.persisted.as_ref().filter(|persisted| persisted.is_known) else {
+            return Err(not_supported());
+        };
+        let hash = DocumentHash::read(&persisted.hash);
+        if let Some(text) = envelope.query.as_deref() {
+            let hash = hash.filter(|hash| *hash == DocumentHash::of(text));
+            if hash.is_none() {
+                return Err(Rejected::new("BAD_REQUEST", "the document does not have this hash"));
+            }
+            let text = Cow::Borrowed(text);
+            return Ok(Found { text, anew: automatic, unlisted: false, keep: hash.filter(|_| automatic) });
+        }
+        if !automatic {
+            return Err(not_supported());
+        }
+        match hash.and_then(|hash| self.documents.sent.find(hash)) {
+            Some(text) => {
+                let text = Cow::Owned((*text).to_owned());
+                Ok(Found { text, anew: true, unlisted: false, keep: None })
+            }
+            None => Err(Rejected {
+                kind: Kind::NotFound,
+                code: "PERSISTED_QUERY_NOT_FOUND",
+                message: "PersistedQueryNotFound".into(),
+            }),
+        }
+    }
+}
+
+impl Envelope<'_> {
+    /// Appends it with this document, and nothing that names one.
+    pub(in crate::graphql) fn write(&self, document: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"query\":");
+        envelope::quote(document, out);
+        for member in &self.members {
+            match member.name {
+                Name::Query | Name::Id | Name::Extensions => {}
+                Name::OperationName | Name::Variables | Name::Other => {
+                    out.push(b',');
+                    envelope::quote(&member.key, out);
+                    out.push(b':');
+                    out.extend_from_slice(member.value.as_bytes());
+                }
+                // They are no members of an operation.
+                Name::PersistedQuery | Name::Hash | Name::Version => {}
+            }
+        }
+        if let Some(extensions) = envelope::others(&self.extensions) {
+            out.extend_from_slice(b",\"extensions\":");
+            out.extend_from_slice(extensions.as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+impl Asked {
+    /// Whether none of it needs a token.
+    pub fn is_public(&self) -> bool {
+        self.items.iter().all(|item| item.needs().is_some_and(|needs| !needs.token))
+    }
+}
+
+impl Item {
+    /// The operation.
+    pub fn planned(&self) -> Option<&Planned> {
+        self.plan.operations.get(self.operation)
+    }
+
+    /// What it needs; none where there is no such operation, which then is for nobody.
+    pub fn needs(&self) -> Option<&Needs> {
+        self.planned().map(|planned| &planned.needs)
+    }
+}
+
+fn bad(malformed: Malformed) -> Rejected {
+    Rejected::new("BAD_REQUEST", malformed.0)
+}
+
+fn not_supported() -> Rejected {
+    Rejected::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+}
+
+fn too_large() -> Rejected {
+    Rejected {
+        kind: Kind::TooLarge,
+        code: "BODY_TOO_LARGE",
+        message: "more than is taken of a request".into(),
+    }
+}

@@ -1,0 +1,454 @@
+//! The JSON around a document (RFC 8259), as strictly as any server may read it.
+//!
+//! Nothing is built but a list of the outermost members, which point into the text. What two servers could read in two
+//! ways is refused: a name that stands twice, however it is escaped and in whatever case it is written (some decoders
+//! compare names without regard to it), half of a surrogate pair, and whatever JSON's grammar does not know.
+//!
+//! Why not the reader of tokens ([`crate::token::json`]): it refuses equal names at every depth, where what stands deeper
+//! is for the upstream to judge; and it goes through serde, which takes twice as long.
+
+mod text;
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use smallvec::SmallVec;
+
+use crate::graphql::envelope::text::{escape, unescaped};
+
+#[cfg(test)]
+mod tests;
+
+/// Members of one object of ours, at most: requests have four.
+const MEMBERS: usize = 64;
+
+/// Nesting of what is in them, at most.
+const DEPTH: usize = 128;
+
+/// Why a text is no envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// What brings one operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope<'t> {
+    /// The document; none where it is absent, `null` or empty.
+    pub query: Option<Cow<'t, str>>,
+    /// Which of its operations; none where absent or `null`.
+    pub operation_name: Option<Cow<'t, str>>,
+    /// What names a document that the server has: `documentId` and its like.
+    pub id: Option<Cow<'t, str>>,
+    /// `extensions.persistedQuery`.
+    pub persisted: Option<PersistedQuery<'t>>,
+    /// The outermost members, in order.
+    pub members: Members<'t>,
+    /// Those of `extensions`.
+    pub extensions: Members<'t>,
+}
+
+/// Members of an object, in order.
+pub type Members<'t> = SmallVec<[Member<'t>; 6]>;
+
+/// `extensions.persistedQuery`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersistedQuery<'t> {
+    /// `sha256Hash`.
+    pub hash: Cow<'t, str>,
+    /// `version` is 1, the only one there is.
+    pub is_known: bool,
+}
+
+/// A member: what it is to us, and how it stands in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member<'t> {
+    /// What it is.
+    pub name: Name,
+    /// Its name, unescaped.
+    pub key: Cow<'t, str>,
+    /// Its value as written.
+    pub value: &'t str,
+}
+
+/// Names of members that have a meaning to servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum Name {
+    Query,
+    OperationName,
+    Variables,
+    Extensions,
+    /// One of those by which servers know documents that they have.
+    Id,
+    PersistedQuery,
+    Hash,
+    Version,
+    Other,
+}
+
+/// Names of an operation's members.
+const OUTER: &[(&str, Name)] = &[
+    ("query", Name::Query),
+    ("operationName", Name::OperationName),
+    ("variables", Name::Variables),
+    ("extensions", Name::Extensions),
+    ("id", Name::Id),
+    ("documentId", Name::Id),
+    ("doc_id", Name::Id),
+    ("queryId", Name::Id),
+];
+
+const EXTENSIONS: &[(&str, Name)] = &[("persistedQuery", Name::PersistedQuery)];
+
+const PERSISTED: &[(&str, Name)] = &[("sha256Hash", Name::Hash), ("version", Name::Version)];
+
+/// What `text` brings: one object, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large one is what nearly all bring, and none is kept")]
+pub enum Brought<'t> {
+    /// One operation.
+    One(Envelope<'t>),
+    /// A list, each with its text.
+    List(Vec<(Envelope<'t>, &'t str)>),
+    /// A list of more than that.
+    TooMany,
+}
+
+/// Reads what brings operations: an object, or an array of at most `most` of them.
+pub fn read(text: &[u8], most: usize) -> Result<Brought<'_>, Malformed> {
+    let text = std::str::from_utf8(text).map_err(|_| Malformed("not UTF-8"))?;
+    let mut scanner = Scanner { text, at: 0 };
+    scanner.space();
+    let brought = match scanner.peek() {
+        Some(b'{') => Brought::One(scanner.envelope()?),
+        Some(b'[') => scanner.list(most)?,
+        Some(_) | None => return Err(Malformed("no JSON object")),
+    };
+    if matches!(brought, Brought::TooMany) {
+        return Ok(brought);
+    }
+    scanner.space();
+    match scanner.peek() {
+        None => Ok(brought),
+        Some(_) => Err(Malformed("something follows the JSON value")),
+    }
+}
+
+/// What a name means among an operation's members; an error where it is a known one in another spelling.
+pub fn named(name: &str) -> Result<Name, Malformed> {
+    meaning(name, OUTER)
+}
+
+/// Reads one JSON object or `null` that stands by itself: `variables` and `extensions` of a query string.
+pub fn object(text: &str) -> Result<Option<Members<'_>>, Malformed> {
+    let mut scanner = Scanner { text, at: 0 };
+    let value = scanner.value(0)?;
+    scanner.space();
+    if scanner.peek().is_some() {
+        return Err(Malformed("something follows the JSON value"));
+    }
+    members_of(value, EXTENSIONS)
+}
+
+/// `persistedQuery` among the members of `extensions`.
+pub fn persisted<'t>(extensions: &Members<'t>) -> Result<Option<PersistedQuery<'t>>, Malformed> {
+    let found = extensions.iter().find(|member| member.name == Name::PersistedQuery);
+    let Some(members) = found.map(|member| members_of(member.value, PERSISTED)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let of = |name| members.iter().find(|member: &&Member<'t>| member.name == name);
+    let hash = of(Name::Hash).map(|member| text_of(member.value)).transpose()?.flatten();
+    let hash = hash.ok_or(Malformed("persistedQuery without sha256Hash"))?;
+    let is_known = of(Name::Version).is_some_and(|member| member.value == "1");
+    Ok(Some(PersistedQuery { hash, is_known }))
+}
+
+/// The members of `extensions` that do not name a document, as an object; none where there are none.
+pub fn others(extensions: &Members<'_>) -> Option<String> {
+    let mut out = Vec::new();
+    for member in extensions.iter().filter(|member| member.name != Name::PersistedQuery) {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        quote(&member.key, &mut out);
+        out.push(b':');
+        out.extend_from_slice(member.value.as_bytes());
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push(b'}');
+    String::from_utf8(out).ok()
+}
+
+/// Appends text as a JSON string.
+pub fn quote(text: &str, out: &mut Vec<u8>) {
+    // Of a string, into memory: it cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// The members of a value that was read before; none of `null`.
+fn members_of<'t>(value: &'t str, known: &[(&str, Name)]) -> Result<Option<Members<'t>>, Malformed> {
+    let mut scanner = Scanner { text: value, at: 0 };
+    scanner.space();
+    match scanner.peek() {
+        Some(b'{') => scanner.members(known, 1).map(Some),
+        Some(b'n') => Ok(None),
+        Some(_) | None => Err(Malformed("an object belongs there, or null")),
+    }
+}
+
+/// A string, unescaped; none of `null`.
+fn text_of(value: &str) -> Result<Option<Cow<'_, str>>, Malformed> {
+    let mut scanner = Scanner { text: value, at: 0 };
+    match scanner.peek() {
+        Some(b'"') => scanner.string().map(|raw| Some(unescaped(raw))),
+        Some(b'n') => Ok(None),
+        Some(_) | None => Err(Malformed("a string belongs there, or null")),
+    }
+}
+
+fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
+    match known.iter().find(|(name, _)| is_same(name, key)) {
+        Some((name, meaning)) if *name == key => Ok(*meaning),
+        Some(_) => Err(Malformed("a member whose name is known in another case")),
+        None => Ok(Name::Other),
+    }
+}
+
+/// Whether two names are one to a decoder that does not regard case.
+fn is_same(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    one.chars().flat_map(folded).eq(other.chars().flat_map(folded))
+}
+
+/// A character without its case. Two beyond ASCII have a small letter of ASCII as theirs (Unicode, CaseFolding.txt).
+fn folded(character: char) -> impl Iterator<Item = char> {
+    match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other,
+    }
+    .to_lowercase()
+}
+
+impl PersistedQuery<'_> {
+    /// The same, on its own.
+    pub fn into_owned(self) -> PersistedQuery<'static> {
+        PersistedQuery { hash: Cow::Owned(self.hash.into_owned()), is_known: self.is_known }
+    }
+}
+
+struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Scanner<'t> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, octet: u8) -> Result<(), Malformed> {
+        if self.peek() != Some(octet) {
+            return Err(Malformed("not JSON"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn list(&mut self, most: usize) -> Result<Brought<'t>, Malformed> {
+        self.take(b'[')?;
+        let mut list = Vec::new();
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Brought::List(list));
+        }
+        loop {
+            self.space();
+            if list.len() == most {
+                return Ok(Brought::TooMany);
+            }
+            let start = self.at;
+            let envelope = self.envelope()?;
+            list.push((envelope, self.text.get(start..self.at).unwrap_or_default()));
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                _ => break,
+            }
+        }
+        self.take(b']')?;
+        Ok(Brought::List(list))
+    }
+
+    fn envelope(&mut self) -> Result<Envelope<'t>, Malformed> {
+        let mut envelope = Envelope { members: self.members(OUTER, 1)?, ..Envelope::default() };
+        for member in &envelope.members {
+            match member.name {
+                Name::Query => envelope.query = text_of(member.value)?.filter(|query| !query.is_empty()),
+                Name::OperationName => envelope.operation_name = text_of(member.value)?,
+                Name::Variables if !member.value.starts_with(['{', 'n']) => {
+                    return Err(Malformed("variables that are no object"));
+                }
+                Name::Variables => {}
+                Name::Extensions => {
+                    envelope.extensions = members_of(member.value, EXTENSIONS)?.unwrap_or_default();
+                    envelope.persisted = persisted(&envelope.extensions)?;
+                }
+                Name::Id => {
+                    let Some(id) = text_of(member.value)? else { continue };
+                    if envelope.id.replace(id).is_some() {
+                        return Err(Malformed("two members that name a document"));
+                    }
+                }
+                Name::PersistedQuery | Name::Hash | Name::Version | Name::Other => {}
+            }
+        }
+        Ok(envelope)
+    }
+
+    /// The members of the object that begins here. Equal names are refused.
+    fn members(&mut self, known: &[(&str, Name)], depth: usize) -> Result<Members<'t>, Malformed> {
+        self.take(b'{')?;
+        let mut members = Members::new();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(members);
+        }
+        loop {
+            self.space();
+            let key = unescaped(self.string()?);
+            self.space();
+            self.take(b':')?;
+            let value = self.value(depth)?;
+            let name = meaning(&key, known)?;
+            if members.iter().any(|other| is_same(&other.key, &key)) {
+                return Err(Malformed("a member stands twice"));
+            }
+            if members.len() == MEMBERS {
+                return Err(Malformed("too many members"));
+            }
+            members.push(Member { name, key, value });
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                _ => break,
+            }
+        }
+        self.take(b'}')?;
+        Ok(members)
+    }
+
+    /// Any value, as written.
+    fn value(&mut self, depth: usize) -> Result<&'t str, Malformed> {
+        self.space();
+        let start = self.at;
+        match self.peek() {
+            Some(b'"') => drop(self.string()?),
+            Some(b'{') => self.nested(depth, b'}')?,
+            Some(b'[') => self.nested(depth, b']')?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            Some(_) | None => return Err(Malformed("not JSON")),
+        }
+        self.text.get(start..self.at).ok_or(Malformed("not JSON"))
+    }
+
+    /// An object or array of which nothing is wanted but its end.
+    fn nested(&mut self, depth: usize, end: u8) -> Result<(), Malformed> {
+        if depth == DEPTH {
+            return Err(Malformed("nested deeper than is taken"));
+        }
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(end) {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if end == b'}' {
+                self.space();
+                self.string()?;
+                self.space();
+                self.take(b':')?;
+            }
+            self.value(depth + 1)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                _ => return self.take(end),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Malformed> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return Err(Malformed("not JSON"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(_) | None => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Malformed("not JSON")) } else { Ok(()) }
+    }
+
+    /// A string, without its quotes and still escaped. Its escapes are in order.
+    fn string(&mut self) -> Result<&'t str, Malformed> {
+        self.take(b'"')?;
+        let start = self.at;
+        let octets = self.text.as_bytes();
+        loop {
+            let rest = octets.get(self.at..).unwrap_or_default();
+            let Some(plain) = memchr2(b'"', b'\\', rest) else { return Err(Malformed("not JSON")) };
+            let (before, after) = rest.split_at(plain);
+            // The least of them all, so that many are looked at at once.
+            if before.iter().fold(u8::MAX, |least, octet| least.min(*octet)) < b' ' {
+                return Err(Malformed("a control character in a string"));
+            }
+            self.at += plain;
+            if after.first() == Some(&b'"') {
+                let raw = self.text.get(start..self.at).ok_or(Malformed("not JSON"));
+                self.at += 1;
+                return raw;
+            }
+            self.at += escape(after)?.1;
+        }
+    }
+}

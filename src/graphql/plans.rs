@@ -1,0 +1,203 @@
+//! The plans that a worker remembers, by the whole text of their documents.
+//!
+//! By the text itself and not by a hash of it: who finds two texts of one hash would be let in with one and run the other.
+//! Rules are told apart by their place in memory, which is not given to others as long as an entry knows of it; their contents
+//! go when the last route does that has them.
+//!
+//! Texts that are no documents are remembered apart: no amount of them makes a plan go.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
+
+use foldhash::quality::FixedState;
+use quick_cache::unsync::Cache;
+use quick_cache::{Equivalent, Weighter};
+
+use crate::config::defaults::{GRAPHQL_PLAN, GRAPHQL_PLAN_TEXT, GRAPHQL_PLANS, GRAPHQL_REJECTIONS};
+use crate::graphql::plan::{Needs, Plan};
+use crate::graphql::rejected::Rejected;
+use crate::graphql::rules::Rules;
+
+#[cfg(test)]
+mod tests;
+
+/// One worker's plans.
+#[derive(Debug)]
+pub struct Plans {
+    serial: u64,
+    good: Store<Arc<Plan>>,
+    bad: Store<Rejected>,
+}
+
+/// What is remembered of documents, in so many octets; nothing is taken before the first.
+struct Store<V> {
+    octets: u64,
+    seed: u64,
+    cache: Option<Cache<Key, V, Octets, FixedState>>,
+}
+
+/// A document under a route's rules.
+struct Key {
+    rules: Weak<Rules>,
+    text: Box<str>,
+}
+
+/// The same, to look it up by.
+struct Sought<'s> {
+    rules: *const Rules,
+    text: &'s str,
+}
+
+#[derive(Debug, Clone)]
+struct Octets;
+
+impl Plans {
+    /// Of at most so many octets. `seed` is random and never leaves the process: nobody can send texts that meet in one place.
+    pub fn new(octets: u64, seed: u64) -> Self {
+        Self { serial: 0, good: Store::new(octets, seed), bad: Store::new(GRAPHQL_REJECTIONS, seed) }
+    }
+
+    /// The plan of a document under these rules: the one that is remembered, or a new one.
+    pub fn plan(&mut self, rules: &Arc<Rules>, document: &str) -> Result<Arc<Plan>, Rejected> {
+        let fits = document.len() <= GRAPHQL_PLAN_TEXT;
+        let sought = Sought { rules: Arc::as_ptr(rules), text: document };
+        if fits {
+            if let Some(plan) = self.good.get(&sought) {
+                return Ok(Arc::clone(plan));
+            }
+            if let Some(rejected) = self.bad.get(&sought) {
+                return Err(rejected.clone());
+            }
+        }
+        self.serial += 1;
+        match rules.plan(document, self.serial) {
+            Ok(plan) => {
+                let plan = Arc::new(plan);
+                if fits && weight(&plan) <= GRAPHQL_PLAN {
+                    self.good.insert(Key::new(rules, document), Arc::clone(&plan));
+                }
+                Ok(plan)
+            }
+            Err(rejected) => {
+                if fits {
+                    self.bad.insert(Key::new(rules, document), rejected.clone());
+                }
+                Err(rejected)
+            }
+        }
+    }
+
+    /// Plans and rejections that are remembered.
+    pub fn remembered(&self) -> (usize, usize) {
+        (self.good.len(), self.bad.len())
+    }
+}
+
+impl Default for Plans {
+    /// As if there were eight workers, and nobody to be afraid of.
+    fn default() -> Self {
+        Self::new(GRAPHQL_PLANS / 8, 0)
+    }
+}
+
+impl<V> Store<V>
+where
+    Octets: Weighter<Key, V>,
+{
+    fn new(octets: u64, seed: u64) -> Self {
+        Self { octets, seed, cache: None }
+    }
+
+    fn get(&self, sought: &Sought<'_>) -> Option<&V> {
+        self.cache.as_ref()?.get(sought)
+    }
+
+    fn insert(&mut self, key: Key, value: V) {
+        let (octets, seed) = (self.octets, self.seed);
+        let items = usize::try_from(octets / TYPICAL).unwrap_or(usize::MAX).max(1);
+        self.cache
+            .get_or_insert_with(|| {
+                Cache::with(items, octets, Octets, FixedState::with_seed(seed), Default::default())
+            })
+            .insert(key, value);
+    }
+
+    fn len(&self) -> usize {
+        self.cache.as_ref().map_or(0, Cache::len)
+    }
+}
+
+impl<V> std::fmt::Debug for Store<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("octets", &self.octets).finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    fn new(rules: &Arc<Rules>, text: &str) -> Self {
+        Self { rules: Arc::downgrade(rules), text: text.into() }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules.ptr_eq(&other.rules) && self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Sought { rules: self.rules.as_ptr(), text: &self.text }.hash(state);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rules.hash(state);
+        self.text.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Sought<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        std::ptr::eq(self.rules, key.rules.as_ptr()) && *self.text == *key.text
+    }
+}
+
+impl Weighter<Key, Arc<Plan>> for Octets {
+    fn weight(&self, key: &Key, plan: &Arc<Plan>) -> u64 {
+        (key.text.len() + PLACE) as u64 + weight(plan)
+    }
+}
+
+impl Weighter<Key, Rejected> for Octets {
+    fn weight(&self, key: &Key, rejected: &Rejected) -> u64 {
+        (key.text.len() + rejected.message.len() + size_of::<Rejected>() + PLACE) as u64
+    }
+}
+
+/// Octets that a plan takes, about.
+fn weight(plan: &Plan) -> u64 {
+    let of_needs = |needs: &Needs| {
+        let denied = needs.denied.as_ref().map_or(0, |denied| denied.len());
+        needs.permissions.iter().map(|permission| permission.len() + PIECE).sum::<usize>() + denied
+    };
+    let operations = plan.operations.iter().map(|operation| {
+        let fields = operation.fields.iter().map(|field| {
+            size_of_val(field) + field.key.len() + field.name.len() + of_needs(&field.needs) + 2 * ROUNDED
+        });
+        size_of_val(operation) + fields.sum::<usize>() + of_needs(&operation.needs) + ROUNDED
+    });
+    (size_of_val(plan) + operations.sum::<usize>()) as u64
+}
+
+/// What an entry takes beside its contents: its place in the map, which is filled half to whole, and counts of the `Arc`.
+const PLACE: usize = 160;
+/// What a piece of text takes beside its octets: where it is, and what the allocator rounds up.
+const PIECE: usize = 16 + ROUNDED;
+/// What the allocator rounds up, on average.
+const ROUNDED: usize = 8;
+/// What an entry weighs, for the size of the eviction's queues.
+const TYPICAL: u64 = 2_048;

@@ -1,0 +1,65 @@
+use std::sync::Arc;
+
+use crate::config::defaults::{GRAPHQL_PLAN_TEXT, GRAPHQL_REJECTIONS};
+use crate::graphql::planning::tests::rules;
+use crate::graphql::plans::Plans;
+
+#[test]
+fn a_document_is_planned_once() {
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::default());
+    let one = plans.plan(&rules, "{a}").expect("a plan");
+    let again = plans.plan(&rules, "{a}").expect("a plan");
+    assert!(Arc::ptr_eq(&one, &again));
+    let other = plans.plan(&rules, "{a }").expect("a plan");
+    assert_ne!(one.serial, other.serial);
+    assert_eq!(plans.remembered(), (2, 0));
+    let wrong = plans.plan(&rules, "{a").expect_err("no plan");
+    assert_eq!(plans.plan(&rules, "{a").expect_err("no plan"), wrong);
+    assert_eq!(plans.remembered(), (2, 1));
+}
+
+/// What one route lets everybody do is not for everybody on another.
+#[test]
+fn a_plan_is_not_taken_for_one_under_other_rules() {
+    let (open, mut plans) = (Arc::new(rules("{public: Query}")), Plans::default());
+    assert!(plans.plan(&open, "{a}").expect("a plan").operations[0].needs.are_none());
+    let closed = Arc::new(rules("{fields: {Query.a: authenticated}}"));
+    assert!(!plans.plan(&closed, "{a}").expect("a plan").operations[0].needs.are_none());
+    // Nor for one under rules that came to stand in the same place.
+    drop(open);
+    for _ in 0..100 {
+        let closed = Arc::new(rules("{fields: {Query.a: authenticated}}"));
+        assert!(!plans.plan(&closed, "{a}").expect("a plan").operations[0].needs.are_none());
+    }
+}
+
+/// Rules of a configuration that is gone are not kept for their plans' sake.
+#[test]
+fn plans_do_not_keep_rules() {
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::default());
+    plans.plan(&rules, "{a}").expect("a plan");
+    assert_eq!(Arc::strong_count(&rules), 1);
+}
+
+#[test]
+fn d7_plans_are_bounded_in_octets() {
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 7));
+    for number in 0..10_000 {
+        plans.plan(&rules, &format!("{{field{number}}}")).expect("a plan");
+    }
+    assert!((10..200).contains(&plans.remembered().0), "{:?}", plans.remembered());
+    let mut plans = Plans::default();
+    plans.plan(&rules, &format!("{{a{}}}", " ".repeat(GRAPHQL_PLAN_TEXT))).expect("a plan");
+    assert_eq!(plans.remembered(), (0, 0));
+}
+
+#[test]
+fn d7_what_is_no_document_makes_no_plan_go() {
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 7));
+    let kept = plans.plan(&rules, "{a}").expect("a plan");
+    for number in 0..10_000 {
+        plans.plan(&rules, &format!("{{field{number}")).expect_err("no plan");
+    }
+    assert!(Arc::ptr_eq(&kept, &plans.plan(&rules, "{a}").expect("a plan")));
+    assert!(plans.remembered().1 <= GRAPHQL_REJECTIONS as usize / 100, "{:?}", plans.remembered());
+}

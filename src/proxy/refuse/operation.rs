@@ -1,0 +1,174 @@
+//! Refusals as clients of GraphQL expect them: a list of errors, and no data.
+//!
+//! The statuses are those of any refusal (GraphQL over HTTP, section "Status codes"); who cannot live with them has the
+//! older habit of 200 for everything. A client that reads events gets what concerns its operation as an event: it takes
+//! nothing else for an answer.
+
+use crate::config::graphql::GraphQl;
+use crate::gate::denial::{Advice, Denial, Reason};
+use crate::graphql::rejected::Kind;
+use crate::proxy::refuse::{
+    Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, line, phrase, title,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// How a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) struct Said {
+    media: Media,
+    compat: bool,
+    pub(super) show_scopes: bool,
+}
+
+/// What the answer is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    /// `application/graphql-response+json`.
+    Response,
+    /// `application/json`.
+    Json,
+    /// `text/event-stream`: one event, and the end (graphql-sse, "distinct connections mode").
+    Events,
+}
+
+impl Said {
+    /// By what the request accepts, each line one.
+    pub(in crate::proxy) fn of<'a>(accepted: impl Iterator<Item = &'a [u8]>, config: &GraphQl) -> Self {
+        let (mut response, mut json, mut events) = (false, false, false);
+        for range in accepted.flat_map(|line| line.split(|octet| *octet == b',')) {
+            let mut parts = range.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
+            let media = parts.next().unwrap_or_default();
+            // RFC 9110 section 12.4.2: a weight of nothing is "not acceptable".
+            let none = |part: &[u8]| {
+                let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
+                weight.is_some_and(|weight| weight.iter().all(|octet| matches!(octet, b'0' | b'.')))
+            };
+            if parts.any(none) {
+                continue;
+            }
+            let is = |known: &str| media.eq_ignore_ascii_case(known.as_bytes());
+            response |= is("application/graphql-response+json");
+            json |= is("application/json") || is("*/*") || is("application/*");
+            events |= is("text/event-stream");
+        }
+        let media = match (response && !config.compat, json, events) {
+            (true, _, _) => Media::Response,
+            (false, false, true) => Media::Events,
+            (false, _, _) => Media::Json,
+        };
+        Self { media, compat: config.compat, show_scopes: config.show_scopes }
+    }
+
+    /// Appends the answer, and says its status.
+    pub(super) fn write(
+        self,
+        out: &mut Vec<u8>,
+        denial: &Denial,
+        (id, addition): (&str, Addition<'_>),
+        manner: Manner,
+    ) -> u16 {
+        // Where every answer is 200, a reader of events would take any other for a stream that broke off.
+        let as_event = self.media == Media::Events && (self.compat || is_of_the_operation(denial));
+        let status = match self.compat || as_event || asks_for_the_document(denial) {
+            true => 200,
+            false => denial.reason.status(),
+        };
+        let errors = self.errors(denial, id);
+        let (media, body) = match (as_event, self.media) {
+            (true, _) => {
+                ("text/event-stream", format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"))
+            }
+            (false, Media::Response) => ("application/graphql-response+json; charset=utf-8", errors + "\n"),
+            (false, Media::Json | Media::Events) => ("application/json; charset=utf-8", errors + "\n"),
+        };
+        append(out, &["HTTP/1.1 ", Digits::of(status.into()).text(), " ", phrase(status), "\r\n"]);
+        line(out, "content-type", media);
+        line(out, "content-length", Digits::of(body.len()).text());
+        line(out, "cache-control", "no-store");
+        if !as_event {
+            challenge(out, denial, status, addition);
+        }
+        if let Some(methods) = allowed(denial) {
+            line(out, "allow", methods);
+        }
+        if denial.reason.status() == 503 {
+            line(out, "retry-after", RETRY_AFTER);
+        }
+        finish(out, addition.cors, manner.close);
+        if !manner.to_head {
+            append(out, &[&body]);
+        }
+        status
+    }
+
+    /// The body: one error.
+    fn errors(self, denial: &Denial, id: &str) -> String {
+        let errors = serde_json::json!([error(denial, id, self.show_scopes)]);
+        match self.compat {
+            true => serde_json::json!({"errors": errors, "data": null}).to_string(),
+            false => serde_json::json!({"errors": errors}).to_string(),
+        }
+    }
+}
+
+/// A refusal as an error of GraphQL.
+pub(in crate::proxy) fn error(denial: &Denial, id: &str, show_scopes: bool) -> serde_json::Value {
+    let mut extensions = serde_json::json!({
+        "code": code(denial),
+        "reason": denial.reason.code(),
+        "request_id": id,
+    });
+    if let Advice::Scope(scopes) = &denial.advice
+        && show_scopes
+    {
+        extensions["requiredScopes"] = scopes.split(' ').collect();
+    }
+    serde_json::json!({"message": message(denial), "extensions": extensions})
+}
+
+/// Whether it is the answer that makes a client send the document whose hash it has sent.
+pub(super) fn asks_for_the_document(denial: &Denial) -> bool {
+    matches!(&denial.advice, Advice::Operation(rejected) if rejected.kind == Kind::NotFound)
+}
+
+/// The methods that are allowed, where another was used.
+pub(super) fn allowed(denial: &Denial) -> Option<&str> {
+    match &denial.advice {
+        Advice::Allow(methods) => Some(methods),
+        Advice::Operation(rejected) if rejected.kind == Kind::Method => Some("POST"),
+        Advice::None | Advice::Scope(_) | Advice::InvalidRequest | Advice::Operation(_) => None,
+    }
+}
+
+/// What is said of it in words.
+pub(super) fn message(denial: &Denial) -> &str {
+    match &denial.advice {
+        Advice::Operation(rejected) => &rejected.message,
+        Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => title(denial.reason),
+    }
+}
+
+/// `extensions.code`.
+fn code(denial: &Denial) -> String {
+    match (&denial.advice, denial.reason.status()) {
+        (Advice::Operation(rejected), _) => rejected.code.to_owned(),
+        (_, 401) => "UNAUTHENTICATED".to_owned(),
+        (_, 403) => "FORBIDDEN".to_owned(),
+        (_, _) => denial.reason.code().to_ascii_uppercase(),
+    }
+}
+
+/// Whether it is about what the operation asks for, and neither about who asks nor about how.
+fn is_of_the_operation(denial: &Denial) -> bool {
+    match &denial.advice {
+        Advice::Operation(rejected) if rejected.kind == Kind::Rejected => {
+            !["BAD_REQUEST", "CSRF_ERROR"].contains(&rejected.code)
+        }
+        Advice::Operation(_) => false,
+        Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => {
+            [Reason::InsufficientScope, Reason::ConditionFailed].contains(&denial.reason)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What is in a document, and which of its operations runs, as the server has it.
+
+use serde_json::{Value, json};
+
+use crate::external::graphql::disagreeing::{ERASE, PUBLIC_AND_NOT, Scene};
+use crate::external::graphql::servers::{post, send};
+
+/// Which of several operations runs: the one that was judged, or none.
+#[test]
+fn operation_names_are_read_as_the_server_reads_them() {
+    let named =
+        |name: Value| post("/apollo", json!({"query": PUBLIC_AND_NOT, "operationName": name}).to_string());
+    let mut selected = Scene::old_with(", operations: selected");
+    selected.smuggles(&named(json!("B")), 401, "UNAUTHENTICATED");
+    let answer = send(selected.gateway.ports.public, &named(json!("A")));
+    assert_eq!((answer.status, selected.servers.ran()), (200, vec!["Query.hello".to_owned()]), "{answer:?}");
+    for name in [json!(null), json!(""), json!("C"), json!("b")] {
+        selected.refuses(&named(name), 400, "OPERATION_RESOLUTION_FAILURE");
+    }
+    for wrong in [json!(["B"]), json!({"B": 1}), json!(7), json!(true)] {
+        selected.refuses(&named(wrong), 400, "BAD_REQUEST");
+    }
+    drop(selected);
+    // Without that every mutation of the document counts, and no server can be of another opinion.
+    let mut strict = Scene::old();
+    for name in ["A", "B"] {
+        strict.refuses(&named(json!(name)), 401, "UNAUTHENTICATED");
+        strict.refuses(&named(json!(name)).bearer(&strict.other()), 403, "FORBIDDEN");
+    }
+}
+
+/// Documents that two readers may read in two ways. What the server runs of them is written beside; the gateway lets
+/// through what may run, and nothing else.
+#[test]
+fn documents_are_read_as_the_server_reads_them() {
+    let both = &["Mutation.create", ERASE][..];
+    let erase = &both[1..];
+    let create = &both[..1];
+    let mut old = Scene::old();
+    for (document, runs) in [
+        ("mutation{create:erase}", erase),
+        ("mutation{...{erase}}", erase),
+        ("mutation{...on Mutation{erase}}", erase),
+        ("mutation{...F}fragment F on Mutation{...G}fragment G on Mutation{erase}", erase),
+        ("fragment F on Mutation{create:erase}mutation{...F}", erase),
+        ("mutation{create(text:\"a\")erase}", both),
+        ("mutation{,create,,erase,}", both),
+        // A comment ends with CR as well, and not with what else may look like the end of a line.
+        ("mutation{create #\rerase\n}", both),
+        ("mutation{create #\u{2028}erase\n}", create),
+        ("mutation{create #\u{85}erase\n}", create),
+        // Only `\"""` is an escape in a block string, and `\` before it is none.
+        ("mutation{a:create(text:\"\"\"x\\\\\"\"\")b:create(text:\"\"\")erase #\"\"\")\n}", both),
+        ("mutation{a:create(text:\"\"\"x\\\"\"\")erase #\"\"\")}", create),
+        ("mutation{create(text:\"\"\"\\\"\"\"#\"\"\")erase}", both),
+        ("mutation{create(text:\"#\")erase}", both),
+        ("mutation{create(text:\"\\\"){erase}#\")}", create),
+        ("mutation{create(text:\"\\\\\")erase}", both),
+        ("mutation{create(text:\"\")erase(text:\"\"\"\"\"\")}", both),
+        ("mutation($a:String=\"}\"){create(text:$a)erase}", both),
+        ("mutation{create erase@include(if:true)}", both),
+        ("mutation{create erase@skip(if:false)}", both),
+        ("mutation{create erase@skip(if:true)}", create),
+        ("mutation{create erase@include(if:false)}", create),
+        ("mutation{create...@include(if:false){erase}}", create),
+        ("mutation($a:Boolean=false){create erase@skip(if:$a)}", both),
+        ("mutation{create...@skip(if:false){erase@include(if:true)}}", both),
+    ] {
+        let request = post("/apollo", json!({"query": document}).to_string());
+        let answer = send(old.direct("/apollo"), &request);
+        let mut ran = old.servers.ran();
+        ran.dedup();
+        assert_eq!(ran, runs, "direct: {document:?}: {answer:?}");
+        let token = old.issuer.mint("Mutation:create");
+        let through = send(old.gateway.ports.public, &request.clone().bearer(&token));
+        let mut ran = old.servers.ran();
+        ran.dedup();
+        if runs == create {
+            assert_eq!(
+                (through.status, &*ran),
+                (200, &["Mutation.create".to_owned()][..]),
+                "{document:?}: {through:?}"
+            );
+        } else {
+            assert_eq!((through.status, ran.len()), (403, 0), "{document:?}: {through:?}");
+        }
+        let token = old.issuer.mint("Mutation:create Mutation:erase");
+        let through = send(old.gateway.ports.public, &request.bearer(&token));
+        let mut ran = old.servers.ran();
+        ran.dedup();
+        assert_eq!(
+            (through.status, ran),
+            (200, runs.iter().map(|&field| field.to_owned()).collect()),
+            "{document:?}"
+        );
+    }
+}
+
+/// Servers take it for white space, wherever it stands, as the grammar says; other readers do not, and no client sends it.
+#[test]
+fn a_byte_order_mark_is_refused() {
+    let mut old = Scene::old();
+    for document in ["\u{feff}mutation{erase}", "mutation{create\u{feff}erase}"] {
+        let request = post("/apollo", json!({"query": document}).to_string());
+        old.smuggles(&request, 400, "GRAPHQL_PARSE_FAILED");
+    }
+}
+
+/// What some reader takes and the grammar does not.
+#[test]
+fn what_is_no_document_is_refused() {
+    let mut old = Scene::old();
+    for document in [
+        "mutation{...on}fragment on on Mutation{erase}",
+        "query{hello}fragment on on Query{hello}",
+        "mutation{erase",
+        "mutation{erase}}",
+        "mutation{erase}\0",
+        "mutation{erase(text:\"\n\")}",
+        "mutation{erase} schema{query:Mutation}",
+        "query A{hello} mutation A{erase}",
+        "query{...F}fragment F on Query{...F}",
+        "query{...F}",
+        "query{hello}fragment F on Query{hello}fragment F on Query{secret}",
+        "",
+    ] {
+        let request = post("/apollo", json!({"query": document, "operationName": "A"}).to_string());
+        let answer = send(old.gateway.ports.public, &request.bearer(&old.issuer.mint("Mutation:erase")));
+        assert_eq!((answer.status, old.servers.ran().len()), (400, 0), "{document:?}: {answer:?}");
+    }
+}

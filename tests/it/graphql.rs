@@ -1,0 +1,11 @@
+//! GraphQL in front of an upstream that knows nothing of permissions.
+
+mod bodies;
+mod conversation;
+mod filter;
+mod operations;
+mod persisted;
+mod posted;
+mod streams;
+mod told;
+mod transport;

@@ -1,0 +1,9 @@
+//! GraphQL over a WebSocket, in both protocols.
+
+mod bounds;
+mod identity;
+mod lasting;
+mod protocol;
+mod spoken;
+mod table;
+mod upstreams;

@@ -1,0 +1,103 @@
+//! How a client of GraphQL is told of a refusal.
+
+use serde_json::{Value, json};
+
+use crate::graphql::posted::{CREATE, ROUTE, api, body, by, get, post, route_and, said_code};
+use crate::harness::api::Api;
+use crate::harness::client::{Request, Response};
+use crate::harness::upstream::Then;
+
+fn media(response: &Response) -> &str {
+    response.header("content-type").unwrap_or_default()
+}
+
+#[test]
+fn the_answer_is_of_a_type_that_the_client_accepts() {
+    let api = api(ROUTE);
+    let ask = |accept: &str| api.gateway.send(&post(body(CREATE)).header("Accept", accept));
+    assert_eq!(media(&ask("application/json")), "application/json; charset=utf-8");
+    let new = ask("application/graphql-response+json, application/json;q=0.9");
+    assert_eq!(media(&new), "application/graphql-response+json; charset=utf-8");
+    assert_eq!((new.status, said_code(&new).as_str()), (401, "UNAUTHENTICATED"));
+    assert_eq!(new.header("www-authenticate"), Some("Bearer realm=\"portcullis\""));
+}
+
+#[test]
+fn scopes_are_named_only_where_that_is_asked_for() {
+    let shown = |api: &Api| {
+        let response = api.gateway.send(&by(api, post(body(CREATE)), Some("other")));
+        let challenge = response.header("www-authenticate").unwrap_or_default().to_owned();
+        (response.status, challenge, response.json()["errors"][0]["extensions"]["requiredScopes"].clone())
+    };
+    let (status, challenge, scopes) = shown(&api(ROUTE));
+    assert_eq!((status, scopes), (403, Value::Null));
+    assert!(challenge.contains("insufficient_scope") && !challenge.contains("scope=\"Mut"), "{challenge}");
+    let (_, challenge, scopes) = shown(&api(&route_and("show_scopes: true")));
+    assert_eq!(scopes, json!(["Mutation:Person:Create"]));
+    assert!(challenge.contains("scope=\"Mutation:Person:Create\""), "{challenge}");
+}
+
+#[test]
+fn a_server_of_old_answers_200() {
+    let api = api(&route_and("compat: 200"));
+    for request in [post(body(CREATE)), by(&api, post(body(CREATE)), Some("other")), post("{")] {
+        let response = api.gateway.connect().unaudited().send(&request);
+        assert_eq!(
+            (response.status, media(&response)),
+            (200, "application/json; charset=utf-8"),
+            "{response:?}"
+        );
+        assert_eq!(response.json()["data"], Value::Null);
+        assert!(response.json()["errors"][0]["message"].is_string());
+    }
+    assert_eq!(api.upstream.count(), 0);
+}
+
+#[test]
+fn a_client_of_events_gets_one() {
+    let api = api(ROUTE);
+    let events = |request: Request| api.gateway.send(&request.header("Accept", "text/event-stream"));
+    let refused = events(by(&api, post(body(CREATE)), Some("other")));
+    assert_eq!((refused.status, media(&refused)), (200, "text/event-stream"), "{refused:?}");
+    assert!(refused.text().starts_with("event: next\ndata: {\"errors\":[{"), "{refused:?}");
+    assert!(refused.text().ends_with("\n\nevent: complete\ndata:\n\n"), "{refused:?}");
+    assert_eq!(events(post(body(CREATE))).status, 401);
+}
+
+#[test]
+fn what_fails_behind_the_gate_is_told_alike() {
+    let api = api(ROUTE);
+    api.upstream.on("/graphql", |exchange| {
+        exchange.body()?;
+        Ok(Then::Close)
+    });
+    let failed = api.gateway.send(&post(body("{a}")));
+    assert_eq!((failed.status, said_code(&failed).as_str()), (502, "UPSTREAM_FAILED"), "{failed:?}");
+    let failed = api.gateway.send(&get("{a}"));
+    assert_eq!((failed.status, said_code(&failed).as_str()), (502, "UPSTREAM_FAILED"), "{failed:?}");
+}
+
+#[test]
+fn the_words_of_the_configuration_go_first() {
+    let api = Api::with(|setup| {
+        let errors = r#"errors: {no_credentials: {status: 200, body: {errors: [{message: "No authorization token."}], data: null}}}"#;
+        setup.route("/graphql", &format!("{{require: {{graphql: {ROUTE}}}, {errors}}}"))
+    });
+    let response = api.gateway.connect().unaudited().send(&post(body(CREATE)));
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json(), json!({"errors": [{"message": "No authorization token."}], "data": null}));
+}
+
+#[test]
+fn other_origins_may_read_the_refusal() {
+    let api = Api::with(|setup| {
+        setup.route(
+            "/graphql",
+            &format!("{{require: {{graphql: {ROUTE}}}, cors: {{origins: [https://app.test]}}}}"),
+        )
+    });
+    for request in [post(body(CREATE)), post("{"), post(body("{a}")), get(CREATE)] {
+        let response = api.gateway.send(&request.header("Origin", "https://app.test"));
+        assert_eq!(response.header("access-control-allow-origin"), Some("https://app.test"), "{response:?}");
+    }
+}
