@@ -64,11 +64,11 @@ fn check_revoke(file: &Fields<'_>, revoke: &Revoke, (name, at): (&str, Position)
     }
 }
 
+/// The claims of a token, by name.
+type Said<'a> = &'a [(Box<str>, Template)];
+
 /// What a token says, and by which names.
-fn said<'a>(
-    token: &'a Minted,
-    issuers: &'a Named<Issuer>,
-) -> Option<(&'a [(Box<str>, Template)], &'a ClaimMap)> {
+fn said<'a>(token: &'a Minted, issuers: &'a Named<Issuer>) -> Option<(Said<'a>, &'a ClaimMap)> {
     let (Format::Jwt { claims, .. } | Format::Opaque { claims, .. }) = &token.format else { return None };
     Some((claims, &issuers.get(token.issuer?)?.claims))
 }
@@ -91,12 +91,12 @@ fn outermost(selector: &Selector) -> impl Iterator<Item = String> {
     })
 }
 
-fn says(claims: &[(Box<str>, Template)], selector: &Selector) -> bool {
+fn says(claims: Said<'_>, selector: &Selector) -> bool {
     outermost(selector).any(|name| claims.iter().any(|(known, _)| **known == *name))
 }
 
 /// Whether what stops the holder of a credential stops the token: its client, or its subject, is their id.
-fn says_whose(token: &Minted, claims: &[(Box<str>, Template)], names: &ClaimMap) -> bool {
+fn says_whose(token: &Minted, claims: Said<'_>, names: &ClaimMap) -> bool {
     let has = |selector: &Selector, is: fn(&Source) -> bool| {
         let is = |template: &Template| match template {
             Template::Text(text) => whole(text).is_some_and(is),

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, BOB, Scene, assert_error, text};
+use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, text};
 use crate::harness::client::{Request, Response};
 use crate::harness::process::{command, signal, wait_for_exit};
 use crate::harness::wait::wait_until;
