@@ -9,7 +9,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 
-use foldhash::quality::RandomState;
+use foldhash::quality::FixedState;
 use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
@@ -32,7 +32,8 @@ pub struct Plans {
 /// What is remembered of documents, in so many octets; nothing is taken before the first.
 struct Store<V> {
     octets: u64,
-    cache: Option<Cache<Key, V, Octets, RandomState>>,
+    seed: u64,
+    cache: Option<Cache<Key, V, Octets, FixedState>>,
 }
 
 /// A document under a route's rules.
@@ -51,9 +52,9 @@ struct Sought<'s> {
 struct Octets;
 
 impl Plans {
-    /// Of at most so many octets.
-    pub fn new(octets: u64) -> Self {
-        Self { serial: 0, good: Store::new(octets), bad: Store::new(GRAPHQL_REJECTIONS) }
+    /// Of at most so many octets. Who does not know the seed cannot choose documents that share a place.
+    pub fn new(octets: u64, seed: u64) -> Self {
+        Self { serial: 0, good: Store::new(octets, seed), bad: Store::new(GRAPHQL_REJECTIONS, seed) }
     }
 
     /// The plan of a document under these rules: the one that is remembered, or a new one.
@@ -93,9 +94,9 @@ impl Plans {
 }
 
 impl Default for Plans {
-    /// As if there were eight workers.
+    /// As if there were eight workers and nobody to fear.
     fn default() -> Self {
-        Self::new(GRAPHQL_PLANS / 8)
+        Self::new(GRAPHQL_PLANS / 8, 0)
     }
 }
 
@@ -103,8 +104,8 @@ impl<V> Store<V>
 where
     Octets: Weighter<Key, V>,
 {
-    fn new(octets: u64) -> Self {
-        Self { octets, cache: None }
+    fn new(octets: u64, seed: u64) -> Self {
+        Self { octets, seed, cache: None }
     }
 
     fn get(&self, sought: &Sought<'_>) -> Option<&V> {
@@ -112,12 +113,10 @@ where
     }
 
     fn insert(&mut self, key: Key, value: V) {
-        let octets = self.octets;
+        let (octets, places) = (self.octets, FixedState::with_seed(self.seed));
         let items = usize::try_from(octets / TYPICAL).unwrap_or(usize::MAX).max(1);
         self.cache
-            .get_or_insert_with(|| {
-                Cache::with(items, octets, Octets, RandomState::default(), Default::default())
-            })
+            .get_or_insert_with(|| Cache::with(items, octets, Octets, places, Default::default()))
             .insert(key, value);
     }
 
