@@ -175,7 +175,7 @@ fn entangled() -> Vec<(&'static str, String)> {
     let twice = |number: usize| format!("fragment F{number} on T{{...F{0} ...F{0}}}", number + 1);
     let chain: String = (0..20_000).map(next).collect();
     let doubling: String = (0..20_000).map(twice).collect();
-    let fields = |of: usize| (0..40).map(move |field| format!("f{of}x{field} ")).collect::<String>();
+    let fields = |of: usize| (0..20).map(move |field| format!("f{of}x{field} ")).collect::<String>();
     vec![
         ("operations", numbered(|number| format!("query A{number}{{a}}"))),
         ("missing", format!("{{...F0}}{}", numbered(next))),
