@@ -4,9 +4,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
     unreachable_pub,
-    reason = "a bench fails by panicking"
+    reason = "a bench fails by panicking and says what it measured"
 )]
 
 #[path = "../tests/documents/seeds.rs"]
@@ -122,29 +123,37 @@ fn worst(_: &mut Criterion) {
 
 /// Documents of a mebibyte.
 fn hostile() -> Vec<(&'static str, String)> {
-    let fill = |piece: &str| piece.repeat(MEBIBYTE / piece.len() - 8);
-    let numbered = |piece: &dyn Fn(usize) -> String| {
-        let mut out = String::new();
-        (0..)
-            .map(piece)
-            .take_while(|piece| {
-                let fits = out.len() + piece.len() < MEBIBYTE;
-                if fits {
-                    out.push_str(piece);
-                }
-                fits
-            })
-            .count();
-        out
-    };
-    let operations: String = (0..100).map(|number| format!("mutation A{number} {{...F}}")).collect();
+    let mut all = long();
+    all.extend(entangled());
+    all
+}
+
+/// So many of a piece as a mebibyte holds.
+fn fill(piece: &str) -> String {
+    piece.repeat(MEBIBYTE / piece.len() - 8)
+}
+
+/// The pieces of all numbers, as many as a mebibyte holds.
+fn numbered(piece: impl Fn(usize) -> String) -> String {
+    let mut out = String::new();
+    for piece in (0..).map(piece) {
+        if out.len() + piece.len() > MEBIBYTE {
+            break;
+        }
+        out.push_str(&piece);
+    }
+    out
+}
+
+/// Much of one thing.
+fn long() -> Vec<(&'static str, String)> {
     vec![
         ("nested", fill("{a")),
         ("nested_closed", format!("{}{}", "{a".repeat(MEBIBYTE / 3), "}".repeat(MEBIBYTE / 3))),
         ("lists", format!("{{a(b: {}", fill("["))),
         ("types", format!("query ($a: {}", fill("["))),
         ("fields", format!("{{{}}}", fill("a "))),
-        ("aliases", format!("{{{}}}", numbered(&|number| format!("a{number}:b ")))),
+        ("aliases", format!("{{{}}}", numbered(|number| format!("a{number}:b ")))),
         ("below", format!("{{a{{{}}}}}", fill("b "))),
         ("directives", format!("{{a {}}}", fill("@a "))),
         ("arguments", format!("{{a({})}}", fill("b:1 "))),
@@ -156,52 +165,27 @@ fn hostile() -> Vec<(&'static str, String)> {
         ("comment", format!("#{}\n{{a}}", fill("\u{2027}"))),
         ("white", format!("{}{{a}}", fill(","))),
         ("error_at_the_end", format!("{{{}", fill("a "))),
-        ("operations", numbered(&|number| format!("query A{number}{{a}}"))),
-        (
-            "fragments",
-            format!(
-                "{{...F0}}{}",
-                numbered(&|number| format!("fragment F{number} on T{{...F{}}}", number + 1))
-            ),
-        ),
-        (
-            "doubling",
-            format!(
-                "{{...F0}}{}fragment F20000 on T {{a}}",
-                (0..20_000)
-                    .map(|number| format!("fragment F{number} on T{{...F{0} ...F{0}}}", number + 1))
-                    .collect::<String>()
-            ),
-        ),
-        (
-            "cycle",
-            format!(
-                "{{...F0}}{}fragment F20000 on T {{...F0}}",
-                (0..20_000)
-                    .map(|number| format!("fragment F{number} on T{{...F{}}}", number + 1))
-                    .collect::<String>()
-            ),
-        ),
-        ("unused", format!("{{a}}{}", numbered(&|number| format!("fragment F{number} on T{{a}}")))),
-        (
-            "shared_root",
-            format!(
-                "{operations}fragment F on T {{{}}}",
-                (0..40).map(|number| format!("a{number} ")).collect::<String>()
-            ),
-        ),
+    ]
+}
+
+/// Definitions that have to do with each other.
+fn entangled() -> Vec<(&'static str, String)> {
+    let operations: String = (0..100).map(|number| format!("mutation A{number} {{...F}}")).collect();
+    let next = |number: usize| format!("fragment F{number} on T{{...F{}}}", number + 1);
+    let twice = |number: usize| format!("fragment F{number} on T{{...F{0} ...F{0}}}", number + 1);
+    let chain: String = (0..20_000).map(next).collect();
+    let doubling: String = (0..20_000).map(twice).collect();
+    let fields = |of: usize| (0..40).map(move |field| format!("f{of}x{field} ")).collect::<String>();
+    vec![
+        ("operations", numbered(|number| format!("query A{number}{{a}}"))),
+        ("missing", format!("{{...F0}}{}", numbered(next))),
+        ("chain", format!("{{...F0}}{chain}fragment F20000 on T {{a}}")),
+        ("doubling", format!("{{...F0}}{doubling}fragment F20000 on T {{a}}")),
+        ("cycle", format!("{{...F0}}{chain}fragment F20000 on T {{...F0}}")),
+        ("unused", format!("{{a}}{}", numbered(|number| format!("fragment F{number} on T{{a}}")))),
+        ("shared_root", format!("{operations}fragment F on T {{{}}}", fields(0))),
         ("shared_roots", format!("{operations}fragment F on T {{{}}}", fill("... @skip(if: true) {a}"))),
-        (
-            "distinct",
-            (0..100)
-                .map(|operation| {
-                    format!(
-                        "mutation A{operation} {{{}}}",
-                        (0..40).map(|field| format!("f{operation}x{field} ")).collect::<String>()
-                    )
-                })
-                .collect(),
-        ),
+        ("distinct", (0..100).map(|number| format!("mutation A{number} {{{}}}", fields(number))).collect()),
     ]
 }
 

@@ -1,8 +1,7 @@
 //! Documents that are known by a name: those that clients have sent with their hashes, and those of a safelist.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -37,7 +36,7 @@ pub struct DocumentHash([u8; 32]);
 /// so sends the document once more. That costs it one exchange a worker and document; a store for all of them would cost
 /// every request a lock, and would be no better known to the other processes of a host.
 pub struct Sent {
-    documents: Cache<DocumentHash, Arc<str>, Octets, RandomState>,
+    documents: Cache<DocumentHash, Arc<str>, Octets, BuildHasherDefault<Taken>>,
 }
 
 /// A safelist, ready for use.
@@ -49,13 +48,16 @@ pub struct Listed {
     documents: Arc<Vec<(Box<str>, Box<str>)>>,
     /// Places by the hashes of the texts.
     by_hash: HashMap<DocumentHash, usize>,
-    /// Places by a hash that nobody can foresee: a document is looked for by its text on every request.
-    by_text: HashMap<u64, Vec<usize>>,
-    hasher: RandomState,
+    /// The texts: a document is looked for by its own on every request.
+    texts: HashSet<Box<str>>,
 }
 
 #[derive(Debug, Clone)]
 struct Octets;
+
+/// Keys are hashes already, and what is kept under one has it: the map takes their first octets as they are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken(u64);
 
 impl DocumentHash {
     /// Of a text.
@@ -108,13 +110,25 @@ impl Sent {
 impl Default for Sent {
     fn default() -> Self {
         let items = usize::try_from(KEPT / TYPICAL).unwrap_or(1);
-        Self { documents: Cache::with(items, KEPT, Octets, RandomState::new(), Default::default()) }
+        Self {
+            documents: Cache::with(items, KEPT, Octets, BuildHasherDefault::default(), Default::default()),
+        }
     }
 }
 
 impl std::fmt::Debug for Sent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sent").field("documents", &self.documents.len()).finish_non_exhaustive()
+    }
+}
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        self.0 = octets.iter().take(8).fold(0, |hash, octet| hash << 8 | u64::from(*octet));
     }
 }
 
@@ -128,13 +142,12 @@ impl Listed {
     /// Makes it ready.
     pub fn compile(safelist: &Safelist) -> Self {
         let documents = Arc::clone(&safelist.documents);
-        let hasher = RandomState::new();
-        let (mut by_hash, mut by_text) = (HashMap::new(), HashMap::<u64, Vec<usize>>::new());
+        let (mut by_hash, mut texts) = (HashMap::new(), HashSet::new());
         for (place, (_, text)) in documents.iter().enumerate() {
             by_hash.entry(DocumentHash::of(text)).or_insert(place);
-            by_text.entry(hasher.hash_one(&**text)).or_default().push(place);
+            texts.insert(text.clone());
         }
-        Self { mode: safelist.mode, documents, by_hash, by_text, hasher }
+        Self { mode: safelist.mode, documents, by_hash, texts }
     }
 
     /// The document of this id: its own, or the hash of its text, with or without `sha256:` before it.
@@ -152,8 +165,7 @@ impl Listed {
 
     /// Whether a document is on it, letter for letter.
     pub fn has(&self, text: &str) -> bool {
-        let places = self.by_text.get(&self.hasher.hash_one(text));
-        places.is_some_and(|places| places.iter().any(|place| self.text(*place) == Some(text)))
+        self.texts.contains(text)
     }
 
     fn text(&self, place: usize) -> Option<&str> {

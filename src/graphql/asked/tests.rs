@@ -9,7 +9,7 @@ use super::*;
 pub(in crate::graphql) fn rules_with(change: impl FnOnce(&mut GraphQl)) -> Arc<Rules> {
     let text = "version: 1\nlisteners: 127.0.0.1:1\nupstreams: {a: http://127.0.0.1:2}\nissuers: {a: {issuer: \
                 https://a.example, audience: any}}\nroutes: {/graphql: {require: {graphql: {permission: \
-                '{operation}:{field}', public: Query}}}}\n";
+                '{operation}-{field}', public: Query}}}}\n";
     let context = Context { name: "a.yaml", directory: Path::new("/"), env: &|_| None };
     let (config, _) = parse(text, &context).unwrap_or_else(|problems| panic!("{problems}"));
     let Require::Token(requirement) = &config.routes[0].require else { panic!("public") };
@@ -78,10 +78,10 @@ const BOTH: &str = "query Q{__typename} mutation M{create}";
 #[test]
 fn the_operation_that_is_asked_for_is_found() {
     let mut asking = Asking::with(|config| config.operations = crate::config::graphql::Counted::Selected);
-    check(asking.post(r#"{"query":"mutation{create}"}"#), "- Mutation:create", None);
+    check(asking.post(r#"{"query":"mutation{create}"}"#), "- Mutation-create", None);
     let named = |name: &str| format!("{{\"query\":\"{BOTH}\",\"operationName\":{name}}}");
     check(asking.post(&named("\"Q\"")), "Q ", None);
-    check(asking.post(&named("\"M\"")), "M Mutation:create", None);
+    check(asking.post(&named("\"M\"")), "M Mutation-create", None);
     for none in ["null", "\"\"", "\"X\"", "\"m\""] {
         check(asking.post(&named(none)), "OPERATION_RESOLUTION_FAILURE", None);
     }
@@ -93,7 +93,7 @@ fn the_operation_that_is_asked_for_is_found() {
         Some("GRAPHQL_PARSE_FAILED")
     );
     let message = asking.way(Way::Message(br#"{"query":"mutation{create}"}"#));
-    check(message, "- Mutation:create", None);
+    check(message, "- Mutation-create", None);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_list_is_judged_whole_and_only_where_lists_are_taken() {
     check(asking.post(list), "BATCHING_NOT_ALLOWED", None);
     check(asking.post("[]"), "BATCHING_NOT_ALLOWED", None);
     let mut asking = Asking::with(|config| config.batch = 2);
-    check(asking.post(list), "- ; - Mutation:create", None);
+    check(asking.post(list), "- ; - Mutation-create", None);
     check(asking.post("[]"), "BAD_REQUEST", None);
     check(asking.post(r#"[{"query":"{a}"},{"query":"{a}"},{"query":"{a}"}]"#), "BATCH_LIMIT", None);
     check(asking.post(r#"[{"query":"{a}"},{"query":"{"}]"#), "GRAPHQL_PARSE_FAILED", None);
@@ -189,7 +189,7 @@ fn a_safelist_resolves_ids_and_refuses_other_documents() {
     check(asking.post(r#"{"query":"{ a }"}"#), "QUERY_NOT_IN_SAFELIST", None);
     check(
         asking.post(r#"{"id":"m","variables":{}}"#),
-        "M Mutation:m",
+        "M Mutation-m",
         Some(r#"{"query":"mutation M{m}","variables":{}}"#),
     );
     check(asking.post(r#"{"id":"m","query":"{a}"}"#), "BAD_REQUEST", None);
@@ -241,7 +241,7 @@ fn a_list_in_which_one_is_named_is_written_anew() {
     let anew = r#"[{ "query" : "{a}" },{"query":"mutation M{m}","x":"\u0041"}]"#;
     check(
         asking.post(r#"[ { "query" : "{a}" } , {"id":"m","x":"\u0041"} ]"#),
-        "- ; M Mutation:m",
+        "- ; M Mutation-m",
         Some(anew),
     );
 }

@@ -350,7 +350,7 @@ const CLASSES: [u8; 256] = {
         if matches!(this, b'_' | b'a'..=b'z' | b'A'..=b'Z') {
             class |= BEGINS_NAME | IN_NAME;
         }
-        if matches!(this, b'0'..=b'9') {
+        if this.is_ascii_digit() {
             class |= IN_NAME;
         }
         if this < b' ' && this != b'\t' {

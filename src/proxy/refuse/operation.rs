@@ -162,5 +162,13 @@ fn code(denial: &Denial) -> String {
 
 /// Whether it is about what the operation asks for, and neither about who asks nor about how.
 fn is_of_the_operation(denial: &Denial) -> bool {
-    [Reason::GraphqlRejected, Reason::InsufficientScope, Reason::ConditionFailed].contains(&denial.reason)
+    match &denial.advice {
+        Advice::Operation(rejected) if rejected.kind == Kind::Rejected => {
+            !["BAD_REQUEST", "CSRF_ERROR"].contains(&rejected.code)
+        }
+        Advice::Operation(_) => false,
+        Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => {
+            [Reason::InsufficientScope, Reason::ConditionFailed].contains(&denial.reason)
+        }
+    }
 }

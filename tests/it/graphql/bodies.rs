@@ -127,7 +127,8 @@ fn d7_ten_gibibytes_in_chunks_are_refused_while_they_come() {
 #[test]
 fn d7_a_thousand_just_under_the_limit_share_a_budget() {
     const EACH: usize = 64 * 1024;
-    let api = api_with(&route_and("limits: {body: 64KiB}"), "inspected_total: 1MiB");
+    let api =
+        api_with(&route_and("limits: {body: 64KiB}"), "inspected_total: 1MiB, connections_per_address: 4000");
     let before = api.gateway.resident_kib();
     // All but the last octet: each holds what it has.
     let text = format!("{{\"query\":\"{{a}}\"{}}}", " ".repeat(EACH - 15));
