@@ -169,7 +169,7 @@ impl Families {
         holder: Option<&str>,
         now: NumericDate,
     ) -> Result<Given, NotGiven> {
-        let milliseconds = i64::try_from(clock::milliseconds()).unwrap_or(i64::MAX);
+        let milliseconds = || i64::try_from(clock::milliseconds()).unwrap_or(i64::MAX);
         self.rotate_at(minted, presented, holder, (now, milliseconds)).await
     }
 
@@ -178,7 +178,7 @@ impl Families {
         minted: &Minted,
         presented: &str,
         holder: Option<&str>,
-        (now, milliseconds): (NumericDate, i64),
+        (now, milliseconds): (NumericDate, impl FnOnce() -> i64 + Send + 'static),
     ) -> Result<Given, NotGiven> {
         let Format::Refresh { shape, grace, sliding } = &minted.format else { return Err(NotGiven::Unknown) };
         let begun = opaque::family_of(shape, presented).ok_or(NotGiven::Unknown)?;
@@ -186,19 +186,21 @@ impl Families {
         if slot.live().family.token != minted.name {
             return Err(NotGiven::Unknown);
         }
-        let using = Use {
+        let mut using = Use {
             shape: shape.clone(),
             grace: *grace,
             lifetime: sliding.then_some(minted.lifetime.default),
             presented: Zeroizing::new(presented.into()),
             holder: holder.map(Box::from),
             now,
-            milliseconds,
+            milliseconds: 0,
         };
         let shared = Arc::clone(&self.shared);
         let used = tokio::spawn(async move {
             // One use of a family after the other: what each of them finds is so until it has changed it.
             let _turn = slot.turn.lock().await;
+            // Whoever asked first may get their turn second: by a time of before it a clock would seem set back.
+            using.milliseconds = milliseconds();
             shared.use_of(&slot, using).await
         });
         used.await.unwrap_or(Err(NotGiven::Trouble(Trouble::Fault("a task has failed"))))

@@ -189,7 +189,7 @@ pub const GRAPHQL_WALK_DEPTH: usize = 500;
 /// Operations of one document: a collection of a client's has some tens.
 pub const GRAPHQL_OPERATIONS: usize = 100;
 /// Selections at the roots of a document's operations together, each of which may need something else.
-pub const GRAPHQL_ROOT_SELECTIONS: usize = 4_096;
+pub const GRAPHQL_ROOT_SELECTIONS: usize = 2_048;
 /// Octets of the plans that are remembered, over all workers: some 30,000 documents of an ordinary length.
 pub const GRAPHQL_PLANS: u64 = 64 * MIB;
 /// Octets of a document whose plan is remembered: longer ones are rare, and cost more to compare and to keep.

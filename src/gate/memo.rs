@@ -170,7 +170,8 @@ impl Memo {
     /// With at most so many octets of plans of documents.
     #[must_use]
     pub fn with_plans(mut self, octets: u64) -> Self {
-        let seed = self.fingerprints.of(b"plans").0 as u64;
+        // Kept from strangers as the key is.
+        let seed = self.fingerprint(b"plans").0 as u64;
         self.operations.documents.plans = Plans::new(octets, seed);
         self
     }

@@ -52,7 +52,7 @@ struct Sought<'s> {
 struct Octets;
 
 impl Plans {
-    /// Of at most so many octets. `seed` is random and never leaves the process: nobody can send texts that meet in one place.
+    /// Of at most so many octets. Who does not know the seed cannot choose documents that share a place.
     pub fn new(octets: u64, seed: u64) -> Self {
         Self { serial: 0, good: Store::new(octets, seed), bad: Store::new(GRAPHQL_REJECTIONS, seed) }
     }
@@ -94,7 +94,7 @@ impl Plans {
 }
 
 impl Default for Plans {
-    /// As if there were eight workers, and nobody to be afraid of.
+    /// As if there were eight workers and nobody to fear.
     fn default() -> Self {
         Self::new(GRAPHQL_PLANS / 8, 0)
     }
@@ -113,12 +113,10 @@ where
     }
 
     fn insert(&mut self, key: Key, value: V) {
-        let (octets, seed) = (self.octets, self.seed);
+        let (octets, places) = (self.octets, FixedState::with_seed(self.seed));
         let items = usize::try_from(octets / TYPICAL).unwrap_or(usize::MAX).max(1);
         self.cache
-            .get_or_insert_with(|| {
-                Cache::with(items, octets, Octets, FixedState::with_seed(seed), Default::default())
-            })
+            .get_or_insert_with(|| Cache::with(items, octets, Octets, places, Default::default()))
             .insert(key, value);
     }
 

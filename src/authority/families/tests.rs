@@ -62,7 +62,7 @@ impl Scene {
 
     async fn rotate(&self, minted: &Minted, token: &str, milliseconds: i64) -> Result<String, NotGiven> {
         let now = NumericDate(milliseconds / 1_000);
-        let given = self.families.rotate_at(minted, token, None, (now, milliseconds)).await;
+        let given = self.families.rotate_at(minted, token, None, (now, move || milliseconds)).await;
         given.map(|given| given.text.to_string())
     }
 
@@ -259,7 +259,7 @@ async fn a_family_ends_when_it_would_have_unless_it_slides() {
     for (sliding, ends) in [(false, NOW.0 + 86_400), (true, NOW.0 + 3_600 + 86_400)] {
         let (scene, minted) = (Scene::new(), minted(GRACE, sliding));
         let first = scene.begin(&minted).await;
-        let at = (NumericDate(NOW.0 + 3_600), MILLISECONDS + 3_600_000);
+        let at = (NumericDate(NOW.0 + 3_600), || MILLISECONDS + 3_600_000);
         let given = scene.families.rotate_at(&minted, &first, None, at).await.expect("the next one");
         assert_eq!(given.family.expires.0, ends, "sliding: {sliding}");
         scene.families.shared.lock().sweep(ends - 1, 0);
@@ -304,4 +304,34 @@ async fn t7_no_refresh_token_stands_in_the_store() {
             .collect();
         assert!(!has(&raw[9..]));
     }
+}
+
+/// Of those who came together, one that had asked first and got its turn second was taken for a thief, and its family died.
+#[tokio::test]
+async fn t5_whoever_asked_first_and_is_served_second_is_within_the_grace() {
+    let (scene, minted) = (Scene::new(), minted(GRACE, true));
+    let first = scene.begin(&minted).await;
+    let families = scene.families.clone();
+    let slot = families.shared.lock().of_session("sid-1").into_iter().next().expect("its place");
+    let turn = slot.turn.lock().await;
+    let (asking, with, token) = (families.clone(), minted.clone(), first.clone());
+    let waiting = tokio::spawn(async move { asking.rotate(&with, &token, None, NOW).await });
+    let begun = clock::milliseconds();
+    while clock::milliseconds() < begun + 3 {
+        tokio::task::yield_now().await;
+    }
+    let Format::Refresh { shape, grace, .. } = &minted.format else { panic!("a refresh token") };
+    let using = Use {
+        shape: shape.clone(),
+        grace: *grace,
+        lifetime: None,
+        presented: Zeroizing::new(first.into()),
+        holder: None,
+        now: NOW,
+        milliseconds: i64::try_from(clock::milliseconds()).expect("a time"),
+    };
+    let other = families.shared.use_of(&slot, using).await.expect("the next one");
+    drop(turn);
+    let waited = waiting.await.expect("a task").expect("the same again");
+    assert_eq!(waited.text, other.text);
 }

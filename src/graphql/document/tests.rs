@@ -6,7 +6,7 @@ fn shown(text: &str) -> Result<String, Fault> {
     let document = Document::read(text, &Bounds::NONE)?;
     let mut out = String::new();
     for operation in &document.operations {
-        out += &format!("{}:{}", operation.kind.name(), document.name(operation).unwrap_or_default());
+        out += &format!("{}/{}", operation.kind.name(), document.name(operation).unwrap_or_default());
         within(&document, operation.body, &mut out);
     }
     for fragment in &document.fragments {
@@ -211,26 +211,26 @@ fn what_only_some_parsers_take_is_refused() {
 #[test]
 fn u6_a_comment_that_ends_elsewhere_for_some_hides_nothing() {
     refuses(&["{a # \u{2028} b\n}", "{a #\u{2029}b\n}", "mutation{a #\u{2028}}\n}"]);
-    takes("{a # \u{2027} é \u{20ac} \u{feff}\n}", "Query:<a>");
+    takes("{a # \u{2027} é \u{20ac} \u{feff}\n}", "Query/<a>");
 }
 
 #[test]
 fn comments_end_with_their_line() {
-    takes("{a # b\n c}", "Query:<a c>");
-    takes("{a # b\r c}", "Query:<a c>");
-    takes("{a # b\r\n c}", "Query:<a c>");
-    takes("#\n#\r#\n{a}#", "Query:<a>");
+    takes("{a # b\n c}", "Query/<a c>");
+    takes("{a # b\r c}", "Query/<a c>");
+    takes("{a # b\r\n c}", "Query/<a c>");
+    takes("#\n#\r#\n{a}#", "Query/<a>");
     refuses(&["{a # b\u{85} }", "{a #}"]);
 }
 
 #[test]
 fn block_strings_know_one_escape() {
-    takes(r#"{a(b: """x\""") c} """) e}"#, "Query:<a e>");
-    takes(r#"{a(b: """x\ """) c}"#, "Query:<a c>");
+    takes(r#"{a(b: """x\""") c} """) e}"#, "Query/<a e>");
+    takes(r#"{a(b: """x\ """) c}"#, "Query/<a c>");
     // `\\` is no escape, so that this one goes on behind the quotes.
-    takes(r#"{a(b: """x\\""") c(d: """) e}"#, "Query:<a e>");
-    takes(r#"{a(b: """""") c(d: """ " "" \n \u """) e}"#, "Query:<a c e>");
-    takes("{a(b: \"\"\"x\r\n\ty\n\"\"\")}", "Query:<a>");
+    takes(r#"{a(b: """x\\""") c(d: """) e}"#, "Query/<a e>");
+    takes(r#"{a(b: """""") c(d: """ " "" \n \u """) e}"#, "Query/<a c e>");
+    takes("{a(b: \"\"\"x\r\n\ty\n\"\"\")}", "Query/<a>");
     refuses(&[
         r#"{a(b: """)}"#,
         r#"{a(b: """")}"#,
@@ -242,9 +242,9 @@ fn block_strings_know_one_escape() {
 
 #[test]
 fn strings_end_on_their_line() {
-    takes(r##"{a(b: "" c: "\"" d: "\\" e: "\/\b\f\n\r\t" f: "}" g: "#") h}"##, "Query:<a h>");
-    let spelled = r#"{a(b: "\u00e9\uD83D\uDE00\u{1F600}\u{0}\u{0010FFFF}é<tab>")}"#;
-    takes(&spelled.replace("<tab>", "\t"), "Query:<a>");
+    takes(r##"{a(b: "" c: "\"" d: "\\" e: "\/\b\f\n\r\t" f: "}" g: "#") h}"##, "Query/<a h>");
+    takes(r#"{a(b: "\u00e9\uD83D\uDE00\u{1F600}\u{0}\u{0010FFFF}é\t")}"#, "Query/<a>");
+    takes("{a(b: \"\t\")}", "Query/<a>");
     refuses(&[
         r#"{a(b: ")}"#,
         r#"{a(b: "\")}"#,
@@ -270,7 +270,7 @@ fn strings_end_on_their_line() {
 
 #[test]
 fn numbers_end_where_names_could_go_on() {
-    takes("{a(b: 0 c: -0 d: 12 e: -1.5 f: 1e9 g: 1E-9 h: 0.0e+1 i: 999999999999999999999999)}", "Query:<a>");
+    takes("{a(b: 0 c: -0 d: 12 e: -1.5 f: 1e9 g: 1E-9 h: 0.0e+1 i: 999999999999999999999999)}", "Query/<a>");
     refuses(&[
         "{a(b: 01)}",
         "{a(b: -)}",
@@ -292,34 +292,34 @@ fn numbers_end_where_names_could_go_on() {
 
 #[test]
 fn everything_of_the_grammar_is_taken() {
-    takes("{a}", "Query:<a>");
-    takes("query{a}", "Query:<a>");
-    takes("\"said\" query A {a}", "Query:A<a>");
+    takes("{a}", "Query/<a>");
+    takes("query{a}", "Query/<a>");
+    takes("\"said\" query A {a}", "Query/A<a>");
     takes(
         "\"\"\"said\"\"\" mutation A {a} \"s\" fragment F on T {b} query B{...F}",
-        "Mutation:A<a> Query:B<...F> F:T<b>",
+        "Mutation/A<a> Query/B<...F> F:T<b>",
     );
-    takes("subscription query {mutation}", "Subscription:query<mutation>");
-    takes("query on {on: on}", "Query:on<on=on>");
-    takes("query fragment @a {fragment}", "Query:fragment<fragment>");
+    takes("subscription query {mutation}", "Subscription/query<mutation>");
+    takes("query on {on: on}", "Query/on<on=on>");
+    takes("query fragment @a {fragment}", "Query/fragment<fragment>");
     takes(
         "query A(\"said\" $a: B, $c: [D!]! = [1, {e: \"f\"}] @g(h: [1]) $i: [[J]]! = null) @k @l(m: $c) {n}",
-        "Query:A<n>",
+        "Query/A<n>",
     );
     takes(
         "{a: b(c: $d, e: [$f, [], {}], g: {h: {i: $j}, k: [[]]}, l: true, m: null, n: O) @p(q: {r: s}) @t {u {v}} w}",
-        "Query:<a=b<u<v>> w>",
+        "Query/<a=b<u<v>> w>",
     );
     takes(
         "{... {a} ... on B {c ... @d {e}} ... on F @g {h} ...I ...I @j} fragment I on K @l {m}",
-        "Query:<on:<a> on:B<c on:<e>> on:F<h> ...I ...I> I:K<m>",
+        "Query/<on:<a> on:B<c on:<e>> on:F<h> ...I ...I> I:K<m>",
     );
-    takes("{true false null on query}", "Query:<true false null on query>");
-    takes("{... on on {a}}", "Query:<on:on<a>>");
-    takes(",{,a,,b,},", "Query:<a b>");
+    takes("{true false null on query}", "Query/<true false null on query>");
+    takes("{... on on {a}}", "Query/<on:on<a>>");
+    takes(",{,a,,b,},", "Query/<a b>");
     takes(
         "{...onA ...fragment} fragment onA on T {a} fragment fragment on T {b}",
-        "Query:<...onA ...fragment> onA:T<a> fragment:T<b>",
+        "Query/<...onA ...fragment> onA:T<a> fragment:T<b>",
     );
 }
 
@@ -346,11 +346,11 @@ fn what_cannot_be_told_apart_is_refused() {
 
 #[test]
 fn what_is_literally_left_out_is_absent() {
-    takes("{a @skip(if: true) b}", "Query:<~a b>");
-    takes("{a @include(if: false) {b}}", "Query:<~a<b>>");
-    takes("{...A @skip(if: true)} fragment A on B {c}", "Query:<~...A> A:B<c>");
-    takes("{... @include(if: false) {a}}", "Query:<~on:<a>>");
-    takes("{a @x @skip(if: true) @y}", "Query:<~a>");
+    takes("{a @skip(if: true) b}", "Query/<~a b>");
+    takes("{a @include(if: false) {b}}", "Query/<~a<b>>");
+    takes("{...A @skip(if: true)} fragment A on B {c}", "Query/<~...A> A:B<c>");
+    takes("{... @include(if: false) {a}}", "Query/<~on:<a>>");
+    takes("{a @x @skip(if: true) @y}", "Query/<~a>");
     for present in [
         "{a @skip(if: false)}",
         "{a @include(if: true)}",
@@ -372,7 +372,7 @@ fn what_is_literally_left_out_is_absent() {
         "{a @skip(if: false, if: true)}",
         "{a @skip(a: 1, if: true)}",
     ] {
-        takes(present, "Query:<a>");
+        takes(present, "Query/<a>");
     }
 }
 

@@ -43,7 +43,7 @@ fn plans_do_not_keep_rules() {
 
 #[test]
 fn d7_plans_are_bounded_in_octets() {
-    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 7));
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 1));
     for number in 0..10_000 {
         plans.plan(&rules, &format!("{{field{number}}}")).expect("a plan");
     }
@@ -55,7 +55,7 @@ fn d7_plans_are_bounded_in_octets() {
 
 #[test]
 fn d7_what_is_no_document_makes_no_plan_go() {
-    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 7));
+    let (rules, mut plans) = (Arc::new(rules("{public: Query}")), Plans::new(64 * 1024, 1));
     let kept = plans.plan(&rules, "{a}").expect("a plan");
     for number in 0..10_000 {
         plans.plan(&rules, &format!("{{field{number}")).expect_err("no plan");

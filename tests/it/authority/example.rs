@@ -39,7 +39,7 @@ fn a_key_that_is_made_at_run_time_gets_a_token_and_an_invitation() {
     let scene = Scene::of(tail, |setup| {
         setup.route(
             "GET /table",
-            "{require: {issuers: [invitation]}, forward: {headers: {X-Guest: sub, X-Host: host}}}",
+            "{require: {issuers: [invitation]}, forward: {headers: {X-Guest: sub, X-Host: client_id}}}",
         )
     });
     let new = json!({"credential": "clients", "scopes": ["orders:read"]}).to_string();
