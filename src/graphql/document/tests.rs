@@ -66,6 +66,12 @@ fn invalid(text: &str, wanted: &'static str) {
     assert_eq!(shown(text), Err(Fault::Invalid(wanted)), "{text}");
 }
 
+/// A library's reader went one call deeper for each of them, and ended the process.
+#[test]
+fn letters_of_no_name_are_refused_however_many_they_are() {
+    refuses(&[&"é".repeat(20_000)]);
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a list, a line each")]
 fn what_is_no_document_is_refused() {
