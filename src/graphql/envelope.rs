@@ -11,10 +11,10 @@ mod text;
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::memchr;
 use smallvec::SmallVec;
 
-use crate::graphql::envelope::text::{escape, unescaped};
+use crate::graphql::envelope::text::{escape_length, special, unescaped};
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,7 @@ pub struct Malformed(pub &'static str);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope<'t> {
     /// The document; none where it is absent, `null` or empty.
-    pub query: Option<Cow<'t, str>>,
+    pub query: Option<Written<'t>>,
     /// Which of its operations; none where absent or `null`.
     pub operation_name: Option<Cow<'t, str>>,
     /// What names a document that the server has: `documentId` and its like.
@@ -43,11 +43,20 @@ pub struct Envelope<'t> {
     /// The outermost members, in order.
     pub members: Members<'t>,
     /// Those of `extensions`.
-    pub extensions: Members<'t>,
+    pub extensions: Vec<Member<'t>>,
+}
+
+/// A document as it came: one that is known by that needs no unescaping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written<'t> {
+    /// As it is.
+    Plain(Cow<'t, str>),
+    /// As a string of JSON without its quotes: its escapes, of which there are some, are in order.
+    Escaped(&'t str),
 }
 
 /// Members of an object, in order.
-pub type Members<'t> = SmallVec<[Member<'t>; 6]>;
+pub type Members<'t> = SmallVec<[Member<'t>; 4]>;
 
 /// `extensions.persistedQuery`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +159,7 @@ pub fn object(text: &str) -> Result<Option<Members<'_>>, Malformed> {
 }
 
 /// `persistedQuery` among the members of `extensions`.
-pub fn persisted<'t>(extensions: &Members<'t>) -> Result<Option<PersistedQuery<'t>>, Malformed> {
+pub fn persisted<'t>(extensions: &[Member<'t>]) -> Result<Option<PersistedQuery<'t>>, Malformed> {
     let found = extensions.iter().find(|member| member.name == Name::PersistedQuery);
     let Some(members) = found.map(|member| members_of(member.value, PERSISTED)).transpose()?.flatten() else {
         return Ok(None);
@@ -163,7 +172,7 @@ pub fn persisted<'t>(extensions: &Members<'t>) -> Result<Option<PersistedQuery<'
 }
 
 /// The members of `extensions` that do not name a document, as an object; none where there are none.
-pub fn others(extensions: &Members<'_>) -> Option<String> {
+pub fn others(extensions: &[Member<'_>]) -> Option<String> {
     let mut out = Vec::new();
     for member in extensions.iter().filter(|member| member.name != Name::PersistedQuery) {
         out.push(if out.is_empty() { b'{' } else { b',' });
@@ -195,19 +204,34 @@ fn members_of<'t>(value: &'t str, known: &[(&str, Name)]) -> Result<Option<Membe
     }
 }
 
-/// A string, unescaped; none of `null`.
-fn text_of(value: &str) -> Result<Option<Cow<'_, str>>, Malformed> {
-    let mut scanner = Scanner { text: value, at: 0 };
-    match scanner.peek() {
-        Some(b'"') => scanner.string().map(|raw| Some(unescaped(raw))),
-        Some(b'n') => Ok(None),
-        Some(_) | None => Err(Malformed("a string belongs there, or null")),
+/// A string that was read before, without its quotes; none of `null`.
+fn string_of(value: &str) -> Result<Option<&str>, Malformed> {
+    match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
+        Some(raw) => Ok(Some(raw)),
+        None if value == "null" => Ok(None),
+        None => Err(Malformed("a string belongs there, or null")),
     }
 }
 
+/// The same, unescaped.
+fn text_of(value: &str) -> Result<Option<Cow<'_, str>>, Malformed> {
+    Ok(string_of(value)?.map(unescaped))
+}
+
+/// A document that was read before; none of `null` and of nothing.
+fn document_of(value: &str) -> Result<Option<Written<'_>>, Malformed> {
+    let raw = string_of(value)?.filter(|raw| !raw.is_empty());
+    Ok(raw.map(|raw| match memchr(b'\\', raw.as_bytes()) {
+        Some(_) => Written::Escaped(raw),
+        None => Written::Plain(Cow::Borrowed(raw)),
+    }))
+}
+
 fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
+    if let Some((_, meaning)) = known.iter().find(|(name, _)| *name == key) {
+        return Ok(*meaning);
+    }
     match known.iter().find(|(name, _)| is_same(name, key)) {
-        Some((name, meaning)) if *name == key => Ok(*meaning),
         Some(_) => Err(Malformed("a member whose name is known in another case")),
         None => Ok(Name::Other),
     }
@@ -215,8 +239,11 @@ fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
 
 /// Whether two names are one to a decoder that does not regard case.
 fn is_same(one: &str, other: &str) -> bool {
+    if one.eq_ignore_ascii_case(other) {
+        return true;
+    }
     if one.is_ascii() && other.is_ascii() {
-        return one.eq_ignore_ascii_case(other);
+        return false;
     }
     one.chars().flat_map(folded).eq(other.chars().flat_map(folded))
 }
@@ -229,6 +256,22 @@ fn folded(character: char) -> impl Iterator<Item = char> {
         other => other,
     }
     .to_lowercase()
+}
+
+impl<'t> Written<'t> {
+    /// The document.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(raw) => unescaped(raw),
+        }
+    }
+}
+
+impl<'t> From<&'t str> for Written<'t> {
+    fn from(text: &'t str) -> Self {
+        Self::Plain(Cow::Borrowed(text))
+    }
 }
 
 impl PersistedQuery<'_> {
@@ -292,14 +335,15 @@ impl<'t> Scanner<'t> {
         let mut envelope = Envelope { members: self.members(OUTER, 1)?, ..Envelope::default() };
         for member in &envelope.members {
             match member.name {
-                Name::Query => envelope.query = text_of(member.value)?.filter(|query| !query.is_empty()),
+                Name::Query => envelope.query = document_of(member.value)?,
                 Name::OperationName => envelope.operation_name = text_of(member.value)?,
                 Name::Variables if !member.value.starts_with(['{', 'n']) => {
                     return Err(Malformed("variables that are no object"));
                 }
                 Name::Variables => {}
                 Name::Extensions => {
-                    envelope.extensions = members_of(member.value, EXTENSIONS)?.unwrap_or_default();
+                    envelope.extensions =
+                        members_of(member.value, EXTENSIONS)?.map(SmallVec::into_vec).unwrap_or_default();
                     envelope.persisted = persisted(&envelope.extensions)?;
                 }
                 Name::Id => {
@@ -435,20 +479,16 @@ impl<'t> Scanner<'t> {
         let start = self.at;
         let octets = self.text.as_bytes();
         loop {
-            let rest = octets.get(self.at..).unwrap_or_default();
-            let Some(plain) = memchr2(b'"', b'\\', rest) else { return Err(Malformed("not JSON")) };
-            let (before, after) = rest.split_at(plain);
-            // The least of them all, so that many are looked at at once.
-            if before.iter().fold(u8::MAX, |least, octet| least.min(*octet)) < b' ' {
-                return Err(Malformed("a control character in a string"));
+            self.at = special(octets, self.at);
+            match octets.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.at += escape_length(octets.get(self.at..).unwrap_or_default())?,
+                Some(_) => return Err(Malformed("a control character in a string")),
+                None => return Err(Malformed("not JSON")),
             }
-            self.at += plain;
-            if after.first() == Some(&b'"') {
-                let raw = self.text.get(start..self.at).ok_or(Malformed("not JSON"));
-                self.at += 1;
-                return raw;
-            }
-            self.at += escape(after)?.1;
         }
+        let raw = self.text.get(start..self.at).ok_or(Malformed("not JSON"));
+        self.at += 1;
+        raw
     }
 }
