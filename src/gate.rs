@@ -135,7 +135,7 @@ pub fn decide(
     snapshot: &Snapshot,
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     now: NumericDate,
 ) -> Decision {
     decide_traced(snapshot, memo, request, evidence, now, &mut explain::Silent)
@@ -146,7 +146,7 @@ pub fn decide_traced<T: Trace>(
     snapshot: &Snapshot,
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     now: NumericDate,
     trace: &mut T,
 ) -> Decision {
@@ -227,7 +227,7 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
 
 /// What came without any credential may have a part that is public; else it is refused as anything would be.
 fn without_credentials<T: Trace>(
-    judged: (&mut Memo, &Request<'_>, &Evidence),
+    judged: (&mut Memo, &Request<'_>, &Evidence<'_>),
     route: &Arc<CompiledRoute>,
     asked: Option<Arc<Asked>>,
     denial: Denial,
@@ -333,11 +333,11 @@ fn dangerous_path() -> Denial {
 }
 
 /// What steps 4 to 15 read.
-struct Judgement<'j, 'r, T: Trace> {
+struct Judgement<'j, 'r, 'e, T: Trace> {
     snapshot: &'j Snapshot,
     memo: &'j mut Memo,
     request: &'j Request<'r>,
-    evidence: &'j mut Evidence,
+    evidence: &'j mut Evidence<'e>,
     now: NumericDate,
     trace: &'j mut T,
     route: &'j Arc<CompiledRoute>,
@@ -346,7 +346,7 @@ struct Judgement<'j, 'r, T: Trace> {
 }
 
 /// Steps 4 to 15.
-fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Stop> {
+fn authorized<T: Trace>(judgement: Judgement<'_, '_, '_, T>) -> Result<Decision, Stop> {
     let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, asked } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());

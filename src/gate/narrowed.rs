@@ -30,7 +30,7 @@ mod tests;
 pub(in crate::gate) fn narrow(
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &Evidence,
+    evidence: &Evidence<'_>,
     route: &CompiledRoute,
     asked: &Asked,
     token: Option<&TokenFacts>,

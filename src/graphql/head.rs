@@ -143,6 +143,9 @@ fn unsupported(message: &'static str) -> Rejected {
 
 /// `application/json`, in UTF-8 if it says in what (RFC 9110 section 8.3.1). A value that is not well-formed is none.
 fn is_json(value: &[u8]) -> bool {
+    if value == b"application/json" {
+        return true;
+    }
     let mut parts = value.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
     let is_type = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(b"application/json"));
     let mut charsets = 0;
