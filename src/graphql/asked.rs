@@ -151,7 +151,8 @@ impl Reading<'_> {
                 message: "a mutation comes by POST".into(),
             });
         }
-        let instead = read.found.anew.then(|| parameters.with(&read.found.document.text()).into_bytes().into());
+        let instead =
+            read.found.anew.then(|| parameters.with(&read.found.document.text()).into_bytes().into());
         let unlisted = read.found.unlisted;
         Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
     }
