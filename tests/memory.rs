@@ -99,7 +99,7 @@ impl Scene {
 
     fn allow(&mut self, authorization: &str) {
         let headers = [Field { name: b"Authorization", value: authorization.as_bytes() }];
-        let refused = decided(&self.reader, &mut self.memo, "/service0/orders/123", &headers);
+        let refused = decided(&self.reader, &mut self.memo, ("GET", "/service0/orders/123"), &headers, &[]);
         assert_eq!(refused, None, "the token is good");
     }
 }
