@@ -16,7 +16,7 @@
 //! | a stream outlives its token | what it hangs by is asked again while it lasts ([`lasting`]) | `gate::tests::lasting`, `it::lasting` |
 //! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
 //! | a token that is looked up is shown to a stranger, or its being unknown here counts elsewhere | who is asked is the route's, and by the token's beginning | `gate::records::tests` |
-//! | one subscribes into another's event stream, or reads it | names of streams are sealed for their owner ([`reserved`]) | `it::graphql::reserved` |
+//! | one reads another's event stream, or is answered in it | names of streams are sealed for their owner ([`reserved`]) | `it::graphql::reserved` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
 pub mod call;
@@ -137,7 +137,7 @@ pub fn decide(
     snapshot: &Snapshot,
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     now: NumericDate,
 ) -> Decision {
     decide_traced(snapshot, memo, request, evidence, now, &mut explain::Silent)
@@ -148,7 +148,7 @@ pub fn decide_traced<T: Trace>(
     snapshot: &Snapshot,
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     now: NumericDate,
     trace: &mut T,
 ) -> Decision {
@@ -235,7 +235,7 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
 
 /// What came without any credential may have a part that is public; else it is refused as anything would be.
 fn without_credentials<T: Trace>(
-    judged: (&mut Memo, &Request<'_>, &Evidence),
+    judged: (&mut Memo, &Request<'_>, &Evidence<'_>),
     route: &Arc<CompiledRoute>,
     asked: Option<Arc<Asked>>,
     denial: Denial,
@@ -342,11 +342,11 @@ fn dangerous_path() -> Denial {
 }
 
 /// What steps 4 to 15 read.
-struct Judgement<'j, 'r, T: Trace> {
+struct Judgement<'j, 'r, 'e, T: Trace> {
     snapshot: &'j Snapshot,
     memo: &'j mut Memo,
     request: &'j Request<'r>,
-    evidence: &'j mut Evidence,
+    evidence: &'j mut Evidence<'e>,
     now: NumericDate,
     trace: &'j mut T,
     route: &'j Arc<CompiledRoute>,
@@ -355,7 +355,7 @@ struct Judgement<'j, 'r, T: Trace> {
 }
 
 /// Steps 4 to 15.
-fn authorized<T: Trace>(judgement: Judgement<'_, '_, T>) -> Result<Decision, Stop> {
+fn authorized<T: Trace>(judgement: Judgement<'_, '_, '_, T>) -> Result<Decision, Stop> {
     let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, wanted } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());

@@ -19,6 +19,11 @@ pub(crate) const ISS: &str = "https://idp.test/";
 
 /// A configuration of one issuer, one scope and this many routes.
 pub(crate) fn config(routes: usize) -> Config {
+    config_with(routes, "")
+}
+
+/// The same with these lines among the routes.
+pub(crate) fn config_with(routes: usize, more: &str) -> Config {
     let mut text = String::from(
         "version: 1\nlisteners: [127.0.0.1:8080]\nupstreams: {api: http://127.0.0.1:3000}\nkey_mirror: none\n\
          issuers: {idp: {issuer: https://idp.test/, audience: api, max_token_lifetime: 31d, keys: {jwks: {file: jwks.json}}}}\nroutes:\n",
@@ -26,6 +31,7 @@ pub(crate) fn config(routes: usize) -> Config {
     for number in 0..routes {
         text.push_str(&format!("  GET /service{number}/orders/{{id}}: orders:read\n"));
     }
+    text.push_str(more);
     let context = Context { name: "bench.yaml", directory: Path::new("/"), env: &|_| None };
     config::parse(&text, &context).expect("a valid configuration").0
 }

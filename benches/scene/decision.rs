@@ -12,15 +12,16 @@ use portcullis::token::NumericDate;
 
 use crate::core::NOW;
 
-/// Decides on a `GET` with every need done at once; `None` is allowed.
+/// Decides with every need done at once; `None` is allowed. A body is there from the start.
 pub(crate) fn decided(
     reader: &Reader,
     memo: &mut Memo,
-    target: &str,
+    (method, target): (&str, &str),
     headers: &[Field<'_>],
+    body: &[u8],
 ) -> Option<Reason> {
     let request = Request {
-        method: "GET",
+        method,
         host: "api.test",
         path: path::canonical(target).expect("a path"),
         query: None,
@@ -31,7 +32,7 @@ pub(crate) fn decided(
         message: None,
         websocket: None,
     };
-    let mut evidence = Evidence::default();
+    let mut evidence = Evidence::with_body(body);
     loop {
         match decide(&reader.load(), memo, &request, &mut evidence, NumericDate(NOW)) {
             Decision::Allow(_) | Decision::Answer(_) | Decision::Converse(_) | Decision::Preflight(_) => {

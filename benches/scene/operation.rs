@@ -26,15 +26,20 @@ pub(crate) const RULES: &str = "{graphql: {permission: \"{operation}:{type}:{act
 pub(crate) const UNINSPECTED: &str =
     "{scopes: [\"Mutation:Person:Create\", \"Mutation:MusicCompositionComposer:Add\"]}";
 
+/// The body that brings a document.
+pub(crate) fn body(document: &str) -> String {
+    let body = serde_json::json!({
+        "operationName": "AddComposer",
+        "query": document,
+        "variables": {"from": {"identifier": "c-1"}, "to": {"identifier": "p-1"}, "name": "Clara Schumann"},
+    });
+    body.to_string()
+}
+
 /// A request with it, as a client's library sends one.
 pub(crate) fn post(path: &str, token: &str) -> Vec<u8> {
     assert_eq!(DOCUMENT.len(), 436, "the document is as long as it is said to be");
-    let body = serde_json::json!({
-        "operationName": "AddComposer",
-        "query": DOCUMENT,
-        "variables": {"from": {"identifier": "c-1"}, "to": {"identifier": "p-1"}, "name": "Clara Schumann"},
-    });
-    let body = body.to_string();
+    let body = body(DOCUMENT);
     format!(
         "POST {path} HTTP/1.1\r\nHost: api.test\r\nUser-Agent: bench\r\nAccept: application/json\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\nAuthorization: Bearer {token}\r\n\r\n{body}",

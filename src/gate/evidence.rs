@@ -4,6 +4,7 @@
 //! number of times. Then the decision starts over from step 1 on a fresh snapshot, so that a key or
 //! a revocation that has just arrived counts.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -182,22 +183,22 @@ impl SignatureWork {
 
 /// What the edge has found out for one request so far.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub struct Evidence<'b> {
     /// What asking for a key came to.
     pub keys: Option<KeysAnswer>,
     /// What verifying the signature came to.
     pub signature: Option<SignatureVerdict>,
     /// What looking the token up came to.
     pub record: Option<RecordFound>,
-    /// The request's body, whole.
-    pub body: Option<Vec<u8>>,
+    /// The request's body, whole: there from the start where it has come with its head.
+    pub body: Option<Cow<'b, [u8]>>,
     /// What it asks for, under the rules by which that was found out: read once, however often is decided.
     pub(in crate::gate) asked: Option<(Arc<Rules>, Arc<Asked>)>,
 }
 
-impl Evidence {
-    /// Of a request whose body was read.
-    pub fn with_body(body: Vec<u8>) -> Self {
-        Self { body: Some(body), ..Self::default() }
+impl<'b> Evidence<'b> {
+    /// Of a request whose body is here.
+    pub fn with_body(body: impl Into<Cow<'b, [u8]>>) -> Self {
+        Self { body: Some(body.into()), ..Self::default() }
     }
 }

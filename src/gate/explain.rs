@@ -1,5 +1,7 @@
 //! The same decision, told step by step: what `portcullis explain` and `portcullis test` run.
 
+use std::borrow::Cow;
+
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::evidence::{Evidence, KeysAnswer, Need, RecordAnswer, RecordFound};
 use crate::gate::memo::Memo;
@@ -112,7 +114,7 @@ pub fn explain_with(
                 let denial = Denial::new(Reason::BodyTooLarge, "the body is larger than the route reads");
                 return Explanation { steps, outcome: Outcome::Refused(wanted.refused(denial)) };
             }
-            Decision::Need(Need::Body(_)) => evidence.body = Some(body.to_vec()),
+            Decision::Need(Need::Body(_)) => evidence.body = Some(Cow::Borrowed(body)),
             Decision::Converse(conversation) => {
                 let route = conversation.route().config.name.to_string();
                 return Explanation { steps, outcome: Outcome::Conversation { route } };

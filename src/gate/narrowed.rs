@@ -30,7 +30,7 @@ mod tests;
 pub(in crate::gate) fn narrow(
     memo: &mut Memo,
     request: &Request<'_>,
-    evidence: &Evidence,
+    evidence: &Evidence<'_>,
     route: &CompiledRoute,
     asked: &Asked,
     token: Option<&TokenFacts>,
@@ -59,7 +59,7 @@ pub(in crate::gate) fn narrow(
     // As it was read: what came by its hash is written out there already.
     let sent = asked.instead.as_deref().or(evidence.body.as_deref())?;
     let Instead { pruned, envelope } = pruned::rewrite(sent, item.operation, &starts)?;
-    let plan = memo.operations.documents.plans.plan(rules, &pruned.document).ok()?;
+    let plan = memo.operations.documents.plans.plan(rules, &pruned.document.as_str().into()).ok()?;
     let [left] = plan.operations.as_ref() else { return None };
     // Read anew, it is what it was to be; whatever went wrong before ends here.
     let wanted = planned.fields.iter().filter(|field| may(&field.needs));

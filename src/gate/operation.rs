@@ -53,7 +53,7 @@ pub(in crate::gate) struct Wanted<'r> {
 pub(in crate::gate) fn asked<'r, T: Trace>(
     memo: &mut Memo,
     request: &Request<'r>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     route: &'r Arc<CompiledRoute>,
     trace: &mut T,
 ) -> Result<Operation<'r>, Stop> {
@@ -83,11 +83,11 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
             let mut incoming = incoming(request);
             incoming.elsewhere &= act.is_none();
             if incoming.wants_body(rules).map_err(refused)? {
-                let Some(body) = &evidence.body else {
-                    let most = match rules.config.limits.body {
-                        0 => usize::MAX,
-                        most => most,
-                    };
+                let most = match rules.config.limits.body {
+                    0 => usize::MAX,
+                    most => most,
+                };
+                let Some(body) = evidence.body.as_ref().filter(|body| body.len() <= most) else {
                     return Err(Stop::Need(Need::Body(BodyAsked { most, route: Arc::clone(route) })));
                 };
                 incoming.give(body);
@@ -108,7 +108,7 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
 
 /// Step 13: what may be run of what was asked for, and what is not sent on of it.
 pub(in crate::gate) fn granted<T: Trace>(
-    (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence),
+    (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence<'_>),
     route: &CompiledRoute,
     wanted: Wanted<'_>,
     (token, facts): (Fingerprint, &TokenFacts),

@@ -33,7 +33,7 @@ pub(in crate::gate) struct Shown<'p> {
 pub(in crate::gate) fn verified<'s>(
     snapshot: &'s Snapshot,
     memo: &mut Memo,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     shown: Shown<'_>,
     mut trust: impl FnMut(usize) -> Result<&'s Arc<IssuerState>, Denial>,
 ) -> Result<Arc<TokenFacts>, Stop> {

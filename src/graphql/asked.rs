@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::config::graphql::SafelistMode;
-use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name};
+use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name, Written};
 use crate::graphql::head::{Incoming, Way};
 use crate::graphql::parameters;
 use crate::graphql::persisted::{DocumentHash, Sent};
@@ -73,7 +73,7 @@ struct Reading<'r> {
 
 /// A document, found.
 struct Found<'t> {
-    text: Cow<'t, str>,
+    document: Cow<'t, Written<'t>>,
     /// It was named, or comes with a name that has done its work: the request is written anew.
     anew: bool,
     unlisted: bool,
@@ -99,8 +99,9 @@ impl Reading<'_> {
             Brought::One(envelope) => {
                 let read = self.one(&envelope)?;
                 let instead = read.found.anew.then(|| {
-                    let mut instead = Vec::with_capacity(text.len() + read.found.text.len());
-                    envelope.write(&read.found.text, &mut instead);
+                    let document = read.found.document.text();
+                    let mut instead = Vec::with_capacity(text.len() + document.len());
+                    envelope.write(&document, &mut instead);
                     Arc::from(instead)
                 });
                 let unlisted = read.found.unlisted;
@@ -128,7 +129,7 @@ impl Reading<'_> {
                     instead.push(b',');
                 }
                 match read.found.anew {
-                    true => envelope.write(&read.found.text, &mut instead),
+                    true => envelope.write(&read.found.document.text(), &mut instead),
                     false => instead.extend_from_slice(text.as_bytes()),
                 }
             }
@@ -150,16 +151,17 @@ impl Reading<'_> {
                 message: "a mutation comes by POST".into(),
             });
         }
-        let instead = read.found.anew.then(|| Arc::from(parameters.with(&read.found.text).into_bytes()));
+        let instead =
+            read.found.anew.then(|| parameters.with(&read.found.document.text()).into_bytes().into());
         let unlisted = read.found.unlisted;
         Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
     }
 
     fn one<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Read<'t>, Rejected> {
         let found = self.document(envelope)?;
-        let plan = self.documents.plans.plan(self.rules, &found.text)?;
+        let plan = self.documents.plans.plan(self.rules, &found.document)?;
         if let Some(hash) = found.keep {
-            self.documents.sent.keep(hash, &found.text);
+            self.documents.sent.keep(hash, &found.document.text());
         }
         let operation = plan.select(envelope.operation_name.as_deref())?;
         Ok(Read { item: Item { plan, operation }, found })
@@ -179,12 +181,12 @@ impl Reading<'_> {
         let mut found = match envelope.persisted {
             Some(_) => self.hashed(envelope)?,
             None => {
-                let text = envelope.query.as_deref();
-                let text = text.ok_or_else(|| Rejected::new("BAD_REQUEST", "no query"))?;
-                Found { text: Cow::Borrowed(text), anew: false, unlisted: false, keep: None }
+                let document = envelope.query.as_ref();
+                let document = document.ok_or_else(|| Rejected::new("BAD_REQUEST", "no query"))?;
+                Found { document: Cow::Borrowed(document), anew: false, unlisted: false, keep: None }
             }
         };
-        match self.rules.listed.as_ref().filter(|listed| !listed.has(&found.text)) {
+        match self.rules.listed.as_ref().filter(|listed| !listed.has(&found.document.text())) {
             Some(listed) if listed.mode == SafelistMode::Log => found.unlisted = true,
             Some(_) => {
                 return Err(Rejected::new("QUERY_NOT_IN_SAFELIST", "the document is not on the safelist"));
@@ -217,10 +219,10 @@ impl Reading<'_> {
                 }
             };
         };
-        if envelope.query.as_deref().is_some_and(|query| query != text) {
+        if envelope.query.as_ref().is_some_and(|query| query.text() != text) {
             return Err(Rejected::new("BAD_REQUEST", "the document is not the one of its id"));
         }
-        Ok(Some(Found { text: Cow::Owned(text.to_owned()), anew: true, unlisted: false, keep: None }))
+        Ok(Some(Found::named(text.to_owned())))
     }
 
     /// The document of `extensions.persistedQuery`.
@@ -230,28 +232,33 @@ impl Reading<'_> {
             return Err(not_supported());
         };
         let hash = DocumentHash::read(&persisted.hash);
-        if let Some(text) = envelope.query.as_deref() {
-            let hash = hash.filter(|hash| *hash == DocumentHash::of(text));
+        if let Some(document) = &envelope.query {
+            let hash = hash.filter(|hash| *hash == DocumentHash::of(&document.text()));
             if hash.is_none() {
                 return Err(Rejected::new("BAD_REQUEST", "the document does not have this hash"));
             }
-            let text = Cow::Borrowed(text);
-            return Ok(Found { text, anew: automatic, unlisted: false, keep: hash.filter(|_| automatic) });
+            let (document, keep) = (Cow::Borrowed(document), hash.filter(|_| automatic));
+            return Ok(Found { document, anew: automatic, unlisted: false, keep });
         }
         if !automatic {
             return Err(not_supported());
         }
         match hash.and_then(|hash| self.documents.sent.find(hash)) {
-            Some(text) => {
-                let text = Cow::Owned((*text).to_owned());
-                Ok(Found { text, anew: true, unlisted: false, keep: None })
-            }
+            Some(text) => Ok(Found::named((*text).to_owned())),
             None => Err(Rejected {
                 kind: Kind::NotFound,
                 code: "PERSISTED_QUERY_NOT_FOUND",
                 message: "PersistedQueryNotFound".into(),
             }),
         }
+    }
+}
+
+impl Found<'_> {
+    /// One that was named.
+    fn named(text: String) -> Self {
+        let document = Cow::Owned(Written::Plain(text.into()));
+        Self { document, anew: true, unlisted: false, keep: None }
     }
 }
 

@@ -7,14 +7,15 @@
 //! Why not the reader of tokens ([`crate::token::json`]): it refuses equal names at every depth, where what stands deeper
 //! is for the upstream to judge; and it goes through serde, which takes twice as long.
 
+mod scanner;
 mod text;
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
 use smallvec::SmallVec;
 
-use crate::graphql::envelope::text::{escape, unescaped};
+use crate::graphql::envelope::scanner::Scanner;
+use crate::graphql::envelope::text::unescaped;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ pub struct Malformed(pub &'static str);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope<'t> {
     /// The document; none where it is absent, `null` or empty.
-    pub query: Option<Cow<'t, str>>,
+    pub query: Option<Written<'t>>,
     /// Which of its operations; none where absent or `null`.
     pub operation_name: Option<Cow<'t, str>>,
     /// What names a document that the server has: `documentId` and its like.
@@ -43,11 +44,20 @@ pub struct Envelope<'t> {
     /// The outermost members, in order.
     pub members: Members<'t>,
     /// Those of `extensions`.
-    pub extensions: Members<'t>,
+    pub extensions: Vec<Member<'t>>,
+}
+
+/// A document as it came: one that is known by that needs no unescaping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written<'t> {
+    /// As it is.
+    Plain(Cow<'t, str>),
+    /// As a string of JSON without its quotes: its escapes, of which there are some, are in order.
+    Escaped(&'t str),
 }
 
 /// Members of an object, in order.
-pub type Members<'t> = SmallVec<[Member<'t>; 6]>;
+pub type Members<'t> = SmallVec<[Member<'t>; 4]>;
 
 /// `extensions.persistedQuery`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +77,8 @@ pub struct Member<'t> {
     pub key: Cow<'t, str>,
     /// Its value as written.
     pub value: &'t str,
+    /// There is an escape in it.
+    pub escaped: bool,
 }
 
 /// Names of members that have a meaning to servers.
@@ -116,7 +128,7 @@ pub enum Brought<'t> {
 /// Reads what brings operations: an object, or an array of at most `most` of them.
 pub fn read(text: &[u8], most: usize) -> Result<Brought<'_>, Malformed> {
     let text = std::str::from_utf8(text).map_err(|_| Malformed("not UTF-8"))?;
-    let mut scanner = Scanner { text, at: 0 };
+    let mut scanner = Scanner::new(text);
     scanner.space();
     let brought = match scanner.peek() {
         Some(b'{') => Brought::One(scanner.envelope()?),
@@ -140,7 +152,7 @@ pub fn named(name: &str) -> Result<Name, Malformed> {
 
 /// Reads one JSON object or `null` that stands by itself: `variables` and `extensions` of a query string.
 pub fn object(text: &str) -> Result<Option<Members<'_>>, Malformed> {
-    let mut scanner = Scanner { text, at: 0 };
+    let mut scanner = Scanner::new(text);
     let value = scanner.value(0)?;
     scanner.space();
     if scanner.peek().is_some() {
@@ -150,20 +162,20 @@ pub fn object(text: &str) -> Result<Option<Members<'_>>, Malformed> {
 }
 
 /// `persistedQuery` among the members of `extensions`.
-pub fn persisted<'t>(extensions: &Members<'t>) -> Result<Option<PersistedQuery<'t>>, Malformed> {
+pub fn persisted<'t>(extensions: &[Member<'t>]) -> Result<Option<PersistedQuery<'t>>, Malformed> {
     let found = extensions.iter().find(|member| member.name == Name::PersistedQuery);
     let Some(members) = found.map(|member| members_of(member.value, PERSISTED)).transpose()?.flatten() else {
         return Ok(None);
     };
     let of = |name| members.iter().find(|member: &&Member<'t>| member.name == name);
-    let hash = of(Name::Hash).map(|member| text_of(member.value)).transpose()?.flatten();
+    let hash = of(Name::Hash).map(Member::text).transpose()?.flatten();
     let hash = hash.ok_or(Malformed("persistedQuery without sha256Hash"))?;
     let is_known = of(Name::Version).is_some_and(|member| member.value == "1");
     Ok(Some(PersistedQuery { hash, is_known }))
 }
 
 /// The members of `extensions` that do not name a document, as an object; none where there are none.
-pub fn others(extensions: &Members<'_>) -> Option<String> {
+pub fn others(extensions: &[Member<'_>]) -> Option<String> {
     let mut out = Vec::new();
     for member in extensions.iter().filter(|member| member.name != Name::PersistedQuery) {
         out.push(if out.is_empty() { b'{' } else { b',' });
@@ -186,7 +198,7 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
 
 /// The members of a value that was read before; none of `null`.
 fn members_of<'t>(value: &'t str, known: &[(&str, Name)]) -> Result<Option<Members<'t>>, Malformed> {
-    let mut scanner = Scanner { text: value, at: 0 };
+    let mut scanner = Scanner::new(value);
     scanner.space();
     match scanner.peek() {
         Some(b'{') => scanner.members(known, 1).map(Some),
@@ -195,19 +207,48 @@ fn members_of<'t>(value: &'t str, known: &[(&str, Name)]) -> Result<Option<Membe
     }
 }
 
-/// A string, unescaped; none of `null`.
-fn text_of(value: &str) -> Result<Option<Cow<'_, str>>, Malformed> {
-    let mut scanner = Scanner { text: value, at: 0 };
-    match scanner.peek() {
-        Some(b'"') => scanner.string().map(|raw| Some(unescaped(raw))),
-        Some(b'n') => Ok(None),
-        Some(_) | None => Err(Malformed("a string belongs there, or null")),
+/// A string that was read before, without its quotes; none of `null`.
+fn string_of(value: &str) -> Result<Option<&str>, Malformed> {
+    match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
+        Some(raw) => Ok(Some(raw)),
+        None if value == "null" => Ok(None),
+        None => Err(Malformed("a string belongs there, or null")),
+    }
+}
+
+/// The text of a string without its quotes.
+fn text_of(raw: &str, escaped: bool) -> Cow<'_, str> {
+    if escaped { unescaped(raw) } else { Cow::Borrowed(raw) }
+}
+
+impl<'t> Member<'t> {
+    /// Its value, a string; none of `null`.
+    fn text(&self) -> Result<Option<Cow<'t, str>>, Malformed> {
+        Ok(string_of(self.value)?.map(|raw| text_of(raw, self.escaped)))
+    }
+
+    /// Its value, a document; none of `null` and of nothing.
+    fn document(&self) -> Result<Option<Written<'t>>, Malformed> {
+        let raw = string_of(self.value)?.filter(|raw| !raw.is_empty());
+        Ok(raw.map(|raw| match self.escaped {
+            true => Written::Escaped(raw),
+            false => raw.into(),
+        }))
+    }
+
+    /// Whether another of this meaning and with this key is the same to some server.
+    fn is_also(&self, name: Name, key: &str) -> bool {
+        // Names that have a meaning are no more than themselves.
+        let both_known = self.name != Name::Other && name != Name::Other;
+        (self.name == name || !both_known) && is_same(&self.key, key)
     }
 }
 
 fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
+    if let Some((_, meaning)) = known.iter().find(|(name, _)| *name == key) {
+        return Ok(*meaning);
+    }
     match known.iter().find(|(name, _)| is_same(name, key)) {
-        Some((name, meaning)) if *name == key => Ok(*meaning),
         Some(_) => Err(Malformed("a member whose name is known in another case")),
         None => Ok(Name::Other),
     }
@@ -215,8 +256,11 @@ fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
 
 /// Whether two names are one to a decoder that does not regard case.
 fn is_same(one: &str, other: &str) -> bool {
+    if one.eq_ignore_ascii_case(other) {
+        return true;
+    }
     if one.is_ascii() && other.is_ascii() {
-        return one.eq_ignore_ascii_case(other);
+        return false;
     }
     one.chars().flat_map(folded).eq(other.chars().flat_map(folded))
 }
@@ -231,224 +275,25 @@ fn folded(character: char) -> impl Iterator<Item = char> {
     .to_lowercase()
 }
 
+impl<'t> Written<'t> {
+    /// The document.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(raw) => unescaped(raw),
+        }
+    }
+}
+
+impl<'t> From<&'t str> for Written<'t> {
+    fn from(text: &'t str) -> Self {
+        Self::Plain(Cow::Borrowed(text))
+    }
+}
+
 impl PersistedQuery<'_> {
     /// The same, on its own.
     pub fn into_owned(self) -> PersistedQuery<'static> {
         PersistedQuery { hash: Cow::Owned(self.hash.into_owned()), is_known: self.is_known }
-    }
-}
-
-struct Scanner<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl<'t> Scanner<'t> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn take(&mut self, octet: u8) -> Result<(), Malformed> {
-        if self.peek() != Some(octet) {
-            return Err(Malformed("not JSON"));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn list(&mut self, most: usize) -> Result<Brought<'t>, Malformed> {
-        self.take(b'[')?;
-        let mut list = Vec::new();
-        self.space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Brought::List(list));
-        }
-        loop {
-            self.space();
-            if list.len() == most {
-                return Ok(Brought::TooMany);
-            }
-            let start = self.at;
-            let envelope = self.envelope()?;
-            list.push((envelope, self.text.get(start..self.at).unwrap_or_default()));
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                _ => break,
-            }
-        }
-        self.take(b']')?;
-        Ok(Brought::List(list))
-    }
-
-    fn envelope(&mut self) -> Result<Envelope<'t>, Malformed> {
-        let mut envelope = Envelope { members: self.members(OUTER, 1)?, ..Envelope::default() };
-        for member in &envelope.members {
-            match member.name {
-                Name::Query => envelope.query = text_of(member.value)?.filter(|query| !query.is_empty()),
-                Name::OperationName => envelope.operation_name = text_of(member.value)?,
-                Name::Variables if !member.value.starts_with(['{', 'n']) => {
-                    return Err(Malformed("variables that are no object"));
-                }
-                Name::Variables => {}
-                Name::Extensions => {
-                    envelope.extensions = members_of(member.value, EXTENSIONS)?.unwrap_or_default();
-                    envelope.persisted = persisted(&envelope.extensions)?;
-                }
-                Name::Id => {
-                    let Some(id) = text_of(member.value)? else { continue };
-                    if envelope.id.replace(id).is_some() {
-                        return Err(Malformed("two members that name a document"));
-                    }
-                }
-                Name::PersistedQuery | Name::Hash | Name::Version | Name::Other => {}
-            }
-        }
-        Ok(envelope)
-    }
-
-    /// The members of the object that begins here. Equal names are refused.
-    fn members(&mut self, known: &[(&str, Name)], depth: usize) -> Result<Members<'t>, Malformed> {
-        self.take(b'{')?;
-        let mut members = Members::new();
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(members);
-        }
-        loop {
-            self.space();
-            let key = unescaped(self.string()?);
-            self.space();
-            self.take(b':')?;
-            let value = self.value(depth)?;
-            let name = meaning(&key, known)?;
-            if members.iter().any(|other| is_same(&other.key, &key)) {
-                return Err(Malformed("a member stands twice"));
-            }
-            if members.len() == MEMBERS {
-                return Err(Malformed("too many members"));
-            }
-            members.push(Member { name, key, value });
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                _ => break,
-            }
-        }
-        self.take(b'}')?;
-        Ok(members)
-    }
-
-    /// Any value, as written.
-    fn value(&mut self, depth: usize) -> Result<&'t str, Malformed> {
-        self.space();
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => drop(self.string()?),
-            Some(b'{') => self.nested(depth, b'}')?,
-            Some(b'[') => self.nested(depth, b']')?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.word("true")?,
-            Some(b'f') => self.word("false")?,
-            Some(b'n') => self.word("null")?,
-            Some(_) | None => return Err(Malformed("not JSON")),
-        }
-        self.text.get(start..self.at).ok_or(Malformed("not JSON"))
-    }
-
-    /// An object or array of which nothing is wanted but its end.
-    fn nested(&mut self, depth: usize, end: u8) -> Result<(), Malformed> {
-        if depth == DEPTH {
-            return Err(Malformed("nested deeper than is taken"));
-        }
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(end) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if end == b'}' {
-                self.space();
-                self.string()?;
-                self.space();
-                self.take(b':')?;
-            }
-            self.value(depth + 1)?;
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                _ => return self.take(end),
-            }
-        }
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), Malformed> {
-        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            return Err(Malformed("not JSON"));
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Malformed> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(_) | None => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), Malformed> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { Err(Malformed("not JSON")) } else { Ok(()) }
-    }
-
-    /// A string, without its quotes and still escaped. Its escapes are in order.
-    fn string(&mut self) -> Result<&'t str, Malformed> {
-        self.take(b'"')?;
-        let start = self.at;
-        let octets = self.text.as_bytes();
-        loop {
-            let rest = octets.get(self.at..).unwrap_or_default();
-            let Some(plain) = memchr2(b'"', b'\\', rest) else { return Err(Malformed("not JSON")) };
-            let (before, after) = rest.split_at(plain);
-            // The least of them all, so that many are looked at at once.
-            if before.iter().fold(u8::MAX, |least, octet| least.min(*octet)) < b' ' {
-                return Err(Malformed("a control character in a string"));
-            }
-            self.at += plain;
-            if after.first() == Some(&b'"') {
-                let raw = self.text.get(start..self.at).ok_or(Malformed("not JSON"));
-                self.at += 1;
-                return raw;
-            }
-            self.at += escape(after)?.1;
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::graphql::envelope::{self, Envelope, Malformed, Name};
+use crate::graphql::envelope::{self, Envelope, Malformed, Name, Written};
 
 #[cfg(test)]
 mod tests;
@@ -78,7 +78,7 @@ impl<'q> Parameters<'q> {
         }
         let envelope = &mut self.envelope;
         match name {
-            Name::Query => envelope.query = Some(value),
+            Name::Query => envelope.query = Some(Written::Plain(value)),
             Name::OperationName => {
                 self.others.push(pair);
                 envelope.operation_name = Some(value);

@@ -1,4 +1,5 @@
-//! The plans that a worker remembers, by the whole text of their documents.
+//! The plans that a worker remembers, by the whole text of their documents, as it came: one that is known needs no
+//! unescaping. A document that some clients escape in another way than others is known twice.
 //!
 //! By the text itself and not by a hash of it: who finds two texts of one hash would be let in with one and run the other.
 //! Rules are told apart by their place in memory, which is not given to others as long as an entry knows of it; their contents
@@ -14,6 +15,7 @@ use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 use crate::config::defaults::{GRAPHQL_PLAN, GRAPHQL_PLAN_TEXT, GRAPHQL_PLANS, GRAPHQL_REJECTIONS};
+use crate::graphql::envelope::Written;
 use crate::graphql::plan::{Needs, Plan};
 use crate::graphql::rejected::Rejected;
 use crate::graphql::rules::Rules;
@@ -39,12 +41,14 @@ struct Store<V> {
 /// A document under a route's rules.
 struct Key {
     rules: Weak<Rules>,
+    escaped: bool,
     text: Box<str>,
 }
 
 /// The same, to look it up by.
 struct Sought<'s> {
     rules: *const Rules,
+    escaped: bool,
     text: &'s str,
 }
 
@@ -58,9 +62,9 @@ impl Plans {
     }
 
     /// The plan of a document under these rules: the one that is remembered, or a new one.
-    pub fn plan(&mut self, rules: &Arc<Rules>, document: &str) -> Result<Arc<Plan>, Rejected> {
-        let fits = document.len() <= GRAPHQL_PLAN_TEXT;
-        let sought = Sought { rules: Arc::as_ptr(rules), text: document };
+    pub fn plan(&mut self, rules: &Arc<Rules>, document: &Written<'_>) -> Result<Arc<Plan>, Rejected> {
+        let sought = Sought::new(rules, document);
+        let fits = sought.text.len() <= GRAPHQL_PLAN_TEXT;
         if fits {
             if let Some(plan) = self.good.get(&sought) {
                 return Ok(Arc::clone(plan));
@@ -70,17 +74,17 @@ impl Plans {
             }
         }
         self.serial += 1;
-        match rules.plan(document, self.serial) {
+        match rules.plan(&document.text(), self.serial) {
             Ok(plan) => {
                 let plan = Arc::new(plan);
                 if fits && weight(&plan) <= GRAPHQL_PLAN {
-                    self.good.insert(Key::new(rules, document), Arc::clone(&plan));
+                    self.good.insert(Key::new(rules, &sought), Arc::clone(&plan));
                 }
                 Ok(plan)
             }
             Err(rejected) => {
                 if fits {
-                    self.bad.insert(Key::new(rules, document), rejected.clone());
+                    self.bad.insert(Key::new(rules, &sought), rejected.clone());
                 }
                 Err(rejected)
             }
@@ -132,14 +136,24 @@ impl<V> std::fmt::Debug for Store<V> {
 }
 
 impl Key {
-    fn new(rules: &Arc<Rules>, text: &str) -> Self {
-        Self { rules: Arc::downgrade(rules), text: text.into() }
+    fn new(rules: &Arc<Rules>, sought: &Sought<'_>) -> Self {
+        Self { rules: Arc::downgrade(rules), escaped: sought.escaped, text: sought.text.into() }
+    }
+}
+
+impl<'s> Sought<'s> {
+    fn new(rules: &Arc<Rules>, document: &'s Written<'_>) -> Self {
+        let (escaped, text) = match document {
+            Written::Plain(text) => (false, &**text),
+            Written::Escaped(raw) => (true, *raw),
+        };
+        Self { rules: Arc::as_ptr(rules), escaped, text }
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.rules.ptr_eq(&other.rules) && self.text == other.text
+        self.rules.ptr_eq(&other.rules) && self.escaped == other.escaped && self.text == other.text
     }
 }
 
@@ -147,7 +161,7 @@ impl Eq for Key {}
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Sought { rules: self.rules.as_ptr(), text: &self.text }.hash(state);
+        Sought { rules: self.rules.as_ptr(), escaped: self.escaped, text: &self.text }.hash(state);
     }
 }
 
@@ -160,7 +174,7 @@ impl Hash for Sought<'_> {
 
 impl Equivalent<Key> for Sought<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        std::ptr::eq(self.rules, key.rules.as_ptr()) && *self.text == *key.text
+        std::ptr::eq(self.rules, key.rules.as_ptr()) && self.escaped == key.escaped && *self.text == *key.text
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Instead {
 /// [`prune`]s the document of an envelope that holds one.
 pub fn rewrite(envelope: &[u8], operation: usize, left_out: &HashSet<usize>) -> Option<Instead> {
     let Ok(Brought::One(read)) = envelope::read(envelope, 0) else { return None };
-    let pruned = prune(read.query.as_deref()?, operation, left_out)?;
+    let pruned = prune(&read.query.as_ref()?.text(), operation, left_out)?;
     let mut envelope = Vec::with_capacity(envelope.len());
     read.write(&pruned.document, &mut envelope);
     Some(Instead { pruned, envelope })

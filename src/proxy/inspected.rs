@@ -111,7 +111,7 @@ pub(in crate::proxy) fn warn(worker: &Worker, asked: &Operations) {
     }
 }
 
-async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &mut Record) -> Judged {
+async fn decide(connection: &mut Connection, evidence: &mut Evidence<'_>, record: &mut Record) -> Judged {
     let Connection { worker, stream, downstream, head, out, inspected, .. } = connection;
     let octets = inspected.as_ref().map_or(&[][..], |inspected| &inspected.head);
     out.clear();
@@ -120,7 +120,7 @@ async fn decide(connection: &mut Connection, evidence: &mut Evidence, record: &m
 }
 
 /// Puts behind the head what was judged: the body as it came, or what it was read as.
-fn send_on(out: &mut Vec<u8>, grant: &Grant, evidence: &Evidence) {
+fn send_on(out: &mut Vec<u8>, grant: &Grant, evidence: &Evidence<'_>) {
     let instead = grant.asked().and_then(|asked| asked.instead.as_deref());
     let sent = instead.or(evidence.body.as_deref()).unwrap_or_default();
     out.extend_from_slice(sent);

@@ -74,15 +74,16 @@ pub(in crate::proxy) async fn judge(
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Judged {
-    judge_rounds(worker, asked, &mut Evidence::default(), |context| client.poll_gone(context), (out, record))
-        .await
+    let mut evidence = Evidence::default();
+    evidence.body = body_here(worker, asked).map(Cow::Borrowed);
+    judge_rounds(worker, asked, &mut evidence, |context| client.poll_gone(context), (out, record)).await
 }
 
 /// Decides with what was found out before, which gets what is found out now.
 pub(in crate::proxy) async fn judge_with(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     client: &mut Stream,
     out: &mut Vec<u8>,
     record: &mut Record,
@@ -104,7 +105,7 @@ pub(in crate::proxy) async fn judge_unless(
 async fn judge_rounds(
     worker: &Rc<Worker>,
     asked: Asked<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
     (out, record): (&mut Vec<u8>, &mut Record),
 ) -> Judged {
@@ -117,10 +118,7 @@ async fn judge_rounds(
             Decision::Refuse(refusal) => return Judged::Refuse(refusal),
             Decision::Preflight(preflight) => return Judged::Preflight(preflight),
             Decision::Converse(conversation) => return Judged::Converse(Box::new(conversation)),
-            Decision::Need(Need::Body(wanted)) => match body_here(worker, asked, &wanted) {
-                Some(body) => evidence.body = Some(body.to_vec()),
-                None => return Judged::Body(wanted),
-            },
+            Decision::Need(Need::Body(wanted)) => return Judged::Body(wanted),
             Decision::Need(Need::Keys(miss)) => {
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
@@ -148,15 +146,14 @@ async fn judge_rounds(
     )
 }
 
-/// The body that is wanted, where it has come with its head: it stays where it is, to go on as any that has, and takes no
-/// more room than the buffer does that it stands in.
-fn body_here<'a>(worker: &Worker, asked: Asked<'a>, wanted: &BodyAsked) -> Option<&'a [u8]> {
+/// The body, where it has come with its head and may be judged by: it stays where it is, to go on as any that has, and
+/// takes no more room than the buffer does that it stands in.
+fn body_here<'a>(worker: &Worker, asked: Asked<'a>) -> Option<&'a [u8]> {
     let Framing::Length(length) = asked.head.framing else { return None };
     let length = usize::try_from(length).ok()?;
-    let most = wanted.most.min(worker.limits().inspected_body);
     let begins = asked.head.length;
     let here = asked.octets.get(begins..begins.checked_add(length)?)?;
-    (length <= most && !asked.head.expects_continue).then_some(here)
+    (length <= worker.limits().inspected_body && !asked.head.expects_continue).then_some(here)
 }
 
 /// Waits, as long as the client does.
@@ -176,7 +173,7 @@ async fn unless_gone<T>(
 fn decide_once(
     worker: &Worker,
     asked: Asked<'_>,
-    evidence: &mut Evidence,
+    evidence: &mut Evidence<'_>,
     out: &mut Vec<u8>,
     record: &mut Record,
 ) -> Decision {

@@ -1,15 +1,17 @@
 //! Passwords: argon2id (RFC 9106) by few at a time.
 //!
 //! Hashing one takes megabytes and tens of milliseconds of a core: as many run at once as half the cores, some more
-//! wait, and who comes then is told so. A flood of sign-ins slows sign-ins, and nothing else (threats T2).
+//! wait, and who comes then is told so; those that forward requests go before those that hash. A flood of sign-ins slows
+//! sign-ins, and nothing else (threats T2).
 
 use std::sync::Arc;
+use std::thread::Builder;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use crate::authority::clock;
@@ -52,14 +54,25 @@ impl Hashing {
     ) -> Result<T, Overloaded> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overloaded)?;
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Overloaded)?;
-        // Who hangs up does not make the thread free: what runs keeps its place until it has ended.
-        let done = tokio::task::spawn_blocking(move || {
+        let (tell, done) = oneshot::channel();
+        // A thread of its own, which costs a thousandth of what it does: one that has given way cannot take it back.
+        let spawned = Builder::new().name("hashing".into()).spawn(move || {
+            give_way();
             let done = work();
+            // Who hangs up does not make room for another: what runs keeps its place until it has ended.
             drop((turn, place));
-            done
+            // Whoever asked may have gone.
+            let _ = tell.send(done);
         });
+        spawned.map_err(|_| Overloaded)?;
         done.await.map_err(|_| Overloaded)
     }
+}
+
+/// Lets the threads that forward requests go first: this one has the processor when they do not want it (on Linux, a
+/// thread has a priority of its own). Where that is not allowed, it competes.
+fn give_way() {
+    let _ = rustix::process::setpriority_process(None, LEAST);
 }
 
 /// Whether a password can be one at all. A longer one is refused and not cut: what is cut off would not count.
@@ -121,6 +134,8 @@ pub(in crate::authority) fn decoy(costs: &Params) -> Box<str> {
 
 /// Sign-ins that wait for their turn: at thirty milliseconds each, the last of them waits two seconds.
 pub(in crate::authority) const WAITING: usize = 64;
+/// The lowest priority there is (`setpriority(2)`).
+const LEAST: i32 = 19;
 /// Octets of a salt and of a hash.
 const SALT: usize = 16;
 const HASH: usize = 32;

@@ -11,6 +11,10 @@ fn one(text: &str) -> Envelope<'_> {
     }
 }
 
+fn query(envelope: &Envelope<'_>) -> Option<String> {
+    envelope.query.as_ref().map(|query| query.text().into_owned())
+}
+
 #[track_caller]
 fn refused(text: impl AsRef<[u8]>, why: &str) {
     let text = text.as_ref();
@@ -26,7 +30,7 @@ fn match_static(why: &str) -> &'static str {
 fn an_operation_is_foundwith_all_it_has() {
     let envelope =
         one(r#" {"query" : "{a}" ,"operationName":"Q","variables":{"a":[1,{"b":null}]},"x":-1.5e+3} "#);
-    assert_eq!(envelope.query.as_deref(), Some("{a}"));
+    assert_eq!(query(&envelope).as_deref(), Some("{a}"));
     assert_eq!(envelope.operation_name.as_deref(), Some("Q"));
     assert_eq!(envelope.members.len(), 4);
     assert_eq!(envelope.members[2].value, r#"{"a":[1,{"b":null}]}"#);
@@ -34,7 +38,7 @@ fn an_operation_is_foundwith_all_it_has() {
     let envelope = one(
         r#"{"query":"{a}\n\u0062\ud83d\ude00","extensions":{"persistedQuery":{"version":1,"sha256Hash":"ab"}}}"#,
     );
-    assert_eq!(envelope.query.as_deref(), Some("{a}\nb😀"));
+    assert_eq!(query(&envelope).as_deref(), Some("{a}\nb😀"));
     assert_eq!(envelope.persisted, Some(PersistedQuery { hash: "ab".into(), is_known: true }));
 }
 
@@ -182,7 +186,7 @@ fn agree(text: &[u8]) {
         return;
     };
     let string = |name: &str| map.get(name).and_then(Value::as_str);
-    assert_eq!(envelope.query.as_deref(), string("query").filter(|query| !query.is_empty()));
+    assert_eq!(query(&envelope).as_deref(), string("query").filter(|query| !query.is_empty()));
     assert_eq!(envelope.operation_name.as_deref(), string("operationName"));
     assert_eq!(envelope.members.len(), map.len());
     for member in &envelope.members {

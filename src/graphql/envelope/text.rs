@@ -4,8 +4,42 @@ use std::borrow::Cow;
 
 use crate::graphql::envelope::Malformed;
 
+/// Eight octets of one value.
+const fn all(octet: u8) -> u64 {
+    u64::from_le_bytes([octet; 8])
+}
+
+/// Where, from `at` on, the first octet stands that ends a string of JSON, begins an escape, or may not be in one (RFC
+/// 8259 section 7); the end where there is none. Eight are looked at at once.
+pub(in crate::graphql::envelope) fn special(octets: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = octets.get(at..).and_then(<[u8]>::first_chunk) {
+        let eight = u64::from_le_bytes(*eight);
+        // The highest bit of an octet is set where it is one of those. What is above the first of them may be wrong,
+        // for a borrow; the first never is.
+        let (quotes, slashes) = (eight ^ all(b'"'), eight ^ all(b'\\'));
+        let found = (quotes.wrapping_sub(all(1)) & !quotes)
+            | (slashes.wrapping_sub(all(1)) & !slashes)
+            | (eight.wrapping_sub(all(b' ')) & !eight);
+        let found = found & all(0x80);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = octets.get(at..).unwrap_or_default();
+    at + rest.iter().position(|octet| matches!(octet, b'"' | b'\\' | ..b' ')).unwrap_or(rest.len())
+}
+
+/// How long an escape is: `octets` begin with it.
+pub(in crate::graphql::envelope) fn escape_length(octets: &[u8]) -> Result<usize, Malformed> {
+    match octets.get(1) {
+        Some(b'n' | b'"' | b'\\' | b't' | b'r' | b'/' | b'b' | b'f') => Ok(2),
+        Some(_) | None => escape(octets).map(|(_, length)| length),
+    }
+}
+
 /// The character that an escape stands for, and how long it is: `octets` begin with it.
-pub(in crate::graphql::envelope) fn escape(octets: &[u8]) -> Result<(char, usize), Malformed> {
+fn escape(octets: &[u8]) -> Result<(char, usize), Malformed> {
     let broken = Malformed("a broken escape in a string");
     let plain = |character| Ok((character, 2));
     match octets.get(1) {

@@ -38,6 +38,11 @@ impl Said {
     pub(in crate::proxy) fn of<'a>(accepted: impl Iterator<Item = &'a [u8]>, config: &GraphQl) -> Self {
         let (mut response, mut json, mut events) = (false, false, false);
         for range in accepted.flat_map(|line| line.split(|octet| *octet == b',')) {
+            // What most send needs no taking apart.
+            if range == b"application/json" {
+                json = true;
+                continue;
+            }
             let mut parts = range.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
             let media = parts.next().unwrap_or_default();
             // RFC 9110 section 12.4.2: a weight of nothing is "not acceptable".
