@@ -38,7 +38,6 @@ pub struct Seal(LessSafeKey);
 pub type Once = [u8; NONCE_LEN];
 
 /// What a grant has to do with a reserved stream.
-#[derive(Debug)]
 pub enum Reserved {
     /// The answer will name one.
     Promised(Promise),
@@ -47,7 +46,6 @@ pub enum Reserved {
 }
 
 /// A stream that is being reserved.
-#[derive(Debug)]
 pub struct Promise {
     seal: Option<Arc<Seal>>,
     owner: Owner,
@@ -55,12 +53,21 @@ pub struct Promise {
 }
 
 /// Whose a stream is: an upstream, an issuer, and whom its tokens speak for. As octets that are the same for no other.
-#[derive(Debug, PartialEq, Eq)]
 struct Owner(Vec<u8>);
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Seal(***)")
+    }
+}
+
+/// Whoever has its name has the stream.
+impl std::fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Promised(_) => "Promised(***)",
+            Self::Named(_) => "Named(***)",
+        })
     }
 }
 
@@ -139,15 +146,14 @@ pub(in crate::gate) fn asked<'r>(
     }
     let is_credential =
         |place: &TokenPlace| matches!(place, TokenPlace::Query(name) if **name == *reserved::PARAMETER);
-    let by_parameter = !route.places.iter().any(is_credential);
+    let by_parameter = || !route.places.iter().any(is_credential);
     if !served {
-        let named = by_parameter && request.query.is_some_and(reserved::is_named_in);
-        return match named {
+        return match request.query.is_some_and(reserved::is_named_in) && by_parameter() {
             true => Err(Rejected::new("BAD_REQUEST", "reserved event streams are not served")),
             false => Ok(None),
         };
     }
-    let head = Head { method: request.method, query: request.query, by_parameter };
+    let head = Head { method: request.method, query: request.query, by_parameter: by_parameter() };
     Act::of(head, request.headers.iter().map(|field| (field.name, field.value)))
 }
 
