@@ -16,6 +16,7 @@
 //! | a stream outlives its token | what it hangs by is asked again while it lasts ([`lasting`]) | `gate::tests::lasting`, `it::lasting` |
 //! | a stranger's page opens a WebSocket with the user's cookies | its `Origin` is asked about before the token | `gate::websocket::tests`, `it::websocket` |
 //! | a token that is looked up is shown to a stranger, or its being unknown here counts elsewhere | who is asked is the route's, and by the token's beginning | `gate::records::tests` |
+//! | one reads another's event stream, or is answered in it | names of streams are sealed for their owner ([`reserved`]) | `it::graphql::reserved` |
 //! | a header that only the gateway may set | removed everywhere, then set | `it::identity_headers` |
 
 pub mod call;
@@ -34,6 +35,7 @@ pub mod narrowed;
 pub mod preflight;
 pub mod presented;
 pub mod reauthenticate;
+pub mod reserved;
 pub mod websocket;
 
 mod operation;
@@ -53,7 +55,7 @@ use crate::gate::evidence::{Evidence, Need};
 use crate::gate::explain::Trace;
 use crate::gate::grant::{Grant, Identity};
 use crate::gate::memo::Memo;
-use crate::gate::operation::Operation;
+use crate::gate::operation::{Granted, Operation, Wanted};
 use crate::gate::preflight::Preflight;
 use crate::gate::proof::Shown;
 use crate::gate::websocket::Handshake;
@@ -180,25 +182,30 @@ pub fn decide_traced<T: Trace>(
             }),
         };
     }
-    let asked = match operation::asked(memo, request, evidence, route, trace) {
-        Ok(Operation::None) => None,
+    let wanted = match operation::asked(memo, request, evidence, route, trace) {
+        Ok(Operation::None) => Wanted::default(),
         Ok(Operation::Converse(conversation)) => return Decision::Converse(conversation),
         Ok(Operation::Public(upward, asked)) => {
             return Decision::Allow(Grant { asked: Some(asked), ..anonymous(route, upward, None) });
         }
-        Ok(Operation::Asked(asked)) => Some(asked),
+        Ok(Operation::Asked(wanted)) => wanted,
         Err(Stop::Need(need)) => return Decision::Need(need),
         Err(Stop::Deny(denial)) => {
             return Decision::Refuse(Refusal { denial, route: Some(Arc::clone(route)), issuer: None });
         }
     };
     let mut issuer = None;
-    let operations = asked.clone();
+    let Wanted { asked: operations, act } = wanted.clone();
     let judgement =
-        Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, asked };
+        Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, wanted };
     match authorized(judgement) {
         Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
+        // What is done with a reserved stream is its owner's alone: nobody has a part of it, and no shadow does.
+        Err(Stop::Deny(denial)) if act.is_some() => {
+            let (route, issuer) = (Some(Arc::clone(route)), issuer.map(|state| Arc::clone(&state.config)));
+            Decision::Refuse(Refusal { denial, route, issuer })
+        }
         Err(Stop::Deny(denial)) if denial.reason == Reason::NoCredentials => {
             without_credentials((memo, request, evidence), route, operations, denial, trace)
         }
@@ -222,6 +229,7 @@ fn anonymous(route: &Arc<CompiledRoute>, upward: &Arc<Upward>, shadow: Option<De
         shadow,
         asked: None,
         narrowed: None,
+        reserved: None,
     }
 }
 
@@ -297,6 +305,7 @@ fn is_of_the_token(reason: Reason) -> bool {
         | Reason::NoRoute
         | Reason::MethodNotAllowed
         | Reason::UnsupportedMediaType
+        | Reason::UnknownStream
         | Reason::ExpectationFailed
         | Reason::Misdirected
         | Reason::RequestTimeout
@@ -342,12 +351,12 @@ struct Judgement<'j, 'r, 'e, T: Trace> {
     trace: &'j mut T,
     route: &'j Arc<CompiledRoute>,
     issuer: &'j mut Option<Arc<IssuerState>>,
-    asked: Option<Arc<Asked>>,
+    wanted: Wanted<'r>,
 }
 
 /// Steps 4 to 15.
 fn authorized<T: Trace>(judgement: Judgement<'_, '_, '_, T>) -> Result<Decision, Stop> {
-    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, asked } = judgement;
+    let Judgement { snapshot, memo, request, evidence, now, trace, route, issuer, wanted } = judgement;
     let Some(requirement) = route.requirement() else {
         return Err(Denial::new(Reason::Internal, "a route without a requirement reached step 4").into());
     };
@@ -380,18 +389,30 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, '_, T>) -> Result<Decision,
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
     checked.permitted(requirement, request, route, snapshot)?;
-    let (asked, narrowed) = match asked {
-        None => (None, None),
-        Some(asked) => operation::granted((memo, request, evidence), route, asked, (token, &facts), trace)?,
-    };
+    let act = wanted.act;
+    let granted = operation::granted((memo, request, evidence), route, wanted, (token, &facts), trace)?;
     trace.step("permission", || "scopes and conditions hold".into());
     let (route, issuer) = (Arc::clone(route), Arc::clone(&state.config));
     Ok(match &route.target {
         Target::Upstream(upward) => {
             let headers = checked.identity_headers(&route.config.forward)?;
+            let reserved = act.map(|act| {
+                reserved::granted(act, memo.seal.as_ref(), &route, (upward, &issuer), (&facts, now))
+            });
+            let reserved = reserved.transpose()?.map(Box::new);
             trace.step("grant", || format!("to upstream {}", upward.upstream.name));
             let (upward, identity) = (Arc::clone(upward), Identity::Token { facts, issuer });
-            Decision::Allow(Grant { route, upward, identity, headers, shadow: None, asked, narrowed })
+            let Granted { asked, narrowed } = granted;
+            Decision::Allow(Grant {
+                route,
+                upward,
+                identity,
+                headers,
+                shadow: None,
+                asked,
+                narrowed,
+                reserved,
+            })
         }
         Target::Endpoint(endpoint) => {
             let endpoint = Arc::clone(endpoint);

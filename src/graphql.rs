@@ -18,5 +18,6 @@ pub mod planning;
 pub mod plans;
 pub mod pruned;
 pub mod rejected;
+pub mod reserved;
 pub mod rules;
 pub mod schema;

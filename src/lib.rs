@@ -84,6 +84,7 @@
 //!        11 revoked      every kind compared alone       → revoked
 //!        12 proof        (later: DPoP, certificates)
 //!        13 permission   scopes, conditions              → insufficient_scope | condition_failed
+//!                        a reserved stream's owner       → unknown_stream
 //!        14 limits       (later: per subject)
 //!        15 Grant        route, identity, response rules; Answer where the route leads to an endpoint of ours
 //! proxy   Refuse(denial) → the only place where a refusal becomes HTTP

@@ -6,6 +6,7 @@
 mod access_log;
 mod address;
 mod admission;
+mod anew;
 mod balance;
 mod buffer;
 mod connection;
@@ -34,6 +35,7 @@ mod refuse;
 mod relay;
 mod renewal;
 mod request_id;
+mod reserved;
 mod signatures;
 mod sparse;
 mod stream;
@@ -51,6 +53,7 @@ use crate::config::defaults::GRAPHQL_PLANS;
 use crate::config::limits::Limits;
 use crate::gate::call::AskAuthority;
 use crate::gate::evidence::{AskKeys, AskRecord};
+use crate::gate::reserved::Seal;
 use crate::metrics::Metrics;
 use crate::proxy::admission::Admission;
 use crate::proxy::balance::Balancers;
@@ -135,6 +138,7 @@ impl Proxy {
             unannounced: Sparse::default(),
             unshaken: Sparse::default(),
             balancers: Balancers::new(tokio::runtime::Handle::current()),
+            seal: worker::random().ok().and_then(Seal::new).map(Arc::new),
             handshakes: Handshakes::default(),
             bodies: Arc::default(),
             memo_capacity: self.parts.limits.verified_cache / workers.max(1),

@@ -127,6 +127,7 @@ pub fn by_gate(call: &Call, reason: Reason) -> Refusal {
         | Reason::ManyCredentials
         | Reason::GraphqlRejected
         | Reason::UnsupportedMediaType
+        | Reason::UnknownStream
         | Reason::BodyTooLarge => "bad_request",
         Reason::Overloaded | Reason::KeysUnavailable => "overloaded",
         Reason::Internal => "internal",

@@ -215,6 +215,10 @@ pub const MESSAGE_OPERATIONS: u64 = 100;
 pub const MESSAGE_OPERATIONS_MAX: u64 = 10_000;
 /// `messages.message`: as a body.
 pub const MESSAGE: u64 = GRAPHQL_BODY;
+/// The shortest `reserved_streams`: a reservation is followed by its stream at once.
+pub const RESERVED_STREAMS_MIN: Duration = Duration::from_secs(1);
+/// The longest `reserved_streams`: no stream's token counts for longer than some days.
+pub const RESERVED_STREAMS_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 // What is minted here.
 
@@ -345,6 +349,8 @@ pub const ENDPOINT_CALLS: usize = 1024;
 pub const ENDPOINT_TIME: Duration = RESPONSE_TIMEOUT;
 /// The largest answer to an operation that was sent on without some of its fields: it is read whole, to say so in it.
 pub const NARROWED_ANSWER: usize = 4 * MIB as usize;
+/// The longest name that an upstream gives an event stream that is reserved: most are a UUID.
+pub const RESERVED_NAME: usize = 1024;
 /// `key_set`: a key is about 500 octets; the largest public sets have some tens.
 pub const KEY_SET: u64 = MIB;
 

@@ -293,6 +293,7 @@ pub const ROUTE_REASONS: &[&str] = &[
     "no_route",
     "method_not_allowed",
     "unsupported_media_type",
+    "unknown_stream",
     "expectation_failed",
     "misdirected",
     "request_timeout",

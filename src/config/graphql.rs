@@ -47,6 +47,9 @@ pub struct GraphQl {
     pub compat: bool,
     /// Refusals say which scopes were needed.
     pub show_scopes: bool,
+    /// Event streams may be reserved (graphql-sse's single connection mode), and a reservation's name counts this long. Without,
+    /// they are not served.
+    pub reserved_streams: Option<Duration>,
     /// The protocols over a WebSocket.
     pub messages: Messages,
 }

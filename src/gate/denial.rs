@@ -90,6 +90,7 @@ pub enum Reason {
     NoRoute,
     MethodNotAllowed,
     UnsupportedMediaType,
+    UnknownStream,
     ExpectationFailed,
     Misdirected,
     RequestTimeout,
@@ -104,7 +105,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of config.md.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::MalformedRequest,
         Self::ManyCredentials,
         Self::GraphqlRejected,
@@ -125,6 +126,7 @@ impl Reason {
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::UnknownStream,
         Self::ExpectationFailed,
         Self::Misdirected,
         Self::RequestTimeout,
@@ -160,6 +162,7 @@ impl Reason {
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnknownStream => "unknown_stream",
             Self::ExpectationFailed => "expectation_failed",
             Self::Misdirected => "misdirected",
             Self::RequestTimeout => "request_timeout",
@@ -195,7 +198,7 @@ impl Reason {
             | Self::MissingClaim
             | Self::Revoked => 401,
             Self::InsufficientScope | Self::ConditionFailed => 403,
-            Self::NoRoute => 404,
+            Self::NoRoute | Self::UnknownStream => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::BodyTooLarge => 413,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::{Cors, Issuer, Upstream};
 use crate::gate::denial::Denial;
 use crate::gate::memo::TokenFacts;
+use crate::gate::reserved::Reserved;
 use crate::graphql::asked::Asked;
 use crate::graphql::merged::LeftOut;
 use crate::policy::route::{CompiledRoute, Upward};
@@ -23,6 +24,7 @@ pub struct Grant {
     pub(in crate::gate) shadow: Option<Denial>,
     pub(in crate::gate) asked: Option<Arc<Asked>>,
     pub(in crate::gate) narrowed: Option<Box<Narrowed>>,
+    pub(in crate::gate) reserved: Option<Box<Reserved>>,
 }
 
 /// An operation that goes on without some of its fields.
@@ -101,6 +103,11 @@ impl Grant {
     /// What is not sent on of an operation that is.
     pub fn narrowed(&self) -> Option<&Narrowed> {
         self.narrowed.as_deref()
+    }
+
+    /// What it has to do with a reserved event stream.
+    pub fn reserved(&self) -> Option<&Reserved> {
+        self.reserved.as_deref()
     }
 
     /// The route's CORS rule.

@@ -25,6 +25,7 @@ use quick_cache::unsync::Cache;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::memo::fingerprint::{Fingerprint, Fingerprints};
 use crate::gate::memo::operations::Operations;
+use crate::gate::reserved::Seal;
 use crate::graphql::plans::Plans;
 use crate::keys::Verified;
 use crate::revocation::Kind;
@@ -129,6 +130,7 @@ pub struct Memo {
     counts: MemoCounts,
     /// What is known of operations.
     pub(in crate::gate) operations: Operations,
+    pub(in crate::gate) seal: Option<Arc<Seal>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +166,15 @@ impl Memo {
             granted: VecDeque::new(),
             counts: MemoCounts::default(),
             operations: Operations::default(),
+            seal: None,
         }
+    }
+
+    /// With what the names of reserved event streams are sealed by. Without, there are none.
+    #[must_use]
+    pub fn with_seal(mut self, seal: Option<Arc<Seal>>) -> Self {
+        self.seal = seal;
+        self
     }
 
     /// With at most so many octets of plans of documents.

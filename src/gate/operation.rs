@@ -13,15 +13,20 @@ use crate::gate::grant::Narrowed;
 use crate::gate::memo::fingerprint::Fingerprint;
 use crate::gate::memo::operations::Verdict;
 use crate::gate::memo::{Memo, TokenFacts};
-use crate::gate::{Request, Stop, narrowed};
+use crate::gate::{Request, Stop, narrowed, reserved};
 use crate::graphql::asked::{self, Asked, Item};
 use crate::graphql::head::{Incoming, Way};
 use crate::graphql::plan::Needs;
 use crate::graphql::rejected::{Kind, Rejected};
+use crate::graphql::reserved::Act;
 use crate::policy::route::{CompiledRoute, Target, Upward};
 
 /// What may be run, and what is not sent on of what was asked for.
-pub(in crate::gate) type Granted = (Option<Arc<Asked>>, Option<Box<Narrowed>>);
+#[derive(Debug, Default)]
+pub(in crate::gate) struct Granted {
+    pub(in crate::gate) asked: Option<Arc<Asked>>,
+    pub(in crate::gate) narrowed: Option<Box<Narrowed>>,
+}
 
 /// What step 2 came to.
 pub(in crate::gate) enum Operation<'r> {
@@ -31,14 +36,23 @@ pub(in crate::gate) enum Operation<'r> {
     Converse(Conversation),
     /// They are for everybody.
     Public(&'r Arc<Upward>, Arc<Asked>),
-    /// They need a token.
-    Asked(Arc<Asked>),
+    /// They need a token, as what a reserved event stream has to do with does.
+    Asked(Wanted<'r>),
+}
+
+/// What a token is needed for.
+#[derive(Debug, Clone, Default)]
+pub(in crate::gate) struct Wanted<'r> {
+    /// These operations.
+    pub(in crate::gate) asked: Option<Arc<Asked>>,
+    /// What is done with a reserved event stream.
+    pub(in crate::gate) act: Option<Act<'r>>,
 }
 
 /// Step 2: what the request asks for.
 pub(in crate::gate) fn asked<'r, T: Trace>(
     memo: &mut Memo,
-    request: &Request<'_>,
+    request: &Request<'r>,
     evidence: &mut Evidence<'_>,
     route: &'r Arc<CompiledRoute>,
     trace: &mut T,
@@ -55,11 +69,19 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
         trace.step("operation", || "they come in the WebSocket's messages".into());
         return Ok(Operation::Converse(conversation));
     }
+    let act = reserved::asked(request, route, rules.config.reserved_streams.is_some()).map_err(refused)?;
+    if let Some(act) = act {
+        trace.step("stream", || reserved::told(act).into());
+        if !matches!(act, Act::Run(_)) {
+            return Ok(Operation::Asked(Wanted { asked: None, act: Some(act) }));
+        }
+    }
     let known = evidence.asked.as_ref().filter(|(by, _)| Arc::ptr_eq(by, rules));
     let asked = match known {
         Some((_, asked)) => Arc::clone(asked),
         None => {
             let mut incoming = incoming(request);
+            incoming.elsewhere &= act.is_none();
             if incoming.wants_body(rules).map_err(refused)? {
                 let most = match rules.config.limits.body {
                     0 => usize::MAX,
@@ -77,9 +99,10 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
         }
     };
     trace.step("operation", || told(&asked));
-    match asked.is_public() {
+    // Whose a stream is, only a token says.
+    match asked.is_public() && act.is_none() {
         true => Ok(Operation::Public(upward, asked)),
-        false => Ok(Operation::Asked(asked)),
+        false => Ok(Operation::Asked(Wanted { asked: Some(asked), act })),
     }
 }
 
@@ -87,19 +110,24 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
 pub(in crate::gate) fn granted<T: Trace>(
     (memo, request, evidence): (&mut Memo, &Request<'_>, &Evidence<'_>),
     route: &CompiledRoute,
-    asked: Arc<Asked>,
+    wanted: Wanted<'_>,
     (token, facts): (Fingerprint, &TokenFacts),
     trace: &mut T,
 ) -> Result<Granted, Denial> {
+    let Some(asked) = wanted.asked else { return Ok(Granted::default()) };
     let Err(denial) = permitted(memo, token, facts, &asked) else {
         trace.step("operation", || "every permission that it needs is granted".into());
-        return Ok((Some(asked), None));
+        return Ok(Granted { asked: Some(asked), narrowed: None });
     };
-    match narrowed::narrow(memo, request, evidence, route, &asked, Some(facts)) {
+    // What is answered in a stream could not be told of what is missing.
+    let whole = wanted.act.is_some();
+    let part =
+        if whole { None } else { narrowed::narrow(memo, request, evidence, route, &asked, Some(facts)) };
+    match part {
         None => Err(denial),
         Some((part, narrowed)) => {
             trace.step("operation", || narrowed.told());
-            Ok((Some(part), Some(narrowed)))
+            Ok(Granted { asked: Some(part), narrowed: Some(narrowed) })
         }
     }
 }

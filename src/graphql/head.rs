@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::graphql::parameters;
 use crate::graphql::rejected::{Kind, Rejected};
+use crate::graphql::reserved;
 use crate::graphql::rules::Rules;
 
 #[cfg(test)]
@@ -25,7 +26,8 @@ pub struct Incoming<'i> {
     pub announces_body: bool,
     /// It has one of the fields that no page can make a browser send to another origin without asking first.
     pub preflighted: bool,
-    /// Its answer is to go to an event stream that was reserved before.
+    /// Its answer is to go to an event stream that was reserved before, and nobody has said that this one may: what is
+    /// answered there could be another's, or reach another. An answer that is an event stream itself is served.
     pub elsewhere: bool,
 }
 
@@ -49,11 +51,6 @@ pub enum Way<'i> {
 const PREFLIGHTED: &[&str] =
     &["x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight"];
 
-/// Names an event stream that a `PUT` has reserved (graphql-sse's single connection mode). Who has reserved it is known to
-/// the upstream alone: what is answered there could be another's, or reach another, so that mode is not served. An
-/// answer that is an event stream itself is.
-const RESERVED: &str = "x-graphql-event-stream-token";
-
 impl<'i> Incoming<'i> {
     /// Takes note of a line of the head.
     pub fn field(&mut self, name: &[u8], value: &'i [u8]) {
@@ -66,7 +63,7 @@ impl<'i> Incoming<'i> {
             23..=25 if !value.is_empty() && PREFLIGHTED.iter().any(|known| is(known)) => {
                 self.preflighted = true;
             }
-            28 if is(RESERVED) => self.elsewhere = true,
+            28 if is(reserved::FIELD) => self.elsewhere = true,
             _ => {}
         }
     }

@@ -23,11 +23,23 @@ pub struct Parameters<'q> {
 pub fn name_an_operation(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        // What is no text is read as one by some.
-        let name = decoded(name).unwrap_or(Cow::Borrowed(name));
-        let name = name.split(['[', '\0']).next().unwrap_or_default().trim();
-        !matches!(envelope::named(name), Ok(Name::Other))
+        !matches!(envelope::named(as_read(&readable(name))), Ok(Name::Other))
     })
+}
+
+/// Whether some framework reads the name of a parameter, as it is written, as this one.
+pub fn may_name(written: &str, name: &str) -> bool {
+    as_read(&readable(written)).eq_ignore_ascii_case(name)
+}
+
+/// Without escapes. What is no text then is read as one by some.
+fn readable(name: &str) -> Cow<'_, str> {
+    decoded(name).unwrap_or(Cow::Borrowed(name))
+}
+
+/// Without what some frameworks leave out of a name.
+fn as_read(name: &str) -> &str {
+    name.split(['[', '\0']).next().unwrap_or_default().trim()
 }
 
 /// Reads the query of a `GET`.

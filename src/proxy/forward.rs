@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::config::{Balance, UpstreamHost};
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
+use crate::gate::reserved::Reserved;
 use crate::http1::body::{BodyReader, Piece};
 use crate::http1::head::{Framing, octets};
 use crate::http1::{websocket, write};
@@ -29,6 +30,7 @@ use crate::proxy::judge::balance_key;
 use crate::proxy::narrowed;
 use crate::proxy::reach::{Link, Reaching, Tried, name_host, reach};
 use crate::proxy::relay::Fault;
+use crate::proxy::reserved;
 use crate::proxy::tunnel;
 use crate::proxy::worker::{UpstreamView, Worker};
 
@@ -133,10 +135,13 @@ pub(in crate::proxy) async fn forward(
 
 /// Sends the answer to a request that is all sent.
 async fn give_back(connection: &mut Connection, grant: &Grant, link: Link, answer: Buffer) -> Forwarded {
-    match grant.narrowed() {
-        None => exchange::give_back(connection, grant, link, answer).await,
+    match (grant.narrowed(), grant.reserved()) {
+        (None, None | Some(Reserved::Named(_))) => exchange::give_back(connection, grant, link, answer).await,
         // Boxed, as all that is rare: every connection would else carry the room for it.
-        Some(told) => Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await,
+        (Some(told), _) => Box::pin(narrowed::give_back(connection, grant, told, link, answer)).await,
+        (None, Some(Reserved::Promised(promise))) => {
+            Box::pin(reserved::give_back(connection, grant, promise, link, answer)).await
+        }
     }
 }
 

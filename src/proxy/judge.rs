@@ -27,6 +27,7 @@ use crate::policy::condition;
 use crate::policy::route::Routes;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::{Downstream, Way};
+use crate::proxy::reserved;
 use crate::proxy::signatures::Waited;
 use crate::proxy::stream::Stream;
 use crate::proxy::worker::{Worker, now};
@@ -259,6 +260,7 @@ fn write_head(
     };
     // A query ends in logs and histories: a token in it goes no further, `keep` or not.
     let query = asked_by_query.or(request.query).map(|query| without(query, &places.parameters));
+    let query = query.and_then(|query| reserved::query(grant, query));
     // `keep` is for the credential that was verified: one that this route does not look at says nothing.
     let kept = |place: &TokenPlace| keep && grant.route().places.contains(place);
     let stripped: SmallVec<[&str; 4]> = places
@@ -280,9 +282,12 @@ fn write_head(
     let plain = request.websocket.is_some() && read;
     let narrowed = grant.narrowed();
     add.extend(narrowed.map(|narrowed| ("accept", narrowed.accept.as_bytes())));
+    add.extend(reserved::line(grant));
+    let is_read = narrowed.is_some() || reserved::is_read(grant);
     let drop = |name: &[u8], value: &[u8]| {
         identity.contains(name)
-            || (narrowed.is_some() && is_about_the_answer(name))
+            || (is_read && is_about_the_answer(name))
+            || reserved::drops(grant, name)
             || (plain && name.eq_ignore_ascii_case(b"sec-websocket-extensions"))
             // What is spoken with the upstream is said by whoever speaks it.
             || (message.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-protocol"))

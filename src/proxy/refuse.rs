@@ -311,6 +311,7 @@ fn title(reason: Reason) -> &'static str {
         Reason::NoRoute => "There is no such route",
         Reason::MethodNotAllowed => "The method is not allowed here",
         Reason::UnsupportedMediaType => "The media type is not supported here",
+        Reason::UnknownStream => "There is no such event stream",
         Reason::ExpectationFailed => "The expectation cannot be met",
         Reason::Misdirected => "The request is for another host",
         Reason::RequestTimeout => "The request did not arrive in time",

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::config::address::Address;
 use crate::config::limits::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
+use crate::gate::reserved::Seal;
 use crate::metrics::connection::Unserved;
 use crate::metrics::issuer::IssuerMetrics;
 use crate::metrics::route::RouteMetrics;
@@ -71,6 +72,8 @@ pub(in crate::proxy) struct Shared {
     pub(in crate::proxy) memo_capacity: usize,
     /// Octets of plans that each worker remembers.
     pub(in crate::proxy) plans_capacity: u64,
+    /// What the names of reserved event streams are sealed by: each worker takes those of every other.
+    pub(in crate::proxy) seal: Option<Arc<Seal>>,
     pub(in crate::proxy) handshakes: Handshakes,
     /// What is held of bodies that are read whole.
     pub(in crate::proxy) bodies: Arc<Bodies>,
@@ -150,6 +153,7 @@ impl Worker {
     fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let metrics = &shared.parts.metrics;
         let memo = Memo::new(random()?, shared.memo_capacity).with_plans(shared.plans_capacity);
+        let memo = memo.with_seal(shared.seal.clone());
         let view = View::new(&shared.parts.reader.load(), &shared.balancers, metrics);
         Ok(Self {
             spares: Spares::default(),

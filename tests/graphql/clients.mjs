@@ -157,6 +157,35 @@ const clients = {
   },
 };
 
+/**
+ * Operations at once over one event stream that is reserved, by one client: what came of each, and what was sent and answered
+ * with which status.
+ */
+async function reserved({ url, operations, token }) {
+  const sent = [];
+  const fetchFn = async (to, init) => {
+    const answer = await fetch(to, init);
+    sent.push(`${init.method} ${answer.status}`);
+    return answer;
+  };
+  const client = events({ url, headers: bearer(token), retryAttempts: 0, singleConnection: true, lazyCloseTimeout: 200, fetchFn });
+  const one = (query) =>
+    first(kindOf(query) === "subscription" ? 2 : 1, (sink) => {
+      const next = ({ data, errors }) => (errors ? sink.error(errors) : sink.next(data));
+      return client.subscribe({ query }, { ...sink, next });
+    });
+  // What is unsubscribed from is ended by a request of its own.
+  const lasting = operations.filter((query) => kindOf(query) === "subscription").length;
+  const ended = () => sent.filter((request) => request.startsWith("DELETE")).length;
+  try {
+    const came = await Promise.all(operations.map((query) => told(() => one(query))));
+    for (let waits = 0; waits < 250 && ended() < lasting; waits += 1) await new Promise((done) => setTimeout(done, 20));
+    return { came, sent: sent.sort() };
+  } finally {
+    client.dispose();
+  }
+}
+
 /** Two operations of Apollo Client that go out as one list. */
 const batch = ({ url, queries, token }) => {
   const link = new BatchHttpLink({ uri: url, headers: bearer(token), batchInterval: 20 });
@@ -206,4 +235,5 @@ await serve({
   run: ({ client, ...rest }) => told(() => clients[client](rest)),
   batch,
   outlive,
+  reserved,
 });

@@ -1,4 +1,5 @@
-// Servers of today: graphql-yoga with its subscriptions by event streams, and mercurius with its own WebSockets.
+// Servers of today: graphql-yoga with its subscriptions by event streams, mercurius with its own WebSockets, and graphql-sse
+// with streams that are reserved.
 import { createServer } from "node:http";
 
 import { requireFrom, serve } from "../systems/lines.mjs";
@@ -10,6 +11,7 @@ const graphql = today("graphql");
 const { createYoga } = today("graphql-yoga");
 const fastify = today("fastify");
 const mercurius = today("mercurius");
+const { createHandler } = today("graphql-sse/lib/use/http");
 
 let ran = [];
 const schema = smallSchema(graphql, (field) => ran.push(field));
@@ -19,8 +21,10 @@ const fast = fastify();
 fast.register(mercurius, { schema, path: "/mercurius", subscription: { fullWsTransport: true }, allowBatchedQueries: true });
 await fast.listen({ port: 0, host: "127.0.0.1" });
 
+const events = await listening(createServer(createHandler({ schema })));
+
 await serve({
-  ports: () => ({ yoga, mercurius: fast.server.address().port }),
+  ports: () => ({ yoga, events, mercurius: fast.server.address().port }),
   ran: () => {
     const before = ran;
     ran = [];

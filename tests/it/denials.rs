@@ -36,6 +36,7 @@ fn test_of(reason: Reason) -> fn() {
         Reason::NoRoute => no_route,
         Reason::MethodNotAllowed => method_not_allowed,
         Reason::UnsupportedMediaType => unsupported_media_type,
+        Reason::UnknownStream => unknown_stream,
         Reason::ExpectationFailed => expectation_failed,
         Reason::Misdirected => misdirected,
         Reason::RequestTimeout => request_timeout,
@@ -75,6 +76,14 @@ fn unsupported_media_type() {
     let plain = Request::post("/graphql", r#"{"query":"{a}"}"#).header("Content-Type", "text/plain");
     refuse(&api, &plain, Reason::UnsupportedMediaType);
     refuse(&api, &Request::post("/graphql", "{a}"), Reason::UnsupportedMediaType);
+}
+
+#[test]
+fn unknown_stream() {
+    let graphql = "{require: {graphql: {public: [Query], reserved_streams: 1h}}}";
+    let api = Api::with(|setup| setup.route("/graphql", graphql));
+    let request = Request::new("DELETE", "/graphql?operationId=1").bearer(&api.reader());
+    refuse(&api, &request.header("X-GraphQL-Event-Stream-Token", "x"), Reason::UnknownStream);
 }
 
 /// Refused on the readers' route or wherever `request` goes, and counted once under its reason.

@@ -6,6 +6,7 @@ mod filter;
 mod operations;
 mod persisted;
 mod posted;
+mod reserved;
 mod streams;
 mod told;
 mod transport;

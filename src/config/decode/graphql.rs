@@ -50,6 +50,9 @@ pub(crate) fn graphql(value: Value<'_>) -> Option<GraphQl> {
         schema: schema(&fields).map(Arc::new),
         compat: fields.value("compat").is_some_and(|value| value.whole(200, 200).is_some()),
         show_scopes: fields.flag("show_scopes"),
+        reserved_streams: fields
+            .value("reserved_streams")
+            .and_then(|value| value.duration(d::RESERVED_STREAMS_MIN, d::RESERVED_STREAMS_MAX)),
         messages: messages(&fields),
     })
 }

@@ -47,6 +47,9 @@ pub(crate) fn print(out: &mut Out, graphql: &GraphQl) {
         out.entry("compat", 200);
     }
     out.entry("show_scopes", graphql.show_scopes);
+    if let Some(life) = graphql.reserved_streams {
+        out.time("reserved_streams", life);
+    }
     out.nested("messages", |out| print_messages(out, &graphql.messages));
 }
 

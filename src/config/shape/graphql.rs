@@ -96,6 +96,12 @@ pub static GRAPHQL: Mapping = Mapping {
         ),
         flag("show_scopes", "Refusals say which scopes were needed."),
         Key::optional(
+            "reserved_streams",
+            Takes::Duration(d::RESERVED_STREAMS_MIN, d::RESERVED_STREAMS_MAX),
+            "event streams cannot be reserved",
+            "Serves graphql-sse's single connection mode; how long a reservation can be used, by whoever has made it.",
+        ),
+        Key::optional(
             "messages",
             Takes::Fields(&MESSAGES),
             "every default",

@@ -56,6 +56,9 @@ fn keys_and_words_that_are_not_known_are_refused() {
     refused("{public: Query, messages: {token: ''}}", "names no claim", "");
     refused("{public: Query, messages: {init_time: 2m}}", "is more than 1m", "");
     refused("{public: Query, messages: {operations: 0}}", "is less than 1", "");
+    refused("{public: Query, reserved_streams: true}", "is no duration", "");
+    refused("{public: Query, reserved_streams: 500ms}", "is less than 1s", "");
+    refused("{public: Query, reserved_streams: 8d}", "is more than 7d", "");
 }
 
 #[test]
@@ -169,6 +172,11 @@ fn what_is_not_said_has_a_default() {
     assert_eq!(graphql.limits.depth, Bound { most: 15, warn: true });
     assert_eq!(graphql.limits.cost, Bound { most: 0, warn: false });
     assert_eq!(graphql.messages.init_time, Duration::from_secs(10));
+    assert_eq!(graphql.reserved_streams, None);
+    assert_eq!(
+        read("{public: Query, reserved_streams: 8h}").reserved_streams,
+        Some(Duration::from_secs(28_800))
+    );
     let places: Vec<&str> =
         graphql.messages.token.iter().map(|selector| selector.places()[0].written()).collect();
     assert_eq!(
@@ -221,7 +229,7 @@ fn what_is_said_is_read() {
 fn the_long_form_says_the_same() {
     for graphql in [
         "{public: Query}",
-        "{permission: '{operation}:{field}', introspection: deny}",
+        "{permission: '{operation}:{field}', introspection: deny, reserved_streams: 90m}",
         "{permission: 'a\u{27}\u{27}b{x}', field: '(?<x>a|\"b)', fields: {Query.a: [x, 'true']}, introspection: {permission: y}}",
         "{fields: {Query.a: public}, persisted: {automatic: true, safelist: {path: 'a b', mode: log}}, compat: 200}",
         "{public: Query, schema: a, types: {A.b: [c, d], E: authenticated}, messages: {token: ['/a~1b', c]}, limits: {depth: 0}}",

@@ -10,6 +10,7 @@ use crate::proxy::connection::{Connection, Next};
 use crate::proxy::judge::from_now;
 use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::{self, Addition, Manner};
+use crate::proxy::reserved;
 
 impl Connection {
     /// Sends a refusal; its request's body is drained within bounds, or the connection ends.
@@ -57,7 +58,10 @@ impl Connection {
             let named = |line: &&Line| octets(self.head_octets(), &line.name).eq_ignore_ascii_case(b"accept");
             let accepted = self.head.lines.iter().filter(named);
             let accepted = accepted.map(|line| octets(self.head_octets(), &line.value));
-            self.said = Some(Said::of(accepted, &rules.config));
+            let said = Said::of(accepted, &rules.config);
+            let by_status =
+                rules.config.reserved_streams.is_some() && reserved::concerns(&self.head, self.head_octets());
+            self.said = Some(if by_status { said.by_status() } else { said });
         }
     }
 

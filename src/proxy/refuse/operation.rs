@@ -66,6 +66,15 @@ impl Said {
         Self { media, compat: config.compat, show_scopes: config.show_scopes }
     }
 
+    /// The same for a client that goes by statuses alone, whatever the route says.
+    pub(in crate::proxy) fn by_status(self) -> Self {
+        let media = match self.media {
+            Media::Response | Media::Json => self.media,
+            Media::Events => Media::Json,
+        };
+        Self { media, compat: false, ..self }
+    }
+
     /// Appends the answer, and says its status.
     pub(super) fn write(
         self,

@@ -4,6 +4,7 @@
 mod audited;
 mod clients;
 mod disagreeing;
+mod reserved;
 pub mod servers;
 
 use std::io::{BufRead, BufReader};

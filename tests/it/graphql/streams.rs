@@ -119,6 +119,13 @@ fn streams_that_are_reserved_are_not_served() {
         }
         let run = asked(path, "application/json", "{ a }").header("X-GraphQL-Event-Stream-Token", "t");
         assert_eq!(api.gateway.send(&run).status, 400);
+        // The name may stand in the URL, in any spelling that some server reads.
+        for parameter in ["token=t", "a=1&%74oken=t", "Token[]=t", "a=1;token=t"] {
+            let run = asked(&format!("{path}?{parameter}"), "application/json", "{ a }").bearer(&token);
+            assert_eq!(api.gateway.send(&run).status, 400, "{parameter}");
+            let run = Request::get(&format!("{path}?query=%7Ba%7D&{parameter}"));
+            assert_eq!(api.gateway.send(&run.header("graphql-require-preflight", "1")).status, 400);
+        }
     }
     wait_until("nothing got there", || api.upstream.count() == before);
 }

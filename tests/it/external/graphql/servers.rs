@@ -26,7 +26,7 @@ impl Servers {
         Self::start(Client::node("../graphql/old.mjs", &[], &[]))
     }
 
-    /// `graphql-yoga` and `mercurius`, on graphql-js 16.
+    /// `graphql-yoga`, `mercurius` and `graphql-sse`, on graphql-js 16.
     pub fn new() -> Self {
         let mut process = Client::node("../graphql/new.mjs", &[], &[]);
         let ports = process.value("ports", json!({}));
