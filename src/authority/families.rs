@@ -25,7 +25,7 @@ use crate::authority::families::held::{Held, Live, Slot, hash};
 use crate::authority::means::Means;
 use crate::authority::trouble::Trouble;
 use crate::config::minted::{Format, Minted, Shape};
-use crate::mint::opaque;
+use crate::mint::opaque::{self, Mark};
 use crate::revocation::Kind;
 use crate::store::error::StoreError;
 use crate::store::records::{RecordChange, RecordKind};
@@ -126,9 +126,11 @@ impl Families {
     pub async fn begin(&self, minted: &Minted, family: Family) -> Result<Given, Trouble> {
         let shape = shape(minted).ok_or(Trouble::Fault("not a refresh token"))?;
         let begun = opaque::family(shape, &mut clock::fill)?;
-        let text = given(&opaque::member(shape, &begun, &mut clock::fill)?);
+        let mut mark = Mark::default();
+        clock::fill(&mut mark)?;
+        let text = given(&opaque::member(shape, &begun, &mark, &mut clock::fill)?);
         let family = Arc::new(family);
-        let live = Live::begin(Arc::clone(&family), hash(&text));
+        let live = Live::begin(Arc::clone(&family), hash(&text), mark);
         let key = hash(&begun);
         self.shared.lock().reserve(&family.token, clock::now().0)?;
         let shared = Arc::clone(&self.shared);
@@ -154,10 +156,12 @@ impl Families {
     /// The family that a token belongs to, whether it is the one of the moment or was used long ago: whoever holds any of them
     /// may end it.
     pub fn of_member(&self, minted: &Minted, presented: &str, now: NumericDate) -> Option<Arc<Family>> {
-        let begun = opaque::family_of(shape(minted)?, presented)?;
+        let shape = shape(minted)?;
+        let begun = opaque::family_of(shape, presented)?;
         let slot = self.shared.lock().get(&hash(begun))?;
         let live = slot.live();
-        live.counts(&minted.name, now).then(|| Arc::clone(&live.family))
+        let was = live.counts(&minted.name, now) && opaque::is_member(shape, &live.mark, presented);
+        was.then(|| Arc::clone(&live.family))
     }
 
     /// Uses a refresh token: gives the next one, once it would survive a crash. `holder` is who presents it, where the endpoint
@@ -276,6 +280,9 @@ impl Shared {
         if live.is_current(&presented) {
             return self.next(slot, &live, &using, Live::next).await;
         }
+        if !opaque::is_member(&using.shape, &live.mark, &using.presented) {
+            return Err(NotGiven::Unknown);
+        }
         if !live.in_grace(&presented, using.milliseconds, using.grace) {
             tracing::warn!(session = &*family.session, "a refresh token was used again: its family ends");
             self.bury(slot).await.map_err(NotGiven::Trouble)?;
@@ -300,7 +307,7 @@ impl Shared {
         after: fn(&Live, &Zeroizing<Box<str>>, &Use) -> Live,
     ) -> Result<Given, NotGiven> {
         let begun = opaque::family_of(&using.shape, &using.presented).ok_or(NotGiven::Unknown)?;
-        let text = opaque::member(&using.shape, begun, &mut clock::fill)
+        let text = opaque::member(&using.shape, begun, &live.mark, &mut clock::fill)
             .map_err(|error| NotGiven::Trouble(error.into()))?;
         let text = given(&text);
         let next = after(live, &text, using);

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::families::{FAMILIES, Family, Use};
 use crate::authority::trouble::Trouble;
+use crate::mint::opaque::Mark;
 use crate::revocation::Kind;
 use crate::revocation::key::Key;
 use crate::store::records::{Record, RecordKind};
@@ -33,6 +34,8 @@ pub(super) struct Slot {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) family: Arc<Family>,
+    /// What tells its tokens from texts that only begin like them.
+    pub(super) mark: Mark,
     /// The token that counts; after a crash there may be several.
     current: Vec<Hash>,
     /// The one that counted before.
@@ -59,6 +62,7 @@ struct Body {
     carried: Map<String, Value>,
     expires: i64,
     life: i64,
+    mark: String,
     current: Vec<String>,
     previous: Vec<String>,
     grace_until: i64,
@@ -82,6 +86,7 @@ impl Slot {
             texts.iter().map(read).collect()
         };
         let live = Live {
+            mark: base64_simd::STANDARD.decode_to_vec(&body.mark).ok()?.try_into().ok()?,
             current: hashes(&body.current)?,
             previous: hashes(&body.previous)?,
             grace_until: body.grace_until,
@@ -106,9 +111,9 @@ impl Slot {
 }
 
 impl Live {
-    pub(super) fn begin(family: Arc<Family>, current: Hash) -> Self {
+    pub(super) fn begin(family: Arc<Family>, current: Hash, mark: Mark) -> Self {
         let (current, previous) = (vec![current], Vec::new());
-        Self { family, current, previous, grace_until: 0, generation: 1, again: None, dead: false }
+        Self { family, mark, current, previous, grace_until: 0, generation: 1, again: None, dead: false }
     }
 
     /// Whether tokens of this name that it has count.
@@ -134,6 +139,7 @@ impl Live {
     pub(super) fn next(&self, text: &Zeroizing<Box<str>>, using: &Use) -> Self {
         Self {
             family: self.family_after(using),
+            mark: self.mark,
             current: vec![hash(text)],
             previous: self.current.clone(),
             grace_until: using.milliseconds.saturating_add(as_milliseconds(using.grace)),
@@ -175,6 +181,7 @@ impl Live {
             carried: family.carried,
             expires: family.expires.0,
             life: family.life,
+            mark: base64_simd::STANDARD.encode_to_string(self.mark),
             current: written(&self.current),
             previous: written(&self.previous),
             grace_until: self.grace_until,

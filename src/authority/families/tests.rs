@@ -114,6 +114,13 @@ async fn what_is_no_token_of_a_family_is_unknown_and_changes_nothing() {
     for stranger in ["", "r_", "r_0000", &format!("r_{}", "0".repeat(64)), &token[2..], &token[..20]] {
         assert_eq!(scene.rotate(&minted, stranger, MILLISECONDS).await, Err(NotGiven::Unknown), "{stranger}");
     }
+    // Cut, mistyped, or with something behind it.
+    let last = token.char_indices().last().map_or(0, |(at, _)| at);
+    let mistyped = format!("{}{}", &token[..last], if token.ends_with('0') { '1' } else { '0' });
+    for wrong in [&token[..30], &token[..last], &mistyped, &format!("{token} "), &format!("{token}\n")] {
+        assert_eq!(scene.rotate(&minted, wrong, MILLISECONDS).await, Err(NotGiven::Unknown), "{wrong:?}");
+        assert_eq!(scene.families.of_member(&minted, wrong, NOW), None, "{wrong:?}");
+    }
     let other = Minted { name: "other".into(), ..minted.clone() };
     assert_eq!(scene.rotate(&other, &token, MILLISECONDS).await, Err(NotGiven::Unknown));
     let over = MILLISECONDS + 86_400_000;

@@ -24,7 +24,7 @@ fn without_randomness_nothing_is_minted() {
     let shape = shape("x_", 32, Encoding::Hex);
     assert!(token(&shape, &mut dry).is_err());
     assert!(family(&shape, &mut dry).is_err());
-    assert!(member(&shape, "x_00", &mut dry).is_err());
+    assert!(member(&shape, "x_00", &[0; 32], &mut dry).is_err());
     assert!(alphanumeric(1, &mut dry).is_err());
     assert!(uuid(&mut dry).is_err());
 }
@@ -59,7 +59,7 @@ fn base64url_can_be_read_by_strict_readers() {
             let read = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(token.as_bytes()).expect("base64url");
             assert_eq!(read.len(), octets);
             let family = family(&shape, &mut generator(seed)).expect("a family");
-            let member = member(&shape, &family, &mut generator(seed + 1)).expect("a token");
+            let member = member(&shape, &family, &[1; 32], &mut generator(seed + 1)).expect("a token");
             assert!(base64_simd::URL_SAFE_NO_PAD.decode_to_vec(member.as_bytes()).is_ok());
         }
     }
@@ -88,13 +88,15 @@ fn a_family_is_known_by_what_its_tokens_begin_with() {
             let shape = shape("r_", octets, encoding);
             let mut entropy = generator(octets as u64);
             let family = family(&shape, &mut entropy).expect("a family");
-            let [one, other] = [(); 2].map(|()| member(&shape, &family, &mut entropy).expect("a token"));
+            let [one, other] =
+                [(); 2].map(|()| member(&shape, &family, &[1; 32], &mut entropy).expect("a token"));
             assert_ne!(*one, *other);
-            let whole = length(octets.max(25), encoding).max(length(9, encoding) + length(16, encoding));
+            let parts = [FAMILY, MARK, SECRET].iter().map(|octets| length(*octets, encoding)).sum();
+            let whole = length(octets.max(31), encoding).max(parts);
             assert_eq!(one.len(), 2 + whole);
             for token in [&one, &other] {
                 assert_eq!(family_of(&shape, token), Some(&**family));
-                let own = token.len() - family.len();
+                let own = token.len() - family.len() - length(MARK, encoding);
                 assert!(own >= length(SECRET, encoding), "{own} characters are not 128 bits");
             }
             assert_eq!(family_of(&shape, &family), None, "it begins and does not go on");
@@ -106,6 +108,27 @@ fn a_family_is_known_by_what_its_tokens_begin_with() {
     let shape = shape("", 32, Encoding::Hex);
     assert_eq!(family_of(&shape, &"é".repeat(40)), Some("ééééééééé"));
     assert_eq!(family_of(&shape, &format!("a{}", "é".repeat(40))), None, "in the middle of a character");
+}
+
+/// Whoever mistypes a token is no thief.
+#[test]
+fn only_what_was_once_a_token_of_a_family_has_its_mark() {
+    for encoding in [Encoding::Base62, Encoding::Hex, Encoding::Base64Url] {
+        let shape = shape("r_", 32, encoding);
+        let family = family(&shape, &mut generator(1)).expect("a family");
+        let token = member(&shape, &family, &[1; 32], &mut generator(2)).expect("a token");
+        assert!(is_member(&shape, &[1; 32], &token));
+        assert!(!is_member(&shape, &[2; 32], &token), "another family's mark");
+        for at in 0..token.len() {
+            let other = if token.as_bytes()[at] == b'0' { "1" } else { "0" };
+            let mistyped = [&token[..at], other, &token[at + 1..]].concat();
+            assert!(!is_member(&shape, &[1; 32], &mistyped), "{at}");
+            assert!(!is_member(&shape, &[1; 32], &token[..at]), "{at}");
+        }
+        for more in [" ", "\n", "0"] {
+            assert!(!is_member(&shape, &[1; 32], &format!("{}{more}", *token)), "{more:?}");
+        }
+    }
 }
 
 #[test]
