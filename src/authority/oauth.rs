@@ -38,8 +38,8 @@ pub async fn token(here: &Endpoints, asked: Asked<'_>, rules: Rules<'_>) -> Resu
         return Err(Refusal::bad_request());
     }
     match asked.body() {
-        Body::Form(_) => {}
-        Body::Empty | Body::Json(_) => return Err(Refusal::bad_request()),
+        Body::Form(_) if is_form(asked) => {}
+        Body::Form(_) | Body::Empty | Body::Json(_) => return Err(Refusal::bad_request()),
     }
     let shown = credential::shown(asked, rules.clients)?;
     let grant_type = parameter(asked, "grant_type").ok_or_else(Refusal::bad_request)?;
@@ -55,6 +55,20 @@ pub async fn token(here: &Endpoints, asked: Asked<'_>, rules: Rules<'_>) -> Resu
         GrantType::RefreshToken => refreshed(here, asked, rules, &client).await,
         GrantType::TokenExchange => exchange::exchange(here, asked, rules.access, &client).await,
     }
+}
+
+/// What says of itself that it is something else is no form, whatever is in it: another server would read it as that (threats
+/// T4). Clients that say nothing are taken at what they send.
+fn is_form(asked: Asked<'_>) -> bool {
+    let (Ok(media), Ok(None)) = (asked.header("content-type"), asked.header("content-encoding")) else {
+        return false;
+    };
+    let is = |part: &str, known: &str| part.eq_ignore_ascii_case(known);
+    media.is_none_or(|media| {
+        let mut parts = media.split(';').map(str::trim);
+        parts.next().is_some_and(|media| is(media, "application/x-www-form-urlencoded"))
+            && parts.all(|part| is(part, "charset=utf-8") || is(part, "charset=\"utf-8\""))
+    })
 }
 
 enum GrantType {

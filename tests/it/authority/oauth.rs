@@ -131,6 +131,21 @@ fn t4_a_token_request_is_a_form_and_says_everything_once() {
         assert_error(&response, 400, "invalid_request");
     }
     let good = b"grant_type=client_credentials";
+    for other in [
+        "text/plain",
+        "application/json",
+        "application/xml",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded; charset=utf-16",
+        "application/x-www-form-urlencoded, text/plain",
+    ] {
+        assert_error(&post(TOKEN, good, other), 400, "invalid_request");
+    }
+    let encoded = Request::post(TOKEN, good)
+        .header("Authorization", &basic("alice", ALICE))
+        .header("Content-Type", form_type)
+        .header("Content-Encoding", "gzip");
+    assert_error(&scene.ask(&encoded), 400, "invalid_request");
     assert_eq!(post(TOKEN, good, form_type).status, 200);
     assert_eq!(post(TOKEN, good, "application/x-www-form-urlencoded; charset=UTF-8").status, 200);
     assert_error(&post("/oauth/token?scope=orders:read", good, form_type), 400, "invalid_request");
