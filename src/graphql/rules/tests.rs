@@ -42,16 +42,29 @@ fn a_field_that_nothing_knows_is_for_nobody() {
     let template = rules(&format!("{{{TEMPLATE}, public: Query}}"));
     // In another spelling, or matching in part.
     for field in
-        ["createPerson", "Create_X", "Create2X", "AddX", "xCreatePerson", "CreatePerson\n", "Create", ""]
+        ["createOrder", "Create_X", "Create2X", "AddX", "xCreateOrder", "CreateOrder\n", "Create", ""]
     {
         assert_eq!(needs(&template, Mutation, field), "nobody", "{field:?}");
     }
-    assert_eq!(template.needs(Mutation, "createPerson").denied.as_deref(), Some("Mutation.createPerson"));
+    assert_eq!(template.needs(Mutation, "createOrder").denied.as_deref(), Some("Mutation.createOrder"));
     let map = rules("{fields: {Mutation.login: public}}");
     for (kind, field) in
         [(Mutation, "Login"), (Mutation, "login2"), (Query, "login"), (Subscription, "login")]
     {
         assert_eq!(needs(&map, kind, field), "nobody", "{field}");
+    }
+}
+
+/// What is asked for stands in refusals, challenges and logs.
+#[test]
+fn a_field_with_a_name_without_end_is_for_nobody() {
+    for text in ["{public: [Query]}", "{permission: '{operation}:{field}'}"] {
+        let rules = rules(text);
+        for field in ["a".repeat(257), format!("__{}", "a".repeat(255))] {
+            let denied = rules.needs(Query, &field).denied.expect("nobody may");
+            assert_eq!(&*denied, "Query.a field whose name is too long");
+        }
+        assert!(rules.needs(Query, &"a".repeat(256)).denied.is_none());
     }
 }
 
@@ -80,14 +93,14 @@ fn names_are_matched_whole() {
 fn permissions_are_made_of_operation_field_and_groups() {
     let both = rules(&format!("{{{TEMPLATE}}}"));
     let expected = [
-        ("CreatePerson", "Mutation:Person:Create"),
-        ("AddMusicCompositionComposer", "Mutation:MusicCompositionComposer:Add"),
-        ("RequestControlAction", "Mutation:ControlAction:Request"),
+        ("CreateOrder", "Mutation:Order:Create"),
+        ("AddOrderLineDiscount", "Mutation:OrderLineDiscount:Add"),
+        ("RequestRefund", "Mutation:Refund:Request"),
     ];
     for (field, permission) in expected {
         assert_eq!(needs(&both, Mutation, field), permission);
     }
-    assert_eq!(needs(&both, Query, "CreatePerson"), "Query:Person:Create");
+    assert_eq!(needs(&both, Query, "CreateOrder"), "Query:Order:Create");
     let plain = rules("{permission: 'api/{operation}.{field}'}");
     assert_eq!(needs(&plain, Subscription, "orders_v2"), "api/Subscription.orders_v2");
 }
