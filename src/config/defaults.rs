@@ -215,6 +215,13 @@ pub const MESSAGE_OPERATIONS: u64 = 100;
 pub const MESSAGE_OPERATIONS_MAX: u64 = 10_000;
 /// `messages.message`: as a body.
 pub const MESSAGE: u64 = GRAPHQL_BODY;
+/// The largest payload of a `connection_init`: a token and what an application adds to it. It is held while the conversation
+/// lasts.
+pub const INIT_PAYLOAD: usize = 16 * 1024;
+/// Octets of scopes in the challenge of an operation: servers before this one take 8 KiB of a header line.
+pub const GRAPHQL_CHALLENGE: usize = 4 * 1024;
+/// The longest name of a field that is judged: what is longer is for nobody, and in no log.
+pub const FIELD_NAME: usize = 256;
 /// The shortest `reserved_streams`: a reservation is followed by its stream at once.
 pub const RESERVED_STREAMS_MIN: Duration = Duration::from_secs(1);
 /// The longest `reserved_streams`: no stream's token counts for longer than some days.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::config::defaults::GRAPHQL_CHALLENGE;
 use crate::gate::conversation::{self, Conversation};
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
@@ -157,9 +158,15 @@ fn covered(item: &Item, facts: &TokenFacts) -> Result<(), Denial> {
         None => Ok(()),
         Some(missing) => {
             Err(Denial::new(Reason::InsufficientScope, format!("the token does not have {missing}"))
-                .advice(Advice::Scope(needs.permissions.join(" "))))
+                .advice(Advice::Scope(challenge(&needs.permissions, missing))))
         }
     }
+}
+
+/// What a challenge says is needed: all of it, unless that is more than belongs into a header.
+fn challenge(permissions: &[Box<str>], missing: &str) -> String {
+    let octets: usize = permissions.iter().map(|permission| permission.len() + 1).sum();
+    if octets > GRAPHQL_CHALLENGE { missing.to_owned() } else { permissions.join(" ") }
 }
 
 /// The request as far as its operations are concerned.

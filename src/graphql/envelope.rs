@@ -23,6 +23,9 @@ mod tests;
 /// Members of one object of ours, at most: requests have four.
 const MEMBERS: usize = 64;
 
+/// Octets of the name of one, at most: each is held against each other.
+const NAME: usize = 256;
+
 /// Nesting of what is in them, at most.
 const DEPTH: usize = 128;
 

@@ -23,23 +23,37 @@ pub struct Parameters<'q> {
 pub fn name_an_operation(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        !matches!(envelope::named(as_read(&readable(name))), Ok(Name::Other))
+        is_read_as(name, |name| !matches!(envelope::named(name), Ok(Name::Other)))
     })
 }
 
 /// Whether some framework reads the name of a parameter, as it is written, as this one.
 pub fn may_name(written: &str, name: &str) -> bool {
-    as_read(&readable(written)).eq_ignore_ascii_case(name)
+    is_read_as(written, |read| read.eq_ignore_ascii_case(name))
 }
 
-/// Without escapes. What is no text then is read as one by some.
-fn readable(name: &str) -> Cow<'_, str> {
-    decoded(name).unwrap_or(Cow::Borrowed(name))
+/// Whether `is` is so of a name that some framework reads in this one, as it is written: without escapes, whether what is left
+/// is text or not; up to a NUL; the first word in it, whatever stands before and behind (`[query]`, `query[]` and `.query` are
+/// `query` to qs, `?query` to whoever begins at the second mark); or all of it with `_` between the words (PHP).
+fn is_read_as(written: &str, is: impl Fn(&str) -> bool) -> bool {
+    let octets = unescaped(written);
+    let text = String::from_utf8_lossy(octets.split(|octet| *octet == 0).next().unwrap_or_default());
+    let words = text.split(|character: char| !character.is_alphanumeric() && character != '_');
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.first().is_some_and(|first| is(first)) || is(&words.join("_"))
 }
 
-/// Without what some frameworks leave out of a name.
-fn as_read(name: &str) -> &str {
-    name.split(['[', '\0']).next().unwrap_or_default().trim()
+/// Octets without their escapes; a broken one stands for itself.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut octets, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let escaped = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let escaped = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        octets.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    octets
 }
 
 /// Reads the query of a `GET`.
@@ -49,9 +63,17 @@ pub fn read(query: &str) -> Result<Parameters<'_>, Malformed> {
     if query.contains(';') {
         return Err(Malformed("a query with a semicolon that is not escaped"));
     }
+    // Some begin at the last one.
+    if query.contains('?') {
+        return Err(Malformed("a query with a question mark that is not escaped"));
+    }
     let mut seen: Vec<Cow<'_, str>> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // To qs a name goes up to there.
+        if value.contains("]=") || value.to_ascii_lowercase().contains("%5d=") {
+            return Err(Malformed("a parameter whose name could be taken to end later"));
+        }
         let name = decoded(name)?;
         let known = envelope::named(&name)?;
         if known == Name::Other {

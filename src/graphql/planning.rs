@@ -32,6 +32,7 @@ pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
         below: typed.as_ref().map(|(schema, typed)| Walk::new(schema, typed)),
         seen: vec![0; document.fragments.len()],
         steps: 0,
+        reads_schema: !rules.introspection().are_none() && reads_schema(&document),
     };
     let mut operations = Vec::with_capacity(document.operations.len());
     for (place, operation) in document.operations.iter().enumerate() {
@@ -115,15 +116,26 @@ struct Fields<'d> {
     seen: Vec<u32>,
     /// Selections that were looked at.
     steps: usize,
+    /// Something in the document reads the schema, wherever it stands: a field may come to the root of queries again.
+    reads_schema: bool,
+}
+
+fn reads_schema(document: &Document<'_>) -> bool {
+    let mut fields = document.selections.iter().filter(|selection| selection.kind == Kind::Field);
+    fields.any(|field| matches!(document.at(field.name), "__schema" | "__type"))
 }
 
 impl Fields<'_> {
     fn planned(&mut self, place: usize, operation: &Operation) -> Result<Planned, Rejected> {
         let fields = self.at_root(place as u32 + 1, operation)?;
+        let needs = fields
+            .iter()
+            .map(|field| &field.needs)
+            .chain(self.reads_schema.then(|| self.rules.introspection()));
         Ok(Planned {
             name: self.document.name(operation).map(Into::into),
             kind: operation.kind,
-            needs: Needs::all(fields.iter().map(|field| &field.needs)),
+            needs: Needs::all(needs),
             fields: fields.into(),
             is_safe: operation.kind != OperationKind::Mutation,
         })

@@ -29,6 +29,9 @@ pub struct Pruned {
     pub stand_in: Option<Box<str>>,
 }
 
+/// Octets that are added to [`unused_name`] at most: who writes longer names wants to be refused.
+const NAMES: usize = 64;
+
 /// What is sent on instead of an envelope: the same with its document pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instead {
@@ -112,11 +115,18 @@ fn below(outline: &Outline<'_>, at_root: &HashSet<usize>) -> HashSet<usize> {
     reached
 }
 
-/// A name that nothing in the document has.
+/// A name that nothing in the document has: one longer than any in it that begins so. The document is read once, whoever
+/// wrote it.
 fn unused_name(document: &str) -> Option<Box<str>> {
-    let names = std::iter::once("_left_out".to_owned()).chain((1..).map(|n| format!("_left_out_{n}")));
-    // A document cannot hold more of them than it has octets.
-    names.take(document.len().max(1)).find(|name| !document.contains(name.as_str())).map(Into::into)
+    const NAME: &str = "_left_out";
+    let longest = document
+        .match_indices(NAME)
+        .map(|(at, _)| {
+            document.as_bytes().iter().skip(at + NAME.len()).take_while(|octet| **octet == b'_').count()
+        })
+        .max();
+    let more = longest.map_or(0, |longest| longest + 1);
+    (more <= NAMES).then(|| [NAME, &"_".repeat(more)].concat().into())
 }
 
 /// Where the operation declares variables that nothing uses any more; all of the declarations where it uses none.

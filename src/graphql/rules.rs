@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::config::defaults::FIELD_NAME;
 use crate::config::graphql::{FieldNeed, GraphQl, Introspection, OperationKind, Permission, PermissionPiece};
 use crate::graphql::persisted::Listed;
 use crate::graphql::plan::{Needs, Plan};
@@ -84,7 +85,7 @@ impl Rules {
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.
     pub fn needs(&self, kind: OperationKind, field: &str) -> Needs {
-        if let Some(meta) = field.strip_prefix("__") {
+        if let Some(meta) = field.strip_prefix("__").filter(|_| field.len() <= FIELD_NAME) {
             return match (kind, meta) {
                 (_, "typename") => Needs::nothing(),
                 (OperationKind::Query, "schema" | "type") => self.introspection.clone(),
@@ -92,6 +93,9 @@ impl Rules {
                     Needs::nobody(named(kind, field))
                 }
             };
+        }
+        if field.len() > FIELD_NAME {
+            return Needs::nobody(named(kind, "a field whose name is too long"));
         }
         let known = &self.kinds[place(kind)];
         if let Some(needs) = known.fields.get(field) {

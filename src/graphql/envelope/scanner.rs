@@ -2,7 +2,7 @@
 
 use crate::graphql::envelope::text::{escape_length, special};
 use crate::graphql::envelope::{
-    Brought, DEPTH, EXTENSIONS, Envelope, MEMBERS, Malformed, Member, Members, Name, OUTER, meaning,
+    Brought, DEPTH, EXTENSIONS, Envelope, MEMBERS, Malformed, Member, Members, NAME, Name, OUTER, meaning,
     members_of, persisted, text_of,
 };
 
@@ -107,6 +107,9 @@ impl<'t> Scanner<'t> {
             self.space();
             self.escaped = false;
             let key = text_of(self.string()?, self.escaped);
+            if key.len() > NAME {
+                return Err(Malformed("a member with a name that is too long"));
+            }
             self.space();
             self.take(b':')?;
             self.escaped = false;

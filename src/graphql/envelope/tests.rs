@@ -63,6 +63,17 @@ fn g15_a_name_that_stands_twice_is_refused_however_it_is_written() {
     refused(r#"[{"query":"{a}"},{"query":"{a}","query":"{b}"}]"#, "a member stands twice");
 }
 
+/// Each is held against each other.
+#[test]
+fn d7_a_member_with_a_name_without_end_is_refused() {
+    let named = |octets: usize| format!(r#"{{"query":"{{a}}","{}":1}}"#, "é".repeat(octets / 2));
+    refused(named(258), "a member with a name that is too long");
+    refused(format!(r#"{{"extensions":{}}}"#, named(258)), "a member with a name that is too long");
+    one(&named(256));
+    // What is the operation's own may be called as it likes.
+    one(&format!(r#"{{"query":"{{a}}","variables":{}}}"#, named(2_000)));
+}
+
 #[test]
 fn a_known_name_in_another_case_is_refused() {
     let other = "a member whose name is known in another case";

@@ -24,6 +24,15 @@ fn what_could_be_read_in_two_ways_is_refused() {
     refused("Query={a}", "a member whose name is known in another case");
     refused("query[]={a}", "a parameter that could be taken for one of an operation");
     refused("query={a}&%20query={b}", "a parameter that could be taken for one of an operation");
+    for name in
+        ["[query]", "%5Bquery%5D", "]query", ".query", "%2Equery", "query.", "[[query", "doc.id", "doc%20id"]
+    {
+        let text = format!("query={{a}}&{name}={{b}}");
+        refused(&text, "a parameter that could be taken for one of an operation");
+    }
+    refused("query={a(b:\"]=\")}&x=1", "a parameter whose name could be taken to end later");
+    refused("query={a(b:\"%5D=\")}&x=1", "a parameter whose name could be taken to end later");
+    refused("query={a}%23?%0A{b}", "a query with a question mark that is not escaped");
     refused("query={a};query={b}", "a query with a semicolon that is not escaped");
     refused("query=%", "a broken escape in the query");
     refused("query=%7", "a broken escape in the query");

@@ -100,8 +100,10 @@ fn u6_introspection_is_seen_at_the_root_by_any_way() {
     ] {
         check(document, &["nobody: introspection"]);
     }
-    // It is not there below the root, and not in mutations.
-    check("{a {__schema {b}}}", &["Query/a"]);
+    // Where a field comes to the root of queries again, it is there too.
+    check("{a {__schema {b}}}", &["Query/anobody: introspection"]);
+    let far = "{a {...F}} fragment F on Query {... {c: __type(name: \"B\") {d}}}";
+    check(far, &["Query/anobody: introspection"]);
     check("mutation {__schema {a}}", &["nobody: Mutation.__schema"]);
     check("subscription {__schema {a}}", &["nobody: Subscription.__schema"]);
     check("{__other}", &["nobody: Query.__other"]);

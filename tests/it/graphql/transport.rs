@@ -65,6 +65,13 @@ fn the_url_of_a_post_names_no_operation() {
         "%71uery=x",
         "query[]=x",
         "a=b;query=x",
+        // What qs, Rack, PHP and readers of a second mark make of names.
+        "[query]=mutation%7BCreatePerson%7Bx%7D%7D",
+        "%5Bquery%5D=x",
+        ".query=x",
+        "%71uery%00%ff=x",
+        "?query=x",
+        "doc.id=x",
         "operationName=M",
         "variables=%7B%7D",
         "extensions=%7B%7D",

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
+use crate::config::defaults::INIT_PAYLOAD;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::graphql::conversation::fault::Fault;
@@ -42,6 +43,10 @@ impl Talk<'_> {
             return Err(self.fault(Fault::Late));
         }
         match self.conversation.hear(&text).map_err(|fault| self.fault(fault))? {
+            // It is kept for as long as the conversation lasts.
+            Said::Init(payload) if payload.is_some_and(|payload| payload.len() > INIT_PAYLOAD) => {
+                return closing(ending::TOO_BIG);
+            }
             Said::Init(payload) => {
                 let token = self.token_in(payload)?;
                 if token.as_ref().is_some_and(|token| self.opened.conversation.contradicts(token)) {

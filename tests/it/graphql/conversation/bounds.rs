@@ -47,6 +47,21 @@ fn a_message_past_the_bound_ends_the_conversation() {
     assert_eq!(scene.heard.ran().len(), 1);
 }
 
+/// It is kept as long as the conversation lasts: three hundred of a megabyte took three hundred megabytes, without any token.
+#[test]
+fn d7_the_payload_of_an_init_is_a_small_one() {
+    let scene = Scene::new();
+    let init = |octets: usize| json!({"type": "connection_init", "payload": {"a": "x".repeat(octets)}});
+    for protocol in BOTH {
+        let mut client = scene.open(protocol);
+        client.say(&init(15 * 1024));
+        assert_eq!(client.hear()["type"], "connection_ack");
+        let mut client = scene.open(protocol);
+        client.say(&init(17 * 1024));
+        client.closes(1009);
+    }
+}
+
 /// A flood of refused operations, and of questions whose answers nobody reads, costs their sender its own time.
 #[test]
 fn d7_a_flood_of_messages_is_held_nowhere() {
