@@ -140,7 +140,12 @@ impl Loader<'_> {
                 self.problems.push(Problem::new(at, what).hint("chmod o-w"));
             }
             match str::from_utf8(&content.octets) {
-                Ok(text) => documents.push((name, text.into())),
+                // Editors end a file with one; whoever sends the document does not.
+                Ok(text) => {
+                    let text =
+                        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+                    documents.push((name, text.into()));
+                }
                 Err(_) => {
                     let what = format!("the safelist file {} is not UTF-8", file.display());
                     self.problems.push(Problem::new(at, what));

@@ -58,8 +58,9 @@ fn every_manifest_and_a_directory_come_to_the_same() {
         &[("list", apollo)],
         &[("list", relay)],
         &[
-            ("list/two.gql", "{ b }"),
-            ("list/one.graphql", "{ a }"),
+            // As editors end a file.
+            ("list/two.gql", "{ b }\r\n"),
+            ("list/one.graphql", "{ a }\n"),
             ("list/README.md", "x"),
             ("list/.x.gql", "x"),
             ("list/more/c.gql", "x"),

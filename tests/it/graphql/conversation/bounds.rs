@@ -47,6 +47,21 @@ fn a_message_past_the_bound_ends_the_conversation() {
     assert_eq!(scene.heard.ran().len(), 1);
 }
 
+/// They were counted of requests alone.
+#[test]
+fn what_only_warns_is_counted_of_messages_too() {
+    let scene = Scene::with(", limits: {depth: {most: 1, warn: true}}", |setup| setup);
+    let warned = |count: f64| {
+        scene.api.gateway.wait_for_metric("graphql_warnings_total", &[("warning", "depth")], count);
+    };
+    for (protocol, count) in BOTH.into_iter().zip([1.0, 2.0]) {
+        let mut client = scene.begin(protocol, "");
+        client.run("1", PUBLIC);
+        client.only_result("1");
+        warned(count);
+    }
+}
+
 /// It is kept as long as the conversation lasts: three hundred of a megabyte took three hundred megabytes, without any token.
 #[test]
 fn d7_the_payload_of_an_init_is_a_small_one() {
