@@ -196,9 +196,14 @@ pub fn decide_traced<T: Trace>(
     };
     let mut issuer = None;
     let Wanted { asked: operations, act } = wanted.clone();
+    let list = operations.as_ref().filter(|asked| asked.batch).map_or(0, |asked| asked.items.len());
     let judgement =
         Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, wanted };
-    match authorized(judgement) {
+    let decided = authorized(judgement).map_err(|stop| match stop {
+        Stop::Deny(denial) => Stop::Deny(Denial { list, ..denial }),
+        need @ Stop::Need(_) => need,
+    });
+    match decided {
         Ok(decision) => decision,
         Err(Stop::Need(need)) => Decision::Need(need),
         // What is done with a reserved stream is its owner's alone: nobody has a part of it, and no shadow does.

@@ -3,6 +3,7 @@
 //! One way for all that brings operations: a body, a query string, an item of a list, a message of a WebSocket. What the
 //! upstream will run is what is judged here, or nothing is sent on.
 
+pub mod accepted;
 pub mod asked;
 pub mod conversation;
 pub mod document;

@@ -90,7 +90,6 @@ pub struct Metrics {
     generation: IntGauge,
     panics: IntCounter,
     issued: IntCounterVec,
-    operations: IntCounterVec,
     process_id: IntGauge,
     process_start: IntGauge,
     cache: CacheMetrics,
@@ -172,7 +171,6 @@ impl Metrics {
                 ),
             ),
             issued: registered(&registry, requests_for_tokens()),
-            operations: registered(&registry, warnings_of_operations()),
             process_id: registered(
                 &registry,
                 int_gauge("portcullis_process_id", "The process that answers: another one after an upgrade"),
@@ -276,11 +274,6 @@ impl Metrics {
     /// A request for tokens was answered; `result` is of a closed set.
     pub fn tokens_issued(&self, endpoint: &str, result: &'static str) {
         self.issued.with_label_values(&[endpoint, result]).inc();
-    }
-
-    /// An operation was let pass that is past a bound, or not on a safelist, that only warns; `what` is of a closed set.
-    pub fn operation_warned(&self, what: &'static str) {
-        self.operations.with_label_values(&[what]).inc();
     }
 
     /// Revocation entries of a kind.
@@ -423,12 +416,6 @@ fn counter(name: &str, what: &str) -> IntCounter {
 fn requests_for_tokens() -> IntCounterVec {
     let what = "Requests for tokens, by endpoint and what came of them";
     must(IntCounterVec::new(Opts::new("portcullis_tokens_issued_total", what), &["endpoint", "result"]))
-}
-
-fn warnings_of_operations() -> IntCounterVec {
-    let what =
-        "GraphQL operations let pass although past a limit that only warns, or on no safelist, by which";
-    must(IntCounterVec::new(Opts::new("portcullis_graphql_warnings_total", what), &["warning"]))
 }
 
 fn int_gauge(name: &str, what: &str) -> IntGauge {

@@ -94,7 +94,8 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
     let errors = fields.value("errors").and_then(errors::of_routes);
     let mut ties = Ties::default();
     let names = issuers.named.names("issuer");
-    let requirements = Requirements::new(&names, &issuers.general);
+    let limits = process::limits(&fields);
+    let requirements = Requirements::new(&names, &issuers.general, &limits);
     let upstream_names = upstreams.names("upstream");
     let mut routes = routes::routes(&fields, &upstream_names, &requirements, errors.as_ref(), &mut ties);
     let mut around = Around::new(&fields, &tokens, &credentials, &issuers);
@@ -129,7 +130,7 @@ fn whole(root: &raw::Node, report: &Report<'_>) -> Option<Config> {
         store,
         audit: process::audit(&fields),
         key_mirror: process::key_mirror(&fields),
-        limits: process::limits(&fields),
+        limits,
         shutdown_grace: fields.duration("shutdown_grace"),
         upgrade_socket: process::upgrade_socket(&fields),
         log: process::log(&fields),

@@ -31,8 +31,8 @@ pub struct GraphQl {
     pub introspection: Introspection,
     /// Which operations of a document count.
     pub operations: Counted,
-    /// Operations in one request, at most; 0 and 1 take no lists.
-    pub batch: usize,
+    /// Operations in one request, at most; 0 takes no lists, unless it only warns.
+    pub batch: Bound,
     /// Requests that a page of another origin could make a browser send without asking are refused.
     pub csrf: bool,
     /// Documents known by a hash or an id.
@@ -187,8 +187,8 @@ pub enum SafelistMode {
 /// `limits` of `require.graphql`. 0 is no limit, except of what is named otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationLimits {
-    /// Octets of a document with its envelope; never more than `limits.inspected_body`.
-    pub body: usize,
+    /// Octets of a document with its envelope; never more than `limits.inspected_body`, whether it warns or not. Not 0.
+    pub body: Bound,
     /// Tokens of a document. Not 0.
     pub tokens: Bound,
     /// Nesting of selections, values and types. Not 0.

@@ -16,6 +16,8 @@ pub struct Denial {
     pub detail: Cow<'static, str>,
     /// What the answer says besides.
     pub advice: Advice,
+    /// Operations of the list that is refused whole; 0 where none came in a list.
+    pub list: usize,
 }
 
 /// What a refusal's head says besides its reason.
@@ -48,7 +50,7 @@ pub struct Refusal {
 impl Denial {
     /// A denial without advice.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), advice: Advice::None }
+        Self { reason, detail: detail.into(), advice: Advice::None, list: 0 }
     }
 
     /// The same with advice.

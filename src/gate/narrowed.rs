@@ -17,6 +17,7 @@ use crate::gate::Request;
 use crate::gate::evidence::Evidence;
 use crate::gate::grant::Narrowed;
 use crate::gate::memo::{Memo, TokenFacts};
+use crate::graphql::accepted::Accepted;
 use crate::graphql::asked::{Asked, Item};
 use crate::graphql::merged::{Key, LeftOut, Missing};
 use crate::graphql::plan::{Needs, Planned, RootField};
@@ -102,30 +103,17 @@ fn keys(planned: &Planned, missing: impl Fn(&Needs) -> Option<Missing>) -> Optio
 pub fn accept(request: &Request<'_>) -> Option<&'static str> {
     const MODERN: &str = "application/graphql-response+json";
     const BOTH: &str = "application/graphql-response+json, application/json;q=0.9";
+    const EITHER: &str = "application/json, application/graphql-response+json;q=0.9";
     const PLAIN: &str = "application/json";
     let lines = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(b"accept"));
-    let lines: Vec<_> = lines.collect();
+    let lines: Vec<_> = lines.map(|field| field.value).collect();
     if lines.is_empty() {
         return Some(PLAIN);
     }
-    let ranges = lines.iter().flat_map(|field| field.value.split(|octet| *octet == b','));
-    let ranges: Vec<_> = ranges.filter_map(range).collect();
-    let takes = |wanted: &str| ranges.iter().any(|range| range.eq_ignore_ascii_case(wanted.as_bytes()));
-    match (takes(MODERN), takes(PLAIN) || takes("application/*") || takes("*/*")) {
-        (true, true) => Some(BOTH),
-        (true, false) => Some(MODERN),
-        (false, true) => Some(PLAIN),
-        (false, false) => None,
+    match Accepted::of(lines.into_iter()) {
+        Accepted { response: 0, json: 0, .. } => None,
+        Accepted { response: 0, .. } => Some(PLAIN),
+        Accepted { json: 0, .. } => Some(MODERN),
+        Accepted { response, json, .. } => Some(if response >= json { BOTH } else { EITHER }),
     }
-}
-
-/// A media range without its parameters; none of one that is refused by its weight (RFC 9110 section 12.4.2).
-fn range(element: &[u8]) -> Option<&[u8]> {
-    let mut parts = element.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
-    let kind = parts.next()?;
-    let refused = |part: &[u8]| {
-        let value = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
-        value.is_some_and(|value| value.iter().all(|octet| matches!(octet, b'0' | b'.')))
-    };
-    (!parts.any(refused)).then_some(kind)
 }

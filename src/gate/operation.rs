@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::config::defaults::GRAPHQL_CHALLENGE;
+use crate::config::graphql::Bound;
 use crate::gate::conversation::{self, Conversation};
 use crate::gate::denial::{Advice, Denial, Reason};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
@@ -85,8 +86,8 @@ pub(in crate::gate) fn asked<'r, T: Trace>(
             incoming.elsewhere &= act.is_none();
             if incoming.wants_body(rules).map_err(refused)? {
                 let most = match rules.config.limits.body {
-                    0 => usize::MAX,
-                    most => most,
+                    Bound { warn: true, .. } => usize::MAX,
+                    Bound { most, warn: false } => usize::try_from(most).unwrap_or(usize::MAX),
                 };
                 let Some(body) = evidence.body.as_ref().filter(|body| body.len() <= most) else {
                     return Err(Stop::Need(Need::Body(BodyAsked { most, route: Arc::clone(route) })));
@@ -190,7 +191,8 @@ fn refused(rejected: Rejected) -> Denial {
         Kind::MediaType => Reason::UnsupportedMediaType,
         Kind::Method => Reason::MethodNotAllowed,
     };
-    Denial::new(reason, rejected.message.clone()).advice(Advice::Operation(rejected))
+    let (what, list) = (rejected.message.clone(), rejected.list);
+    Denial { list, ..Denial::new(reason, what).advice(Advice::Operation(rejected)) }
 }
 
 /// The operations in words.
@@ -201,7 +203,15 @@ fn told(asked: &Asked) -> String {
         let name = planned.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         format!("{}{name} {{{}}}: {}", planned.kind.name(), fields.join(" "), needed(&planned.needs))
     };
-    asked.items.iter().map(one).collect::<Vec<_>>().join("; ")
+    let mut told = asked.items.iter().map(one).collect::<Vec<_>>().join("; ");
+    let warned = asked.warned();
+    if !warned.is_empty() {
+        told += &format!("; only warned of: {}", warned.join(" "));
+    }
+    for hash in &asked.unlisted {
+        told += &format!("; sha256:{hash} is not on the safelist");
+    }
+    told
 }
 
 fn needed(needs: &Needs) -> String {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
-use crate::config::graphql::SafelistMode;
+use crate::config::defaults::GRAPHQL_BATCH_MAX;
+use crate::config::graphql::{Bound, SafelistMode};
 use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name, Written};
 use crate::graphql::head::{Incoming, Way};
 use crate::graphql::parameters;
@@ -28,8 +29,10 @@ pub struct Asked {
     pub instead: Option<Arc<[u8]>>,
     /// The request was a list.
     pub batch: bool,
-    /// One of the documents is not on the safelist, which only logs that.
-    pub unlisted: bool,
+    /// What it is past and that only warns, beside what its plans say.
+    pub warnings: SmallVec<[&'static str; 3]>,
+    /// The documents that are not on the safelist, which only logs that.
+    pub unlisted: Vec<DocumentHash>,
 }
 
 /// One operation.
@@ -58,7 +61,7 @@ pub fn read(
 ) -> Result<Asked, Rejected> {
     let mut reading = Reading { rules, documents };
     match incoming.way {
-        Way::Message(text) => reading.text(text, 0),
+        Way::Message(text) => reading.text(text, Bound { most: 0, warn: false }),
         Way::Request { method: "POST", body, .. } => {
             reading.text(body.unwrap_or_default(), rules.config.batch)
         }
@@ -76,7 +79,8 @@ struct Found<'t> {
     document: Cow<'t, Written<'t>>,
     /// It was named, or comes with a name that has done its work: the request is written anew.
     anew: bool,
-    unlisted: bool,
+    /// It is not on the safelist, and runs.
+    unlisted: Option<DocumentHash>,
     /// It is kept by this hash, its own.
     keep: Option<DocumentHash>,
 }
@@ -89,13 +93,26 @@ struct Read<'t> {
 
 impl Reading<'_> {
     /// One operation, or a list of at most `most`, in JSON.
-    fn text(&mut self, text: &[u8], most: usize) -> Result<Asked, Rejected> {
+    fn text(&mut self, text: &[u8], most: Bound) -> Result<Asked, Rejected> {
         let body = self.rules.config.limits.body;
-        if body > 0 && text.len() > body {
+        let is_large = text.len() as u64 > body.most;
+        if is_large && !body.warn {
             return Err(too_large());
         }
-        let takes_lists = most > 1;
-        match envelope::read(text, if takes_lists { most } else { 0 }).map_err(bad)? {
+        let mut asked = self.brought(text, most)?;
+        if is_large {
+            asked.warnings.push("body");
+        }
+        if asked.batch && asked.items.len() as u64 > most.most {
+            asked.warnings.push("batch");
+        }
+        Ok(asked)
+    }
+
+    fn brought(&mut self, text: &[u8], most: Bound) -> Result<Asked, Rejected> {
+        let most = if most.warn { GRAPHQL_BATCH_MAX } else { most.most };
+        let takes_lists = most > 0;
+        match envelope::read(text, usize::try_from(most).unwrap_or(usize::MAX)).map_err(bad)? {
             Brought::One(envelope) => {
                 let read = self.one(&envelope)?;
                 let instead = read.found.anew.then(|| {
@@ -104,8 +121,7 @@ impl Reading<'_> {
                     envelope.write(&document, &mut instead);
                     Arc::from(instead)
                 });
-                let unlisted = read.found.unlisted;
-                Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
+                Ok(Asked::one(read, instead))
             }
             Brought::List(_) | Brought::TooMany if !takes_lists => {
                 Err(Rejected::new("BATCHING_NOT_ALLOWED", "a list of operations is not taken"))
@@ -119,8 +135,9 @@ impl Reading<'_> {
         if list.is_empty() {
             return Err(Rejected::new("BAD_REQUEST", "an empty list of operations"));
         }
+        let read = list.iter().map(|(envelope, _)| self.one(envelope));
         let read: Vec<Read<'_>> =
-            list.iter().map(|(envelope, _)| self.one(envelope)).collect::<Result<_, _>>()?;
+            read.collect::<Result<_, _>>().map_err(|rejected| Rejected { list: list.len(), ..rejected })?;
         let anew = read.iter().any(|read| read.found.anew);
         let instead = anew.then(|| {
             let mut instead = vec![b'['];
@@ -136,8 +153,10 @@ impl Reading<'_> {
             instead.push(b']');
             Arc::from(instead)
         });
-        let unlisted = read.iter().any(|read| read.found.unlisted);
-        Ok(Asked { items: read.into_iter().map(|read| read.item).collect(), instead, batch: true, unlisted })
+        let unlisted: Vec<DocumentHash> = read.iter().filter_map(|read| read.found.unlisted).collect();
+        let warnings = warnings(&unlisted);
+        let items = read.into_iter().map(|read| read.item).collect();
+        Ok(Asked { items, instead, batch: true, warnings, unlisted })
     }
 
     /// One operation in a URL.
@@ -145,16 +164,11 @@ impl Reading<'_> {
         let parameters = parameters::read(query).map_err(bad)?;
         let read = self.one(&parameters.envelope)?;
         if !read.item.planned().is_some_and(|planned| planned.is_safe) {
-            return Err(Rejected {
-                kind: Kind::Method,
-                code: "METHOD_NOT_ALLOWED",
-                message: "a mutation comes by POST".into(),
-            });
+            return Err(Rejected::of(Kind::Method, "METHOD_NOT_ALLOWED", "a mutation comes by POST"));
         }
         let instead =
             read.found.anew.then(|| parameters.with(&read.found.document.text()).into_bytes().into());
-        let unlisted = read.found.unlisted;
-        Ok(Asked { items: [read.item].into(), instead, batch: false, unlisted })
+        Ok(Asked::one(read, instead))
     }
 
     fn one<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Read<'t>, Rejected> {
@@ -183,11 +197,13 @@ impl Reading<'_> {
             None => {
                 let document = envelope.query.as_ref();
                 let document = document.ok_or_else(|| Rejected::new("BAD_REQUEST", "no query"))?;
-                Found { document: Cow::Borrowed(document), anew: false, unlisted: false, keep: None }
+                Found { document: Cow::Borrowed(document), anew: false, unlisted: None, keep: None }
             }
         };
         match self.rules.listed.as_ref().filter(|listed| !listed.has(&found.document.text())) {
-            Some(listed) if listed.mode == SafelistMode::Log => found.unlisted = true,
+            Some(listed) if listed.mode == SafelistMode::Log => {
+                found.unlisted = Some(DocumentHash::of(&found.document.text()));
+            }
             Some(_) => {
                 return Err(Rejected::new("QUERY_NOT_IN_SAFELIST", "the document is not on the safelist"));
             }
@@ -238,18 +254,16 @@ impl Reading<'_> {
                 return Err(Rejected::new("BAD_REQUEST", "the document does not have this hash"));
             }
             let (document, keep) = (Cow::Borrowed(document), hash.filter(|_| automatic));
-            return Ok(Found { document, anew: automatic, unlisted: false, keep });
+            return Ok(Found { document, anew: automatic, unlisted: None, keep });
         }
         if !automatic {
             return Err(not_supported());
         }
         match hash.and_then(|hash| self.documents.sent.find(hash)) {
             Some(text) => Ok(Found::named((*text).to_owned())),
-            None => Err(Rejected {
-                kind: Kind::NotFound,
-                code: "PERSISTED_QUERY_NOT_FOUND",
-                message: "PersistedQueryNotFound".into(),
-            }),
+            None => {
+                Err(Rejected::of(Kind::NotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))
+            }
         }
     }
 }
@@ -258,7 +272,7 @@ impl Found<'_> {
     /// One that was named.
     fn named(text: String) -> Self {
         let document = Cow::Owned(Written::Plain(text.into()));
-        Self { document, anew: true, unlisted: false, keep: None }
+        Self { document, anew: true, unlisted: None, keep: None }
     }
 }
 
@@ -289,6 +303,23 @@ impl Envelope<'_> {
 }
 
 impl Asked {
+    fn one(read: Read<'_>, instead: Option<Arc<[u8]>>) -> Self {
+        let unlisted: Vec<DocumentHash> = read.found.unlisted.into_iter().collect();
+        let warnings = warnings(&unlisted);
+        Self { items: [read.item].into(), instead, batch: false, warnings, unlisted }
+    }
+
+    /// What it is past and that only warns, each once.
+    pub fn warned(&self) -> SmallVec<[&'static str; 3]> {
+        let mut all = self.warnings.clone();
+        for warning in self.items.iter().flat_map(|item| item.plan.warnings.iter()) {
+            if !all.contains(warning) {
+                all.push(warning);
+            }
+        }
+        all
+    }
+
     /// Whether none of it needs a token.
     pub fn is_public(&self) -> bool {
         self.items.iter().all(|item| item.needs().is_some_and(|needs| !needs.token))
@@ -307,6 +338,10 @@ impl Item {
     }
 }
 
+fn warnings(unlisted: &[DocumentHash]) -> SmallVec<[&'static str; 3]> {
+    if unlisted.is_empty() { SmallVec::new() } else { smallvec!["safelist"] }
+}
+
 fn bad(malformed: Malformed) -> Rejected {
     Rejected::new("BAD_REQUEST", malformed.0)
 }
@@ -316,9 +351,5 @@ fn not_supported() -> Rejected {
 }
 
 fn too_large() -> Rejected {
-    Rejected {
-        kind: Kind::TooLarge,
-        code: "BODY_TOO_LARGE",
-        message: "more than is taken of a request".into(),
-    }
+    Rejected::of(Kind::TooLarge, "BODY_TOO_LARGE", "more than is taken of a request")
 }

@@ -106,11 +106,7 @@ impl<'i> Incoming<'i> {
                 }
                 Ok(false)
             }
-            _ => Err(Rejected {
-                kind: Kind::Method,
-                code: "METHOD_NOT_ALLOWED",
-                message: "operations come by GET and POST".into(),
-            }),
+            _ => Err(Rejected::of(Kind::Method, "METHOD_NOT_ALLOWED", "operations come by GET and POST")),
         }
     }
 
@@ -135,7 +131,7 @@ impl Default for Way<'_> {
 }
 
 fn unsupported(message: &'static str) -> Rejected {
-    Rejected { kind: Kind::MediaType, code: "UNSUPPORTED_MEDIA_TYPE", message: message.into() }
+    Rejected::of(Kind::MediaType, "UNSUPPORTED_MEDIA_TYPE", message)
 }
 
 /// `application/json`, in UTF-8 if it says in what (RFC 9110 section 8.3.1). A value that is not well-formed is none.

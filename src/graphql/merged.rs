@@ -90,11 +90,10 @@ fn write_data(out: &mut Vec<u8>, data: &RawValue, left_out: &LeftOut) -> Result<
         if left_out.stand_in.as_deref() == Some(&**name) {
             continue;
         }
-        // A name that was never asked for, or once more than it was.
         match places.get(&**name) {
-            Some(place) if left_out.keys.get(*place).is_some_and(|key| key.refused.is_some()) => {
-                return Err(NotMerged);
-            }
+            // A `__typename` under the name of a field that was left out, which only a server that puts up with one name for
+            // two fields runs. What was left out is told of, and is `null`.
+            Some(place) if left_out.keys.get(*place).is_some_and(|key| key.refused.is_some()) => continue,
             Some(place) => {
                 nulls(out, left_out, written..*place);
                 written = written.max(*place);

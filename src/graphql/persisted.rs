@@ -82,6 +82,12 @@ impl DocumentHash {
     }
 }
 
+impl std::fmt::Display for DocumentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
 impl Hash for DocumentHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(&self.0);

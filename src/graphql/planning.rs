@@ -9,7 +9,7 @@ mod typed;
 #[cfg(test)]
 pub(in crate::graphql) mod tests;
 
-use crate::config::defaults::GRAPHQL_ROOT_SELECTIONS;
+use crate::config::defaults::{GRAPHQL_BOUND_MAX, GRAPHQL_RECURSION_MAX, GRAPHQL_ROOT_SELECTIONS};
 use crate::config::graphql::{Bound, Counted, OperationKind, OperationLimits};
 use crate::graphql::document::{Body, Bounds, Document, Kind, Operation};
 use crate::graphql::plan::{Needs, Plan, Planned, RootField};
@@ -22,7 +22,11 @@ use crate::graphql::schema::walk::Walk;
 /// Plans a document under these rules.
 pub fn plan(rules: &Rules, text: &str, serial: u64) -> Result<Plan, Rejected> {
     let limits = &rules.config.limits;
-    let bounds = Bounds { tokens: limits.tokens.most, recursion: limits.recursion.most };
+    let read = |bound: Bound, most| if bound.warn { most } else { bound.most };
+    let bounds = Bounds {
+        tokens: read(limits.tokens, GRAPHQL_BOUND_MAX),
+        recursion: read(limits.recursion, GRAPHQL_RECURSION_MAX),
+    };
     let document = Document::read(text, &bounds).map_err(|fault| fault.rejected(text))?;
     let warnings = within(limits, &document)?;
     let typed = rules.schema().map(|schema| (schema, Typed::new(&document)));
@@ -59,6 +63,8 @@ fn together(operations: &mut [Planned], counted: Counted) {
 /// Looks at every bound; the names of those that the document is past and that only warn.
 fn within(limits: &OperationLimits, document: &Document<'_>) -> Result<Vec<&'static str>, Rejected> {
     let mut checks = Checks { warnings: Vec::new() };
+    checks.check(&TOKENS, limits.tokens, document.tokens)?;
+    checks.check(&RECURSION, limits.recursion, document.nesting)?;
     let mut measures = Measures::new(document, limits.cost.most != 0);
     for operation in &document.operations {
         checks.check(&NAME, limits.name, u64::from(operation.name.end - operation.name.start))?;
@@ -198,6 +204,8 @@ impl Fields<'_> {
     }
 }
 
+const TOKENS: Limit = Limit { name: "tokens", code: "TOKEN_LIMIT_EXCEEDED", what: "tokens" };
+const RECURSION: Limit = Limit { name: "recursion", code: "RECURSION_LIMIT", what: "nested brackets" };
 const NAME: Limit =
     Limit { name: "name", code: "OPERATION_NAME_LIMIT", what: "octets of an operation's name" };
 const DEPTH: Limit = Limit { name: "depth", code: "MAX_DEPTH_LIMIT", what: "levels" };

@@ -11,6 +11,8 @@ pub struct Rejected {
     pub code: &'static str,
     /// What is said of it. Nothing of what the client sent is in it but names that GraphQL's grammar allows.
     pub message: Cow<'static, str>,
+    /// Operations of the list that it stands in; 0 unless it stands in one.
+    pub list: usize,
 }
 
 /// How such a request is answered.
@@ -31,7 +33,12 @@ pub enum Kind {
 impl Rejected {
     /// A request or document that is not well-formed.
     pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: Kind::Rejected, code, message: message.into() }
+        Self::of(Kind::Rejected, code, message)
+    }
+
+    /// One that is answered in this way.
+    pub fn of(kind: Kind, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, code, message: message.into(), list: 0 }
     }
 
     /// No operation of the document is the one that is asked for.

@@ -86,11 +86,8 @@ impl<'r> Act<'r> {
             ("DELETE", None) => return bad("a DELETE request that names no event stream"),
             ("PUT", Some(_)) => return bad("a reservation that names an event stream"),
             _ => {
-                return Err(Rejected {
-                    kind: Kind::Method,
-                    code: "METHOD_NOT_ALLOWED",
-                    message: "no such method with event streams".into(),
-                });
+                let what = "no such method with event streams";
+                return Err(Rejected::of(Kind::Method, "METHOD_NOT_ALLOWED", what));
             }
         };
         // Of what is no operation here none shall be taken from it.

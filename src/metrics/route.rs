@@ -25,6 +25,7 @@ pub(crate) struct RouteSeries {
     requests: IntCounterVec,
     duration: Histogram,
     decisions: IntCounterVec,
+    warnings: IntCounterVec,
 }
 
 /// One route's handle. Cloning shares it.
@@ -69,6 +70,10 @@ impl RouteSeries {
             "From a request's first octet to the last of its answer",
         );
         let decisions = Opts::new("portcullis_decisions_total", "Decisions, with the reason of each refusal");
+        let warnings = Opts::new(
+            "portcullis_graphql_warnings_total",
+            "Requests and messages of GraphQL let pass although past a limit that only warns, or on no safelist, by which",
+        );
         Self {
             requests: registered(
                 registry,
@@ -87,6 +92,10 @@ impl RouteSeries {
                     &["issuer", "decision", "reason"],
                 )),
             ),
+            warnings: registered(
+                registry,
+                must(IntCounterVec::new(warnings.const_label("route", route), &["warning"])),
+            ),
         }
     }
 
@@ -94,6 +103,7 @@ impl RouteSeries {
         unregister(registry, self.requests);
         unregister(registry, self.duration);
         unregister(registry, self.decisions);
+        unregister(registry, self.warnings);
     }
 
     pub(crate) fn forget_issuer(&self, issuer: &str) {
@@ -126,6 +136,11 @@ impl RouteMetrics {
             IntCounter::inc,
         );
         self.series.duration.observe(seconds);
+    }
+
+    /// An operation was let pass that is past a bound, or on no safelist, that only warns; `what` is of a closed set.
+    pub fn operation_warned(&self, what: &'static str) {
+        self.series.warnings.with_label_values(&[what]).inc();
     }
 
     /// A decision was made about a token of this issuer (its name in the configuration; empty if none was

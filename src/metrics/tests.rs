@@ -22,6 +22,7 @@ fn fed() -> Metrics {
     let route = metrics.route("GET /orders");
     route.request("GET", 200, 0.003);
     route.decision("corp", Decision::Refuse, Some(Reason::Expired));
+    route.operation_warned("depth");
     metrics.upstream("orders").observe(0.2);
     metrics.issuer("corp").key_use(Some("k1"));
     metrics.verify(Algorithm::ES256).observe(0.000_06);
@@ -38,7 +39,6 @@ fn fed() -> Metrics {
     metrics.revocation_entries("jti", 5);
     metrics.config_reload(true, 7);
     metrics.tokens_issued("POST /token", "issued");
-    metrics.operation_warned("depth");
     metrics.panicked();
     metrics.streams().closed(StreamEnd::Drained);
     metrics
@@ -65,7 +65,7 @@ fn values_are_what_was_fed() {
     check(&metrics, r#"portcullis_jwks_last_success_timestamp_seconds{issuer="corp"} 940"#);
     check(&metrics, r#"portcullis_key_uses_total{issuer="corp",kid="k1"} 1"#);
     check(&metrics, r#"portcullis_tokens_issued_total{endpoint="POST /token",result="issued"} 1"#);
-    check(&metrics, r#"portcullis_graphql_warnings_total{warning="depth"} 1"#);
+    check(&metrics, r#"portcullis_graphql_warnings_total{route="GET /orders",warning="depth"} 1"#);
     check(&metrics, r#"portcullis_streams_closed_total{reason="drained"} 1"#);
     check(&metrics, r#"portcullis_streams_closed_total{reason="client"} 0"#);
     check(&metrics, r#"portcullis_connections{listener="127.0.0.1:8080"} 1"#);

@@ -13,6 +13,7 @@ use crate::config::endpoint::Errors;
 use crate::gate::call::Called;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::grant::{Grant, Identity};
+use crate::graphql::asked::Asked as Operations;
 use crate::metrics::label;
 use crate::metrics::route::{Decision, RouteMetrics};
 use crate::metrics::upstream::UpstreamMetrics;
@@ -40,6 +41,8 @@ pub(in crate::proxy) struct Record {
     subject: Option<String>,
     /// What an endpoint made of it, of a closed set.
     result: Option<&'static str>,
+    /// Bounds of GraphQL that only warn, and what is on no safelist that only logs.
+    warned: Option<Box<str>>,
     generation: u64,
     pub(in crate::proxy) decided: Option<Instant>,
     pub(in crate::proxy) upstream: Option<Duration>,
@@ -64,6 +67,7 @@ impl Record {
             issuer: None,
             subject: None,
             result: None,
+            warned: None,
             generation: 0,
             decided: None,
             upstream: None,
@@ -130,6 +134,24 @@ impl Record {
         if let Some(denial) = grant.shadow() {
             self.decision = Some(Decision::ShadowRefuse);
             self.why(denial);
+        }
+        if let Some(asked) = grant.asked() {
+            self.warned(asked);
+        }
+    }
+
+    /// Counts what is only warned of, each once, and notes it.
+    fn warned(&mut self, asked: &Operations) {
+        let warned = asked.warned();
+        if warned.is_empty() {
+            return;
+        }
+        if let Some(view) = &self.view {
+            warned.iter().for_each(|warning| self.metrics(view).operation_warned(warning));
+        }
+        if self.logged {
+            let unlisted = asked.unlisted.iter().map(|hash| format!(" sha256:{hash}"));
+            self.warned = Some((warned.join(" ") + &unlisted.collect::<String>()).into());
         }
     }
 
@@ -259,6 +281,7 @@ impl Record {
             issuer = %self.issuer(),
             subject = self.subject.as_deref().unwrap_or_default(),
             result = self.result,
+            warned = self.warned.as_deref(),
             generation = self.generation,
             took_us = micros(took),
             decide_us = self.decided.map(|at| micros(at.duration_since(self.started))),

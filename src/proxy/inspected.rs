@@ -13,7 +13,6 @@ use crate::proxy::access_log::Record;
 use crate::proxy::connection::{Connection, Next};
 use crate::proxy::judge::{Asked, Judged, judge_with};
 use crate::proxy::whole::{self, Held};
-use crate::proxy::worker::Worker;
 
 /// What is kept of a request whose body was read.
 #[derive(Debug)]
@@ -87,27 +86,12 @@ fn replace(connection: &mut Connection, instead: &[u8]) {
     connection.out.extend_from_slice(instead);
 }
 
-/// Counts what is warned of, and has what was judged sent on instead of a body that is here and was not set aside.
+/// Has what was judged sent on instead of a body that is here and was not set aside.
 pub(in crate::proxy) fn make_ready(connection: &mut Connection, asked: &Operations) {
-    warn(&connection.worker, asked);
     if let Some(instead) = asked.instead.as_deref()
         && connection.inspected.is_none()
     {
         replace(connection, instead);
-    }
-}
-
-/// Counts what is only warned of, each warning once a request.
-pub(in crate::proxy) fn warn(worker: &Worker, asked: &Operations) {
-    if asked.unlisted {
-        worker.shared.parts.metrics.operation_warned("safelist");
-    }
-    let mut said: Vec<&'static str> = Vec::new();
-    for warning in asked.items.iter().flat_map(|item| item.plan.warnings.iter().copied()) {
-        if !said.contains(&warning) {
-            said.push(warning);
-            worker.shared.parts.metrics.operation_warned(warning);
-        }
     }
 }
 

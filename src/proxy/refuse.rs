@@ -55,7 +55,7 @@ pub(in crate::proxy) fn respond(
     // A client that is asked for a document sends it: no other words would do.
     let is_asked = operation::asks_for_the_document(denial);
     if let Some(errors) = addition.errors.filter(|_| !manner.grpc && !is_asked)
-        && let Some(worded) = Worded::of(denial, errors, id.text())
+        && let Some(worded) = Worded::of(denial, errors, addition.said, id.text())
     {
         return worded.write(out, denial, addition, manner);
     }

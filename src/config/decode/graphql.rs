@@ -17,11 +17,12 @@ use crate::config::graphql::{
 };
 use crate::config::problems::{Position, Problem, Wrong, quoted};
 use crate::config::raw::Entry;
-use crate::config::shape;
+use crate::config::shape::{self, Mapping};
+use crate::config::units;
 use crate::token::claims::Selector;
 
-/// Reads `graphql`.
-pub(crate) fn graphql(value: Value<'_>) -> Option<GraphQl> {
+/// Reads `graphql`. Nobody reads more of a body than `inspected_body`.
+pub(crate) fn graphql(value: Value<'_>, inspected_body: usize) -> Option<GraphQl> {
     let fields = Fields::open(value, &shape::graphql::GRAPHQL)?;
     let permission = permission::permission(&fields);
     let mut rules = Rules::default();
@@ -42,11 +43,11 @@ pub(crate) fn graphql(value: Value<'_>) -> Option<GraphQl> {
         public,
         introspection,
         operations: fields.choice("operations"),
-        batch: narrow(fields.whole("batch")),
+        batch: batch(&fields),
         csrf: fields.flag("csrf"),
         persisted,
         unauthorized: fields.choice("unauthorized"),
-        limits: limits(&fields),
+        limits: limits(&fields, inspected_body as u64),
         schema: schema(&fields).map(Arc::new),
         compat: fields.value("compat").is_some_and(|value| value.whole(200, 200).is_some()),
         show_scopes: fields.flag("show_scopes"),
@@ -241,12 +242,19 @@ fn safelist(value: Value<'_>) -> Option<Safelist> {
     Some(Safelist { path: fields.path("path")?, at, mode, documents: Arc::default() })
 }
 
-fn limits(fields: &Fields<'_>) -> OperationLimits {
+fn batch(fields: &Fields<'_>) -> Bound {
+    let given = fields.value("batch").and_then(|value| {
+        bound(value, &shape::graphql::BATCH_BOUND, |most| most.whole(0, d::GRAPHQL_BATCH_MAX))
+    });
+    given.unwrap_or(Bound { most: d::GRAPHQL_BATCH, warn: false })
+}
+
+fn limits(fields: &Fields<'_>, inspected_body: u64) -> OperationLimits {
     let given = fields.value("limits").and_then(|value| Fields::open(value, &shape::graphql::LIMITS));
     let fields = given.unwrap_or_else(|| Fields::empty(fields, &shape::graphql::LIMITS));
-    let depth = fields.value("depth").and_then(bound);
+    let depth = fields.value("depth").and_then(short_or_long);
     OperationLimits {
-        body: narrow(fields.size("body")),
+        body: body(&fields, inspected_body),
         tokens: some_bound(&fields, "tokens", d::GRAPHQL_BOUND_MAX),
         recursion: some_bound(&fields, "recursion", d::GRAPHQL_RECURSION_MAX),
         depth: depth.unwrap_or(Bound { most: d::GRAPHQL_DEPTH, warn: true }),
@@ -259,27 +267,48 @@ fn limits(fields: &Fields<'_>) -> OperationLimits {
     }
 }
 
+fn body(fields: &Fields<'_>, inspected_body: u64) -> Bound {
+    let otherwise = Bound { most: d::GRAPHQL_BODY.min(inspected_body), warn: false };
+    let Some(value) = fields.value("body") else { return otherwise };
+    let given = bound(value, &shape::graphql::BODY_BOUND, |most| most.size(1, d::GRAPHQL_BODY_MAX));
+    let Some(given) = given else { return otherwise };
+    if given.most > inspected_body {
+        let inspected = units::write_size(inspected_body);
+        value.problem_with_hint(
+            format!("{} is more than `limits.inspected_body`, {inspected}", value.name()),
+            format!("write {inspected} or less, or raise `inspected_body`"),
+        );
+    }
+    given
+}
+
 fn bound_of(fields: &Fields<'_>, name: &str) -> Bound {
-    let given = fields.value(name).and_then(bound);
+    let given = fields.value(name).and_then(short_or_long);
     given.unwrap_or_else(|| Bound { most: fields.default(name).number(), warn: false })
 }
 
-fn bound(value: Value<'_>) -> Option<Bound> {
-    if value.is_scalar() {
-        return Some(Bound { most: value.whole(0, d::GRAPHQL_BOUND_MAX)?, warn: false });
-    }
-    let fields = Fields::open(value, &shape::graphql::BOUND)?;
-    let warn = fields.flag("warn");
-    Some(Bound { most: fields.value("most")?.whole(0, d::GRAPHQL_BOUND_MAX)?, warn })
+fn short_or_long(value: Value<'_>) -> Option<Bound> {
+    bound(value, &shape::graphql::BOUND, |most| most.whole(0, d::GRAPHQL_BOUND_MAX))
 }
 
-/// A bound that has to be one, and refuses: what is past it is not read on.
+/// A bound: the most, or with what is done about more.
+fn bound<'a>(
+    value: Value<'a>,
+    long: &'static Mapping,
+    most: impl Fn(Value<'a>) -> Option<u64>,
+) -> Option<Bound> {
+    if value.is_scalar() {
+        return Some(Bound { most: most(value)?, warn: false });
+    }
+    let fields = Fields::open(value, long)?;
+    let warn = fields.flag("warn");
+    Some(Bound { most: most(fields.value("most")?)?, warn })
+}
+
+/// A bound that has to be one: past `max` nothing is read on.
 fn some_bound(fields: &Fields<'_>, name: &str, max: u64) -> Bound {
     let bound = bound_of(fields, name);
     let Some(value) = fields.value(name) else { return bound };
-    if bound.warn {
-        value.problem(format!("`{name}` cannot only warn: what is past it is never read"));
-    }
     if bound.most == 0 || bound.most > max {
         value.problem_with_hint(
             format!("{}: `{}` is no bound for it", value.name(), bound.most),

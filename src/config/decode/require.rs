@@ -9,6 +9,7 @@ use crate::config::decode::graphql;
 use crate::config::decode::names::Names;
 use crate::config::decode::value::Value;
 use crate::config::expression::Expression;
+use crate::config::limits::Limits;
 use crate::config::problems::{Problem, Wrong, closest, quoted};
 use crate::config::scope::{Built, BuiltScope, ScopePiece};
 use crate::config::shape;
@@ -20,6 +21,8 @@ pub(crate) struct Requirements<'n> {
     issuers: &'n Names<'n>,
     /// Those that count where a route names none.
     general: &'n [usize],
+    /// `limits.inspected_body`.
+    inspected_body: usize,
     /// That there is no issuer is said once.
     lacking: Cell<bool>,
     /// Compiled conditions: thousands of routes often share one, and compiling takes milliseconds.
@@ -27,9 +30,10 @@ pub(crate) struct Requirements<'n> {
 }
 
 impl<'n> Requirements<'n> {
-    /// For routes that trust these issuers.
-    pub(crate) fn new(issuers: &'n Names<'n>, general: &'n [usize]) -> Self {
-        Self { issuers, general, lacking: Cell::new(false), conditions: RefCell::default() }
+    /// For routes that trust these issuers, under these limits.
+    pub(crate) fn new(issuers: &'n Names<'n>, general: &'n [usize], limits: &Limits) -> Self {
+        let (lacking, inspected_body) = (Cell::new(false), limits.inspected_body);
+        Self { issuers, general, inspected_body, lacking, conditions: RefCell::default() }
     }
 
     /// Reads a requirement in short or long form.
@@ -59,7 +63,10 @@ impl<'n> Requirements<'n> {
         let mut requirement = Requirement {
             issuers: issuers.unwrap_or_default(),
             when: fields.value("when").and_then(|value| self.condition(value)),
-            graphql: fields.value("graphql").and_then(graphql::graphql).map(Arc::new),
+            graphql: fields
+                .value("graphql")
+                .and_then(|value| graphql::graphql(value, self.inspected_body))
+                .map(Arc::new),
             ..Requirement::default()
         };
         requirement.take(scopes(&fields, "scopes", parameters), scopes(&fields, "any_scope", parameters));

@@ -6,6 +6,7 @@ use crate::config::graphql::{
     PermissionPiece, Persisted,
 };
 use crate::config::print::{Out, path, quote, words};
+use crate::config::units::write_size;
 
 /// Prints `graphql`.
 pub(crate) fn print(out: &mut Out, graphql: &GraphQl) {
@@ -31,7 +32,8 @@ pub(crate) fn print(out: &mut Out, graphql: &GraphQl) {
         }
     }
     out.entry("operations", graphql.operations.word());
-    out.entry("batch", graphql.batch);
+    let Bound { most, warn } = graphql.batch;
+    out.entry("batch", format!("{{most: {most}, warn: {warn}}}"));
     out.entry("csrf", graphql.csrf);
     out.nested("persisted", |out| print_persisted(out, &graphql.persisted));
     out.entry("unauthorized", graphql.unauthorized.word());
@@ -80,7 +82,8 @@ fn print_persisted(out: &mut Out, persisted: &Persisted) {
 }
 
 fn print_limits(out: &mut Out, limits: &OperationLimits) {
-    out.size("body", limits.body);
+    let Bound { most, warn } = limits.body;
+    out.entry("body", format!("{{most: {}, warn: {warn}}}", write_size(most)));
     let bounds = [
         ("tokens", limits.tokens),
         ("recursion", limits.recursion),

@@ -48,7 +48,7 @@ pub static GRAPHQL: Mapping = Mapping {
         ),
         Key::or(
             "batch",
-            Takes::Whole(0, d::GRAPHQL_BATCH_MAX),
+            Takes::Short(&BATCH, &BATCH_BOUND),
             Given::Whole(d::GRAPHQL_BATCH),
             "Operations in one request, at most; 0 takes no lists.",
         ),
@@ -162,9 +162,9 @@ pub static LIMITS: Mapping = Mapping {
     keys: &[
         Key::or(
             "body",
-            Takes::Size(1, d::GRAPHQL_BODY_MAX),
+            Takes::Short(&BODY, &BODY_BOUND),
             Given::Size(d::GRAPHQL_BODY),
-            "Octets of a request; `inspected_body` of the file's own `limits` may be less.",
+            "Octets of a request; never more than `inspected_body` of the file's own `limits`.",
         ),
         bound("tokens", d::GRAPHQL_TOKENS, "Tokens of a document; not 0."),
         bound("recursion", d::GRAPHQL_RECURSION, "Nested brackets of a document; not 0."),
@@ -194,7 +194,29 @@ pub static BOUND: Mapping = Mapping {
     name: "a bound",
     keys: &[
         Key::required("most", MOST, "The most; 0 is no bound."),
-        flag("warn", "What is past it is logged and run."),
+        flag("warn", "What is past it is counted and run: of tokens and recursion as far as documents are read at all."),
+    ],
+    later: &[],
+};
+
+/// `batch`, in long form.
+pub static BATCH_BOUND: Mapping = Mapping {
+    id: "batch",
+    name: "`batch`",
+    keys: &[
+        Key::required("most", BATCH, "The most; 0 is none."),
+        flag("warn", "Longer lists are counted and run, to the most that any route takes."),
+    ],
+    later: &[],
+};
+
+/// `body`, in long form.
+pub static BODY_BOUND: Mapping = Mapping {
+    id: "body_bound",
+    name: "`body`",
+    keys: &[
+        Key::required("most", BODY, "The most."),
+        flag("warn", "What is past it is counted and run, to `inspected_body` of the file's own `limits`."),
     ],
     later: &[],
 };
@@ -237,3 +259,5 @@ const fn bound(name: &'static str, given: u64, what: &'static str) -> Key {
 }
 
 const MOST: Takes = Takes::Whole(0, d::GRAPHQL_BOUND_MAX);
+const BATCH: Takes = Takes::Whole(0, d::GRAPHQL_BATCH_MAX);
+const BODY: Takes = Takes::Size(1, d::GRAPHQL_BODY_MAX);

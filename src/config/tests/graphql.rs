@@ -115,7 +115,14 @@ fn rules_name_a_field_once_and_well() {
 fn bounds_are_numbers() {
     refused("{public: Query, limits: {tokens: 0}}", "`0` is no bound for it", "from 1 to");
     refused("{public: Query, limits: {recursion: 501}}", "`501` is no bound for it", "from 1 to 500");
-    refused("{public: Query, limits: {recursion: {most: 5, warn: true}}}", "cannot only warn", "");
+    refused("{public: Query, limits: {recursion: {most: 501, warn: true}}}", "`501` is no bound for it", "");
+    refused("{public: Query, limits: {body: {warn: true}}}", "missing key `most`", "");
+    refused("{public: Query, batch: 101}", "is more than 100", "");
+    refused("{public: Query, batch: {most: 101, warn: true}}", "is more than 100", "");
+    // It was taken, and meant nothing.
+    let hint = "write 1MiB or less, or raise `inspected_body`";
+    refused("{public: Query, limits: {body: 2MiB}}", "is more than `limits.inspected_body`, 1MiB", hint);
+    refused("{public: Query, limits: {body: {most: 2MiB, warn: true}}}", "is more than `limits", hint);
     refused("{public: Query, limits: {depth: {warn: true}}}", "missing key `most`", "");
     refused("{public: Query, limits: {depth: many}}", "is no whole number", "");
     refused("{public: Query, limits: {body: 0B}}", "is less than 1B", "");
@@ -166,8 +173,9 @@ fn what_is_not_said_has_a_default() {
     let graphql = read("{permission: '{operation}:{field}'}");
     assert_eq!(graphql.introspection, Introspection::Authenticated);
     assert_eq!((graphql.operations, graphql.unauthorized), (Counted::Strict, Unauthorized::Refuse));
-    assert_eq!((graphql.batch, graphql.csrf, graphql.compat, graphql.show_scopes), (0, true, false, false));
-    assert_eq!(graphql.limits.body, 1024 * 1024);
+    assert_eq!((graphql.csrf, graphql.compat, graphql.show_scopes), (true, false, false));
+    assert_eq!(graphql.batch, Bound { most: 0, warn: false });
+    assert_eq!(graphql.limits.body, Bound { most: 1024 * 1024, warn: false });
     assert_eq!(graphql.limits.tokens, Bound { most: 15_000, warn: false });
     assert_eq!(graphql.limits.depth, Bound { most: 15, warn: true });
     assert_eq!(graphql.limits.cost, Bound { most: 0, warn: false });
@@ -190,7 +198,8 @@ fn what_is_not_said_has_a_default() {
 fn what_is_said_is_read() {
     let graphql = read(
         "{permission: '{operation}:{type}:x', field: '^(?P<type>[A-Z]+)$', fields: {Mutation.refund: [b, a], Query.me: \
-         authenticated}, public: [Subscription, Mutation.login], limits: {depth: 3, aliases: {most: 9, warn: true}}, \
+         authenticated}, public: [Subscription, Mutation.login], limits: {depth: 3, aliases: {most: 9, warn: true}, body: \
+         {most: 2KiB, warn: true}, tokens: {most: 5, warn: true}}, batch: 7, \
          schema: s.graphql, types: {Order: a, Person.email: authenticated}, messages: {token: [/a, b]}, compat: 200}",
     );
     let permission = graphql.permission.as_ref().expect("a permission");
@@ -215,6 +224,9 @@ fn what_is_said_is_read() {
     );
     assert_eq!(graphql.limits.depth, Bound { most: 3, warn: false });
     assert_eq!(graphql.limits.aliases, Bound { most: 9, warn: true });
+    assert_eq!(graphql.limits.body, Bound { most: 2048, warn: true });
+    assert_eq!(graphql.limits.tokens, Bound { most: 5, warn: true });
+    assert_eq!(graphql.batch, Bound { most: 7, warn: false });
     let schema = graphql.schema.expect("a schema");
     assert_eq!(schema.path.to_str(), Some("/etc/portcullis/s.graphql"));
     assert_eq!(
@@ -233,6 +245,7 @@ fn the_long_form_says_the_same() {
         "{permission: 'a\u{27}\u{27}b{x}', field: '(?<x>a|\"b)', fields: {Query.a: [x, 'true']}, introspection: {permission: y}}",
         "{fields: {Query.a: public}, persisted: {automatic: true, safelist: {path: 'a b', mode: log}}, compat: 200}",
         "{public: Query, schema: a, types: {A.b: [c, d], E: authenticated}, messages: {token: ['/a~1b', c]}, limits: {depth: 0}}",
+        "{public: Query, batch: {most: 3, warn: true}, limits: {body: {most: 3KiB, warn: true}, recursion: {most: 9, warn: true}}}",
     ] {
         super::printed::check(&route(graphql));
     }

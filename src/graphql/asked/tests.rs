@@ -18,6 +18,10 @@ pub(in crate::graphql) fn rules_with(change: impl FnOnce(&mut GraphQl)) -> Arc<R
     Arc::new(Rules::compile(&config))
 }
 
+fn at_most(most: u64) -> Bound {
+    Bound { most, warn: false }
+}
+
 struct Asking {
     rules: Arc<Rules>,
     documents: Documents,
@@ -116,7 +120,7 @@ fn a_list_is_judged_whole_and_only_where_lists_are_taken() {
     let mut asking = Asking::with(|_| {});
     check(asking.post(list), "BATCHING_NOT_ALLOWED", None);
     check(asking.post("[]"), "BATCHING_NOT_ALLOWED", None);
-    let mut asking = Asking::with(|config| config.batch = 2);
+    let mut asking = Asking::with(|config| config.batch = at_most(2));
     check(asking.post(list), "- ; - Mutation-create", None);
     check(asking.post("[]"), "BAD_REQUEST", None);
     check(asking.post(r#"[{"query":"{a}"},{"query":"{a}"},{"query":"{a}"}]"#), "BATCH_LIMIT", None);
@@ -124,9 +128,32 @@ fn a_list_is_judged_whole_and_only_where_lists_are_taken() {
     check(asking.way(Way::Message(list.as_bytes())), "BATCHING_NOT_ALLOWED", None);
 }
 
+/// It took none.
+#[test]
+fn where_lists_of_one_are_taken_one_is() {
+    let mut asking = Asking::with(|config| config.batch = at_most(1));
+    check(asking.post(r#"[{"query":"{a}"}]"#), "- ", None);
+    check(asking.post(r#"[{"query":"{a}"},{"query":"{a}"}]"#), "BATCH_LIMIT", None);
+}
+
+#[test]
+fn what_is_past_a_bound_that_only_warns_passes_to_the_most_there_is() {
+    let mut asking = Asking::with(|config| {
+        config.batch = Bound { most: 1, warn: true };
+        config.limits.body = Bound { most: 40, warn: true };
+    });
+    let list = |length: usize| format!("[{}]", vec![r#"{"query":"{a}"}"#; length].join(","));
+    let mut warned = |text: &str| asking.post(text).map(|asked| asked.warned().join(" ")).map_err(|no| no.code);
+    assert_eq!(warned(&list(1)), Ok(String::new()));
+    assert_eq!(warned(&list(2)), Ok("batch".to_owned()));
+    assert_eq!(warned(&list(3)), Ok("body batch".to_owned()));
+    assert_eq!(warned(&list(100)), Ok("body batch".to_owned()));
+    assert_eq!(warned(&list(101)), Err("BATCH_LIMIT"));
+}
+
 #[test]
 fn d7_a_body_past_the_routes_own_bound_is_refused() {
-    let mut asking = Asking::with(|config| config.limits.body = 40);
+    let mut asking = Asking::with(|config| config.limits.body = at_most(40));
     let body = |length: usize| format!("{{\"query\":\"{{a}}\"{}}}", " ".repeat(length - 15));
     assert_eq!(body(40).len(), 40);
     check(asking.post(&body(40)), "- ", None);
@@ -226,8 +253,12 @@ fn what_clients_have_sent_is_on_no_safelist_for_that() {
 #[test]
 fn a_safelist_that_logs_lets_other_documents_pass() {
     let mut asking = Asking::listed(SafelistMode::Log, false);
-    assert!(asking.post(r#"{"query":"{b}"}"#).is_ok_and(|asked| asked.unlisted));
-    assert!(asking.post(r#"{"query":"{a}"}"#).is_ok_and(|asked| !asked.unlisted));
+    let asked = asking.post(r#"{"query":"{b}"}"#).expect("it passes");
+    let hash = "75e5e9d68022b515a5c1bed65ce2086997a95ce3cd7b740fd7dd02444e6a38c6";
+    assert_eq!(asked.warned().as_slice(), ["safelist"]);
+    assert_eq!(asked.unlisted.iter().map(ToString::to_string).collect::<Vec<_>>(), [hash]);
+    let asked = asking.post(r#"{"query":"{a}"}"#).expect("it is listed");
+    assert!(asked.warned().is_empty() && asked.unlisted.is_empty());
 }
 
 #[test]
@@ -235,7 +266,7 @@ fn a_list_in_which_one_is_named_is_written_anew() {
     let mut asking = Asking::listed(SafelistMode::Enforce, false);
     let rules = rules_with(|config| {
         config.clone_from(&asking.rules.config);
-        config.batch = 3;
+        config.batch = at_most(3);
     });
     asking.rules = rules;
     let anew = r#"[{ "query" : "{a}" },{"query":"mutation M{m}","x":"\u0041"}]"#;

@@ -196,14 +196,22 @@ fn d7_bounds_are_kept_each_with_its_code() {
         let most = if bound == "tokens" { 6 } else { 5 };
         assert_eq!(under(&format!("{bound}: {most}"), within), "", "{bound} {within}");
         assert_eq!(under(&format!("{bound}: {most}"), past), code, "{bound} {past}");
-        if ["tokens", "recursion"].contains(&bound) {
-            continue;
-        }
         let warn = format!("{bound}: {{most: {most}, warn: true}}");
         assert_eq!(under(&warn, within), "", "{bound} {within}");
         assert_eq!(under(&warn, past), bound, "{bound} {past}");
-        assert_eq!(under(&format!("{bound}: 0"), past), "", "{bound} {past}");
+        if !["tokens", "recursion"].contains(&bound) {
+            assert_eq!(under(&format!("{bound}: 0"), past), "", "{bound} {past}");
+        }
     }
+}
+
+/// Deeper than that no document is read, whoever only warns.
+#[test]
+fn d7_what_only_warns_of_nesting_is_read_to_the_most_there_is() {
+    let nested = |depth: usize| "{a".repeat(depth) + &"}".repeat(depth);
+    let warn = "depth: 0, recursion: {most: 5, warn: true}";
+    assert_eq!(under(warn, &nested(500)), "recursion");
+    assert_eq!(under(warn, &nested(501)), "RECURSION_LIMIT");
 }
 
 /// Every operation is looked at, whichever is asked for.

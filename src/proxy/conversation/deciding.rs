@@ -15,7 +15,6 @@ use crate::http1::websocket::Accept;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::Downstream;
 use crate::proxy::forward::upstream_view;
-use crate::proxy::inspected;
 use crate::proxy::judge::{Asked, Judged, judge_unless};
 use crate::proxy::refuse::operation;
 use crate::proxy::request_id::RequestId;
@@ -65,9 +64,6 @@ pub(super) async fn operation(
         }
         Judged::Forward(grant) => {
             record.granted(&grant);
-            if let Some(asked) = grant.asked() {
-                inspected::warn(&worker, asked);
-            }
             let view = upstream_view(&worker, &grant, &record);
             Ok(Granted { grant: Rc::from(grant), head, view })
         }

@@ -4,9 +4,12 @@
 //! older habit of 200 for everything. A client that reads events gets what concerns its operation as an event: it takes
 //! nothing else for an answer.
 
+use serde_json::{Value, json};
+
 use crate::config::graphql::GraphQl;
 use crate::gate::denial::{Advice, Denial, Reason};
-use crate::graphql::rejected::Kind;
+use crate::graphql::accepted::Accepted;
+use crate::graphql::rejected::{Kind, Rejected};
 use crate::proxy::refuse::{
     Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, line, phrase, title,
 };
@@ -34,34 +37,16 @@ enum Media {
 }
 
 impl Said {
-    /// By what the request accepts, each line one.
+    /// By what the request accepts, each line one. What is equally welcome goes in the order of [`Media`].
     pub(in crate::proxy) fn of<'a>(accepted: impl Iterator<Item = &'a [u8]>, config: &GraphQl) -> Self {
-        let (mut response, mut json, mut events) = (false, false, false);
-        for range in accepted.flat_map(|line| line.split(|octet| *octet == b',')) {
-            // What most send needs no taking apart.
-            if range == b"application/json" {
-                json = true;
-                continue;
-            }
-            let mut parts = range.split(|octet| *octet == b';').map(<[u8]>::trim_ascii);
-            let media = parts.next().unwrap_or_default();
-            // RFC 9110 section 12.4.2: a weight of nothing is "not acceptable".
-            let none = |part: &[u8]| {
-                let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
-                weight.is_some_and(|weight| weight.iter().all(|octet| matches!(octet, b'0' | b'.')))
-            };
-            if parts.any(none) {
-                continue;
-            }
-            let is = |known: &str| media.eq_ignore_ascii_case(known.as_bytes());
-            response |= is("application/graphql-response+json");
-            json |= is("application/json") || is("*/*") || is("application/*");
-            events |= is("text/event-stream");
-        }
-        let media = match (response && !config.compat, json, events) {
-            (true, _, _) => Media::Response,
-            (false, false, true) => Media::Events,
-            (false, _, _) => Media::Json,
+        let Accepted { response, json, events } = Accepted::of(accepted);
+        let response = if config.compat { 0 } else { response };
+        let media = if response > 0 && response >= json.max(events) {
+            Media::Response
+        } else if events > json {
+            Media::Events
+        } else {
+            Media::Json
         };
         Self { media, compat: config.compat, show_scopes: config.show_scopes }
     }
@@ -90,12 +75,16 @@ impl Said {
             false => denial.reason.status(),
         };
         let errors = self.errors(denial, id);
-        let (media, body) = match (as_event, self.media) {
-            (true, _) => {
+        let (media, body) = match self.media {
+            _ if as_event => {
                 ("text/event-stream", format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"))
             }
-            (false, Media::Response) => ("application/graphql-response+json; charset=utf-8", errors + "\n"),
-            (false, Media::Json | Media::Events) => ("application/json; charset=utf-8", errors + "\n"),
+            Media::Response if is_graphql(denial) => {
+                ("application/graphql-response+json; charset=utf-8", errors.to_string() + "\n")
+            }
+            Media::Response | Media::Json | Media::Events => {
+                ("application/json; charset=utf-8", whole_list(errors, denial, status).to_string() + "\n")
+            }
         };
         append(out, &["HTTP/1.1 ", Digits::of(status.into()).text(), " ", phrase(status), "\r\n"]);
         line(out, "content-type", media);
@@ -117,19 +106,27 @@ impl Said {
         status
     }
 
-    /// The body: one error.
-    fn errors(self, denial: &Denial, id: &str) -> String {
-        let errors = serde_json::json!([error(denial, id, self.show_scopes)]);
-        match self.compat {
-            true => serde_json::json!({"errors": errors, "data": null}).to_string(),
-            false => serde_json::json!({"errors": errors}).to_string(),
-        }
+    /// The status of a refusal in a route's own words that name none.
+    pub(super) fn status(self, denial: &Denial) -> u16 {
+        if self.compat { 200 } else { denial.reason.status() }
+    }
+
+    /// The answer to one operation: one error.
+    fn errors(self, denial: &Denial, id: &str) -> Value {
+        let errors = json!([error(denial, id, self.show_scopes)]);
+        if self.compat { json!({"errors": errors, "data": null}) } else { json!({"errors": errors}) }
     }
 }
 
+/// An answer as often as there were operations in the list that is refused whole, if it was one: where the status says
+/// nothing, clients look for the answer to each.
+pub(super) fn whole_list(answer: Value, denial: &Denial, status: u16) -> Value {
+    if denial.list == 0 || status != 200 { answer } else { vec![answer; denial.list].into() }
+}
+
 /// A refusal as an error of GraphQL.
-pub(in crate::proxy) fn error(denial: &Denial, id: &str, show_scopes: bool) -> serde_json::Value {
-    let mut extensions = serde_json::json!({
+pub(in crate::proxy) fn error(denial: &Denial, id: &str, show_scopes: bool) -> Value {
+    let mut extensions = json!({
         "code": code(denial),
         "reason": denial.reason.code(),
         "request_id": id,
@@ -139,7 +136,7 @@ pub(in crate::proxy) fn error(denial: &Denial, id: &str, show_scopes: bool) -> s
     {
         extensions["requiredScopes"] = scopes.split(' ').collect();
     }
-    serde_json::json!({"message": message(denial), "extensions": extensions})
+    json!({"message": message(denial), "extensions": extensions})
 }
 
 /// Whether it is the answer that makes a client send the document whose hash it has sent.
@@ -174,15 +171,31 @@ fn code(denial: &Denial) -> String {
     }
 }
 
+/// Whether it answers a well-formed request of GraphQL: what keeps a request from being one has no answer of that type
+/// (GraphQL over HTTP, section "Media Types").
+fn is_graphql(denial: &Denial) -> bool {
+    match &denial.advice {
+        Advice::Operation(rejected) => is_of_the_document(rejected),
+        Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => {
+            matches!(denial.reason.status(), 401 | 403)
+        }
+    }
+}
+
 /// Whether it is about what the operation asks for, and neither about who asks nor about how.
 fn is_of_the_operation(denial: &Denial) -> bool {
     match &denial.advice {
-        Advice::Operation(rejected) if rejected.kind == Kind::Rejected => {
-            !["BAD_REQUEST", "CSRF_ERROR"].contains(&rejected.code)
-        }
-        Advice::Operation(_) => false,
+        Advice::Operation(rejected) => is_of_the_document(rejected),
         Advice::None | Advice::Scope(_) | Advice::Allow(_) | Advice::InvalidRequest => {
             [Reason::InsufficientScope, Reason::ConditionFailed].contains(&denial.reason)
         }
+    }
+}
+
+fn is_of_the_document(rejected: &Rejected) -> bool {
+    match rejected.kind {
+        Kind::Rejected => !["BAD_REQUEST", "CSRF_ERROR"].contains(&rejected.code),
+        Kind::NotFound => true,
+        Kind::TooLarge | Kind::MediaType | Kind::Method => false,
     }
 }

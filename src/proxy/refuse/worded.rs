@@ -11,7 +11,7 @@ use crate::gate::denial::{Advice, Denial};
 use crate::mint::NoEntropy;
 use crate::mint::opaque;
 use crate::mint::template::{render, render_text};
-use crate::proxy::refuse::operation::{allowed, message};
+use crate::proxy::refuse::operation::{Said, allowed, message, whole_list};
 use crate::proxy::refuse::{
     Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase,
 };
@@ -28,11 +28,11 @@ pub(super) struct Worded {
 impl Worded {
     /// `None` where the route has no words for this reason, or they have a hole that nothing fills: it is answered as it
     /// would be without.
-    pub(super) fn of(denial: &Denial, errors: &Errors, id: &str) -> Option<Self> {
+    pub(super) fn of(denial: &Denial, errors: &Errors, said: Option<Said>, id: &str) -> Option<Self> {
         let template = errors.find(denial.reason.code())?;
         let fill = |source: &Source| fill(source, denial, id);
         let body = match &template.body {
-            Some(body) => Some(render(body, &fill)?.to_string()),
+            Some(body) => Some(render(body, &fill)?),
             None => None,
         };
         let mut headers = Vec::with_capacity(template.headers.len());
@@ -42,7 +42,10 @@ impl Worded {
                 headers.push((name.clone(), value));
             }
         }
-        Some(Self { status: template.status.unwrap_or(denial.reason.status()), headers, body })
+        let status = said.map_or(denial.reason.status(), |said| said.status(denial));
+        let status = template.status.unwrap_or(status);
+        let body = body.map(|body| if said.is_some() { whole_list(body, denial, status) } else { body });
+        Some(Self { status, headers, body: body.map(|body| body.to_string()) })
     }
 
     /// Appends it, and says its status.

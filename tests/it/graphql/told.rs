@@ -88,6 +88,56 @@ fn the_words_of_the_configuration_go_first() {
     assert_eq!(response.json(), json!({"errors": [{"message": "No authorization token."}], "data": null}));
 }
 
+/// They answered with the refusal's own status although the route answers everything with 200.
+#[test]
+fn with_compat_the_words_of_the_configuration_are_answered_with_200_and_to_each_of_a_list() {
+    let api = Api::with(|setup| {
+        let errors = r#"errors: {no_credentials: {body: {errors: [{message: "No authorization token."}], data: null}}}"#;
+        let graphql = route_and("compat: 200, batch: 3");
+        setup.route("/graphql", &format!("{{require: {{graphql: {graphql}}}, {errors}}}"))
+    });
+    let one = json!({"errors": [{"message": "No authorization token."}], "data": null});
+    let list = format!("[{}, {}]", body("{a}"), body(CREATE));
+    for (asked, said) in [(body(CREATE), one.clone()), (list, json!([one, one]))] {
+        let response = api.gateway.connect().unaudited().send(&post(asked));
+        assert_eq!((response.status, response.json()), (200, said), "{response:?}");
+    }
+}
+
+/// It was one error for all of them: Apollo's BatchHttpLink then lost it.
+#[test]
+fn a_list_that_is_refused_with_200_gets_an_answer_to_each() {
+    let api = api(&route_and("compat: 200, batch: 3, persisted: {automatic: true}"));
+    let ask = |list: &str| api.gateway.connect().unaudited().send(&post(list));
+    let codes = |response: &Response| -> Vec<Value> {
+        let answers = response.json().as_array().cloned().expect("a list");
+        answers.iter().map(|answer| answer["errors"][0]["extensions"]["code"].clone()).collect()
+    };
+    let refused = ask(&format!("[{}, {}]", body("{a}"), body(CREATE)));
+    assert_eq!((refused.status, codes(&refused)), (200, vec![json!("UNAUTHENTICATED"); 2]), "{refused:?}");
+    let broken = ask(&format!("[{0}, {0}, {1}]", body("{a}"), body("{")));
+    assert_eq!(codes(&broken), vec![json!("GRAPHQL_PARSE_FAILED"); 3], "{broken:?}");
+    let hash = json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0".repeat(64)}}});
+    let unknown = ask(&format!("[{hash}, {}]", body("{a}")));
+    assert_eq!(codes(&unknown), vec![json!("PERSISTED_QUERY_NOT_FOUND"); 2], "{unknown:?}");
+    assert_eq!(api.upstream.count(), 0);
+}
+
+#[test]
+fn what_is_no_request_of_graphql_is_answered_in_plain_json() {
+    let api = api(ROUTE);
+    let ask = |request: Request| {
+        let response = api.gateway.send(&request.header("Accept", "application/graphql-response+json"));
+        (response.status, media(&response).to_owned())
+    };
+    let (plain, own) = ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
+    assert_eq!(ask(post("{")), (400, plain.to_owned()));
+    assert_eq!(ask(Request::post("/graphql", "{a}").header("Content-Type", "text/plain")), (415, plain.to_owned()));
+    assert_eq!(ask(get(CREATE)), (405, plain.to_owned()));
+    assert_eq!(ask(post(body("{"))), (400, own.to_owned()));
+    assert_eq!(ask(by(&api, post(body(CREATE)), Some("other"))), (403, own.to_owned()));
+}
+
 #[test]
 fn other_origins_may_read_the_refusal() {
     let api = Api::with(|setup| {

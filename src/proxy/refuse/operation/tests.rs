@@ -39,9 +39,11 @@ fn the_media_type_is_one_that_is_accepted() {
     for (accept, media) in [
         ("application/graphql-response+json", "application/graphql-response+json; charset=utf-8"),
         (
-            "application/json, application/graphql-response+json;q=0.9",
+            "application/json, application/graphql-response+json",
             "application/graphql-response+json; charset=utf-8",
         ),
+        ("application/json, application/graphql-response+json;q=0.9", "application/json; charset=utf-8"),
+        ("application/json;q=0.5, text/event-stream;q=0.6", "text/event-stream"),
         ("application/graphql-response+json;q=0, */*", "application/json; charset=utf-8"),
         ("application/json", "application/json; charset=utf-8"),
         ("*/*", "application/json; charset=utf-8"),
@@ -53,6 +55,44 @@ fn the_media_type_is_one_that_is_accepted() {
         let (head, _) = answer(accept, "", &poor());
         assert!(head.contains(&format!("content-type: {media}\r\n")), "{accept}: {head}");
     }
+}
+
+/// GraphQL over HTTP: what keeps a request from being one of GraphQL is not answered as one of GraphQL's answers.
+#[test]
+fn what_answers_no_operation_is_plain_json() {
+    let rejected = |kind, code| {
+        Denial::new(Reason::GraphqlRejected, "x").advice(Advice::Operation(Rejected::of(kind, code, "x")))
+    };
+    for (denial, is_graphql) in [
+        (poor(), true),
+        (Denial::new(Reason::Expired, "x"), true),
+        (rejected(Kind::Rejected, "GRAPHQL_PARSE_FAILED"), true),
+        (rejected(Kind::Rejected, "BAD_REQUEST"), false),
+        (rejected(Kind::Rejected, "CSRF_ERROR"), false),
+        (rejected(Kind::MediaType, "UNSUPPORTED_MEDIA_TYPE"), false),
+        (rejected(Kind::TooLarge, "BODY_TOO_LARGE"), false),
+        (rejected(Kind::Method, "METHOD_NOT_ALLOWED"), false),
+        (Denial::new(Reason::UpstreamFailed, "x"), false),
+        (Denial::new(Reason::Overloaded, "x"), false),
+        (Denial::new(Reason::ManyCredentials, "x"), false),
+    ] {
+        let (head, _) = answer("application/graphql-response+json", "", &denial);
+        let media = if is_graphql { "graphql-response+json" } else { "json" };
+        assert!(head.contains(&format!("content-type: application/{media}; ")), "{denial:?}: {head}");
+    }
+}
+
+/// It was one error for all, in which clients found no answer to theirs.
+#[test]
+fn where_all_answers_are_200_a_list_is_refused_by_as_many_errors() {
+    let denial = Denial { list: 3, ..poor() };
+    let (_, body) = answer("application/json", ", compat: 200", &denial);
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body.as_array().map(Vec::len), Some(3), "{body}");
+    assert_eq!(body[2]["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    // Elsewhere the status says it, for all.
+    let (_, body) = answer("application/json", "", &denial);
+    assert!(body.starts_with("{\"errors\":["), "{body}");
 }
 
 #[test]
@@ -121,13 +161,16 @@ fn with_compat_whoever_reads_events_is_told_everything_by_an_event() {
 
 #[test]
 fn a_client_that_is_asked_for_its_document_is_not_refused() {
-    let rejected = Rejected {
-        kind: Kind::NotFound,
-        code: "PERSISTED_QUERY_NOT_FOUND",
-        message: "PersistedQueryNotFound".into(),
-    };
+    let rejected = Rejected::of(Kind::NotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
     let denial = Denial::new(Reason::GraphqlRejected, "x").advice(Advice::Operation(rejected));
     let (head, body) = answer("", "", &denial);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(body.contains("\"message\":\"PersistedQueryNotFound\""), "{body}");
+    let (_, body) = answer("", "", &Denial { list: 2, ..denial.clone() });
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body[1]["errors"][0]["message"], "PersistedQueryNotFound", "each sends its own: {body}");
+    // It was JSON, which a reader of events takes for no answer.
+    let (head, body) = answer("text/event-stream", "", &denial);
+    assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+    assert!(body.starts_with("event: next\ndata: ") && body.contains("PersistedQueryNotFound"), "{body}");
 }

@@ -195,6 +195,20 @@ fn apollo_client_sends_lists() {
     assert_eq!(scene.ran(), ["Query.hello", "Query.secret", "Query.hello", "Mutation.erase"]);
 }
 
+/// A server of old answers 200 to everything: each operation finds what is said of it in the list. It was one error for
+/// all, which Apollo Client took for no answer.
+#[test]
+fn apollo_client_finds_the_errors_of_a_list() {
+    let mut scene = Scene::new("batch: 10, compat: 200");
+    let asked = json!({"url": scene.url("/apollo"), "queries": [QUERY, ERASE]});
+    let refused = scene.node.value("batch", asked);
+    for said in refused.as_array().expect("two") {
+        let error = (&said["error"]["name"], &said["error"]["codes"]);
+        assert_eq!(error, (&json!("CombinedGraphQLErrors"), &json!(["UNAUTHENTICATED"])), "{refused}");
+    }
+    assert!(scene.ran().is_empty());
+}
+
 /// The hash first, then the document, and from then on the hash alone.
 #[test]
 fn apollo_client_sends_hashes() {
