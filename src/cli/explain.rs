@@ -125,9 +125,9 @@ fn verdict(verdict: &Verdict) -> String {
             format!("a WebSocket of route \"{route}\": its operations are decided one by one")
         }
         Verdict::Preflight(route) => format!("answered as a CORS preflight of route \"{route}\""),
-        Verdict::Refused { reason, detail } => {
+        Verdict::Refused { reason, status, detail } => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-            format!("refused: {} {}{detail}", reason.status(), reason.code())
+            format!("refused: {status} {}{detail}", reason.code())
         }
     }
 }
@@ -151,10 +151,10 @@ fn as_json(told: &Told) -> Value {
         }),
         Verdict::Conversation(route) => json!({"allowed": true, "route": route, "conversation": true}),
         Verdict::Preflight(route) => json!({"allowed": true, "route": route, "preflight": true}),
-        Verdict::Refused { reason, detail } => json!({
+        Verdict::Refused { reason, status, detail } => json!({
             "allowed": false,
             "reason": reason.code(),
-            "status": reason.status(),
+            "status": status,
             "detail": detail,
         }),
     };

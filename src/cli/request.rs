@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::limits::Limits;
-use crate::gate::denial::Reason;
+use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::explain::{self, Outcome};
 use crate::gate::websocket::Handshake;
 use crate::gate::{Field, Request};
@@ -52,6 +52,8 @@ pub enum Verdict {
     Refused {
         /// With this.
         reason: Reason,
+        /// Answered with this status, which a route may choose.
+        status: u16,
         /// And this in the log.
         detail: String,
     },
@@ -73,6 +75,14 @@ pub struct Allowed {
 }
 
 impl Verdict {
+    /// The status that it is refused with, if it is.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::Allowed(_) | Self::Answered { .. } | Self::Preflight(_) | Self::Conversation(_) => None,
+        }
+    }
+
     /// Why it is refused, if it is.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -91,7 +101,8 @@ impl From<Outcome> for Verdict {
                 Self::Allowed(Allowed { route, issuer, subject, headers, shadow })
             }
             Outcome::Endpoint { refused: Some(denial), .. } => {
-                Self::Refused { reason: denial.reason, detail: denial.detail.into_owned() }
+                let (reason, status) = (denial.reason, denial.reason.status());
+                Self::Refused { reason, status, detail: denial.detail.into_owned() }
             }
             Outcome::Endpoint { route, endpoint, issuer, subject, refused: None } => {
                 Self::Answered { route, endpoint, issuer, subject }
@@ -99,7 +110,9 @@ impl From<Outcome> for Verdict {
             Outcome::Preflight { route } => Self::Preflight(route),
             Outcome::Conversation { route } => Self::Conversation(route),
             Outcome::Refused(refusal) => {
-                Self::Refused { reason: refusal.denial.reason, detail: refusal.denial.detail.into_owned() }
+                let status = status(&refusal);
+                let Denial { reason, detail, .. } = refusal.denial;
+                Self::Refused { reason, status, detail: detail.into_owned() }
             }
         }
     }
@@ -195,7 +208,17 @@ fn split(url: &str) -> Result<(Option<&str>, &str), String> {
 
 /// Refused before there was a request to decide.
 fn refused(detail: String, reason: Reason) -> Told {
-    Told { steps: Vec::new(), verdict: Verdict::Refused { reason, detail } }
+    Told { steps: Vec::new(), verdict: Verdict::Refused { reason, status: reason.status(), detail } }
+}
+
+/// The status that a refusal is answered with: of the route's own words, of `compat`, or its own.
+fn status(refusal: &Refusal) -> u16 {
+    let Refusal { denial, route, .. } = refusal;
+    let own = denial.reason.status();
+    let Some(route) = route else { return own };
+    let compat = route.graphql.as_ref().is_some_and(|rules| rules.config.compat);
+    let words = route.config.errors.as_ref().and_then(|errors| errors.find(denial.reason.code()));
+    words.and_then(|words| words.status).unwrap_or(if compat { 200 } else { own })
 }
 
 fn reason(error: RequestError) -> Reason {

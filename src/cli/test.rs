@@ -105,12 +105,13 @@ impl Expected {
         let reason = told.verdict.reason();
         self.allow.is_none_or(|allow| allow == reason.is_none())
             && self.reason.is_none_or(|expected| reason == Some(expected))
-            && self.status.is_none_or(|status| reason.is_some_and(|reason| reason.status() == status))
+            && self.status.is_none_or(|status| told.verdict.status() == Some(status))
     }
 
     fn text(&self) -> String {
         match (&self.reason, self.status) {
-            (Some(reason), _) => format!("refused: {}", reason.code()),
+            (Some(reason), None) => format!("refused: {}", reason.code()),
+            (Some(reason), Some(status)) => format!("refused: {status} {}", reason.code()),
             (None, Some(status)) => format!("refused: {status}"),
             (None, None) if self.allow == Some(true) => "allowed".to_owned(),
             (None, None) => "refused".to_owned(),

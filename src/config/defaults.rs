@@ -209,6 +209,10 @@ pub const MESSAGE_TOKEN: &[&str] =
 pub const MESSAGE_INIT_TIME: Duration = HEADER_TIME;
 /// The longest `messages.init_time`: a connection that says nothing holds a place of its address's.
 pub const MESSAGE_INIT_TIME_MAX: Duration = Duration::from_secs(60);
+/// `messages.keep_alive`: twice in the minute that what stands between lets a connection be silent.
+pub const MESSAGE_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// The longest `messages.keep_alive`.
+pub const MESSAGE_KEEP_ALIVE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// `messages.operations`: a page has some ten subscriptions.
 pub const MESSAGE_OPERATIONS: u64 = 100;
 /// The largest `messages.operations`.

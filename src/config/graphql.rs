@@ -251,6 +251,8 @@ pub struct Messages {
     pub token: Vec<Selector>,
     /// The longest wait for `connection_init`.
     pub init_time: Duration,
+    /// How long a client may be silent before it is asked whether it is there, and from then until it is let go.
+    pub keep_alive: Duration,
     /// Operations under way at once.
     pub operations: usize,
     /// Octets of one message.

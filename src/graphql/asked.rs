@@ -261,9 +261,7 @@ impl Reading<'_> {
         }
         match hash.and_then(|hash| self.documents.sent.find(hash)) {
             Some(text) => Ok(Found::named((*text).to_owned())),
-            None => {
-                Err(Rejected::of(Kind::NotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))
-            }
+            None => Err(Rejected::of(Kind::NotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")),
         }
     }
 }

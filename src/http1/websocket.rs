@@ -105,6 +105,11 @@ pub fn text_frame(message: &str, mask: Option<[u8; 4]>) -> Frame {
     frame::whole(TEXT, message.as_bytes(), mask)
 }
 
+/// A ping that brings nothing, to a client (RFC 6455 section 5.5.2).
+pub fn ping_to_client() -> Frame {
+    frame::whole(frame::PING, &[], None)
+}
+
 /// The answer to a ping that brought this (RFC 6455 section 5.5.3).
 pub fn pong_frame(payload: &[u8], mask: Option<[u8; 4]>) -> Frame {
     frame::whole(PONG, payload.get(..CONTROL_MAX).unwrap_or(payload), mask)

@@ -8,9 +8,7 @@
 //! A message within it is as much as a request: it is decided and counted as one, and held to its token for as long as
 //! it runs. What ends the token ends the conversation; whoever has none goes on.
 //!
-//! No question is asked of a client that is silent: the kernel asks, as it does for every connection ([`Socket`]).
-//!
-//! [`Socket`]: crate::proxy::stream::Socket
+//! A client that is silent is asked whether it is there (`messages.keep_alive`): no upstream could ask it through here.
 
 mod deciding;
 mod ending;

@@ -294,7 +294,7 @@ pub(in crate::proxy) fn ending<'w>(
     let is_long = head.event_stream && framing == Framing::Chunked;
     *stay = is_long.then(|| Stay::on(worker));
     let manner = match (is_long, messages && framing == Framing::Chunked) {
-        (true, _) => relay::Manner::Events { encoded: head.encoded },
+        (true, _) => relay::Manner::Events { cut: head.encoded || grant.route().graphql.is_some() },
         (false, true) => relay::Manner::Messages,
         (false, false) => relay::Manner::Octets,
     };

@@ -182,8 +182,8 @@ pub(in crate::proxy) enum Manner {
     /// An event stream in chunks. Its client asks for it again, from where it was (HTML standard, "Server-sent events"):
     /// it ends well between two of its pieces when the gateway goes away, and between two events with its token.
     Events {
-        /// Where one event ends cannot be seen.
-        encoded: bool,
+        /// With its token it is cut off: where one event ends cannot be seen, or its reader knows no event that ends it.
+        cut: bool,
     },
     /// gRPC's messages: it ends with a status.
     Messages,
@@ -348,9 +348,9 @@ impl<'s, W: AsyncWrite + Unpin> Sink<'s, W> {
     ) -> Result<Relayed, Lost> {
         match (why, manner) {
             (Farewell::Leaving, _) => self.end(&[], deadline).await?,
-            (Farewell::Over(why), Manner::Events { encoded }) => {
+            (Farewell::Over(why), Manner::Events { cut }) => {
                 // Within an event nothing can be added, and a good end would pass off half of it for all there was.
-                if encoded || !is_between_events(self.tail) {
+                if cut || !is_between_events(self.tail) {
                     return Err(Lost::Over(why));
                 }
                 let event = format!("event: error\ndata: {{\"reason\":\"{}\"}}\n\n", why.code());

@@ -231,9 +231,37 @@ async function outlive({ url, query, tokens }) {
   }
 }
 
+/** The same of a subscription by an event stream. */
+async function outlive_events({ url, query, tokens }) {
+  let asked = 0;
+  const headers = () => bearer(tokens[Math.min(asked++, tokens.length - 1)]);
+  const client = events({ url, headers, retryAttempts: 5, retry: () => Promise.resolve() });
+  try {
+    const values = await told(() =>
+      new Promise((done, fail) => {
+        let [seen, after] = [0, 0];
+        client.subscribe({ query }, {
+          next: ({ errors }) => {
+            if (errors) fail(errors);
+            seen += 1;
+            if (asked > 1) after += 1;
+            if (after === 2) done(seen);
+          },
+          error: fail,
+          complete: () => fail(new Error("it was completed")),
+        });
+      }),
+    );
+    return { asked, values };
+  } finally {
+    client.dispose();
+  }
+}
+
 await serve({
   run: ({ client, ...rest }) => told(() => clients[client](rest)),
   batch,
   outlive,
+  outlive_events,
   reserved,
 });

@@ -162,12 +162,6 @@ impl Reader {
             let what = "what is allowed has no `reason` and no `status`";
             self.problems.push(Problem::new(other.at, what));
         }
-        if let (Some(reason), Some(status), Some(entry)) = (reason, status, node.get("status"))
-            && reason.status() != status
-        {
-            let what = format!("`{}` is answered with {}", reason.code(), reason.status());
-            self.problems.push(Problem::new(entry.value.at, what));
-        }
         Some(Expected { allow, reason, status })
     }
 

@@ -9,7 +9,7 @@ fn check_holds(expect: &str, refused: Option<Reason>, holds: bool) {
     let text = format!("[{{name: n, request: {{url: /}}, expect: {expect}}}]");
     let case = cases::read(&text).expect("a case").remove(0);
     let verdict = match refused {
-        Some(reason) => Verdict::Refused { reason, detail: String::new() },
+        Some(reason) => Verdict::Refused { reason, status: reason.status(), detail: String::new() },
         None => Verdict::Preflight("r".to_owned()),
     };
     assert_eq!(case.expect.holds(&Told { steps: Vec::new(), verdict }), holds, "{expect} {refused:?}");

@@ -366,6 +366,7 @@ fn messages(fields: &Fields<'_>) -> Messages {
     Messages {
         token: given.unwrap_or_else(|| default().collect()),
         init_time: fields.duration("init_time"),
+        keep_alive: fields.duration("keep_alive"),
         operations: narrow(fields.whole("operations")),
         message: narrow(fields.size("message")),
     }

@@ -111,6 +111,7 @@ fn print_messages(out: &mut Out, messages: &Messages) {
         .join(", ");
     out.entry("token", format!("[{token}]"));
     out.time("init_time", messages.init_time);
+    out.time("keep_alive", messages.keep_alive);
     out.entry("operations", messages.operations);
     out.size("message", messages.message);
 }

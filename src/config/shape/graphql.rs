@@ -194,7 +194,10 @@ pub static BOUND: Mapping = Mapping {
     name: "a bound",
     keys: &[
         Key::required("most", MOST, "The most; 0 is no bound."),
-        flag("warn", "What is past it is counted and run: of tokens and recursion as far as documents are read at all."),
+        flag(
+            "warn",
+            "What is past it is counted and run: of tokens and recursion as far as documents are read at all.",
+        ),
     ],
     later: &[],
 };
@@ -237,6 +240,12 @@ pub static MESSAGES: Mapping = Mapping {
             Takes::Duration(SECOND, d::MESSAGE_INIT_TIME_MAX),
             Given::Duration(d::MESSAGE_INIT_TIME),
             "How long `connection_init` is waited for.",
+        ),
+        Key::or(
+            "keep_alive",
+            Takes::Duration(SECOND, d::MESSAGE_KEEP_ALIVE_MAX),
+            Given::Duration(d::MESSAGE_KEEP_ALIVE),
+            "A client that is silent for so long is sent a ping, and let go when it is silent for so long again.",
         ),
         Key::or(
             "operations",

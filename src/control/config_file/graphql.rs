@@ -15,6 +15,7 @@ use crate::config::problems::{Position, Problem, quoted};
 use crate::config::{Config, Require, Route};
 use crate::control::config_file::{Loader, Sort, cannot_read, named};
 use crate::control::files::Directory;
+use crate::graphql::document::{Bounds, Document};
 use crate::graphql::rules::Rules;
 use crate::graphql::schema::{self, Wrong};
 
@@ -114,6 +115,10 @@ impl Loader<'_> {
         for (id, document) in listed {
             if id.is_empty() || document.trim().is_empty() {
                 return refuse("has an id or a document that is empty");
+            }
+            if let Err(fault) = Document::read(&document, &Bounds::NONE) {
+                let why = fault.rejected(&document).message;
+                return refuse(&format!("has a document that is none, {}: {why}", quoted(&id)));
             }
             if sorted.insert(id, document).is_some() {
                 return refuse("has one id twice");

@@ -143,7 +143,8 @@ fn what_is_past_a_bound_that_only_warns_passes_to_the_most_there_is() {
         config.limits.body = Bound { most: 40, warn: true };
     });
     let list = |length: usize| format!("[{}]", vec![r#"{"query":"{a}"}"#; length].join(","));
-    let mut warned = |text: &str| asking.post(text).map(|asked| asked.warned().join(" ")).map_err(|no| no.code);
+    let mut warned =
+        |text: &str| asking.post(text).map(|asked| asked.warned().join(" ")).map_err(|no| no.code);
     assert_eq!(warned(&list(1)), Ok(String::new()));
     assert_eq!(warned(&list(2)), Ok("batch".to_owned()));
     assert_eq!(warned(&list(3)), Ok("body batch".to_owned()));

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::http1::websocket::messages::{Event, Kind, Messages, Sender, Step, Violation};
-use crate::http1::websocket::{close_frame, pong_frame, text_frame};
+use crate::http1::websocket::{close_frame, ping_to_client, pong_frame, text_frame};
 use crate::proxy::whole::Held;
 use crate::proxy::worker::{Worker, random};
 
@@ -94,6 +94,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
         self.messages.so_far().map(|_| began + most)
     }
 
+    /// Whether a message has begun and not ended.
+    pub(super) fn is_in_message(&self) -> bool {
+        self.messages.so_far().is_some()
+    }
+
     /// Octets that wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.out.len() - self.sent
@@ -109,6 +114,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
         let mask = mask(self.masks)?;
         self.out.extend_from_slice(&text_frame(text, mask));
         Ok(())
+    }
+
+    /// Sends a client a ping.
+    pub(super) fn ping(&mut self) {
+        self.out.extend_from_slice(&ping_to_client());
     }
 
     /// Sends a Close frame.

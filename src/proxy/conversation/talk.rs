@@ -9,9 +9,11 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::config::defaults::MESSAGE_KEEP_ALIVE;
 use crate::config::graphql::Messages;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
@@ -60,6 +62,7 @@ pub(super) struct Talk<'c> {
     reached: Number,
     /// When `connection_init` is due.
     due: Option<Instant>,
+    silence: Silence,
     timer: Pin<Box<Sleep>>,
     /// Who is heard first, in turns.
     upward_first: bool,
@@ -98,6 +101,8 @@ enum Happened {
     /// A message has been on its way for too long.
     Lingering,
     Stalled,
+    /// The client has been silent for long.
+    Silent,
 }
 
 impl<'c> Talk<'c> {
@@ -111,6 +116,7 @@ impl<'c> Talk<'c> {
         let messages = messages(&opened);
         let (most, operations) = messages.map_or((0, 0), |messages| (messages.message, messages.operations));
         let due = messages.map(|messages| from_now(messages.init_time));
+        let silence = Silence::new(messages);
         let parting = Rc::clone(worker);
         Self {
             worker,
@@ -127,7 +133,8 @@ impl<'c> Talk<'c> {
             upward: BTreeMap::new(),
             reached: 0,
             due,
-            timer: Box::pin(sleep(std::time::Duration::ZERO)),
+            silence,
+            timer: Box::pin(sleep(Duration::ZERO)),
             upward_first: false,
         }
     }
@@ -216,13 +223,22 @@ impl<'c> Talk<'c> {
         Poll::Pending
     }
 
+    /// Whether what the client says can be decided on and passed on.
+    fn hears(&self) -> bool {
+        let full = self.upward.values().any(|upward| upward.waiting() >= HIGH);
+        self.deciding.is_none() && !full && self.client.waiting() < HIGH
+    }
+
     /// Hears the client, if what it says can be decided on and passed on.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
-        let full = self.upward.values().any(|upward| upward.waiting() >= HIGH);
-        if self.deciding.is_some() || full || self.client.waiting() >= HIGH {
+        if !self.hears() {
             return Poll::Pending;
         }
-        self.client.poll_heard(context).map(Happened::Heard)
+        let heard = self.client.poll_heard(context).map(Happened::Heard);
+        if heard.is_ready() {
+            self.silence.broken();
+        }
+        heard
     }
 
     /// Waits for what is due.
@@ -234,18 +250,18 @@ impl<'c> Talk<'c> {
         });
         let stalls = stalls.chain(self.client.stalls_at(stall)).min();
         let lingers = self.client.lingers_until(self.worker.limits().idle_time);
-        let dues = self.due.into_iter().chain(stalls).chain(lingers);
-        let Some(due) = dues.min() else { return Poll::Pending };
+        let dues = [
+            (self.due, Happened::Late),
+            (lingers, Happened::Lingering),
+            (stalls, Happened::Stalled),
+            (self.silence.until, Happened::Silent),
+        ];
+        let dues = dues.into_iter().filter_map(|(due, what)| Some((due?, what)));
+        let Some((due, what)) = dues.min_by_key(|(due, _)| *due) else { return Poll::Pending };
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
-        let late = self.due == Some(due);
-        let lingering = lingers == Some(due);
-        self.timer.as_mut().poll(context).map(|()| match (late, lingering) {
-            (true, _) => Happened::Late,
-            (false, true) => Happened::Lingering,
-            (false, false) => Happened::Stalled,
-        })
+        self.timer.as_mut().poll(context).map(|()| what)
     }
 
     /// Takes what has happened; an error is the end.
@@ -285,6 +301,17 @@ impl<'c> Talk<'c> {
                 Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(Some(words)) }))
             }
             Happened::Stalled => Err(Box::new(Ending { end: StreamEnd::Stalled, ..Ending::by_client(None) })),
+            // It could not be heard, or is in the middle of a message: others see to these.
+            Happened::Silent if !self.hears() || self.client.is_in_message() => {
+                self.silence.broken();
+                Ok(())
+            }
+            Happened::Silent if self.silence.is_asked() => self.take(Happened::Stalled),
+            Happened::Silent => {
+                self.silence.asked();
+                self.client.ping();
+                Ok(())
+            }
         }
     }
 
@@ -316,6 +343,34 @@ impl<'c> Talk<'c> {
 
     fn word(&self, message: &Message<'_>) -> Option<String> {
         message::write(self.conversation.protocol(), Party::Server, message)
+    }
+}
+
+/// How long a client has said nothing, and whether it was asked if it is there: the kernel finds out about hosts that are
+/// gone, this about what stands before them, and it keeps open what closes silent connections.
+struct Silence {
+    most: Duration,
+    until: Option<Instant>,
+    asked: bool,
+}
+
+impl Silence {
+    fn new(messages: Option<&Messages>) -> Self {
+        let most = messages.map_or(MESSAGE_KEEP_ALIVE, |messages| messages.keep_alive);
+        Self { most, until: Some(from_now(most)), asked: false }
+    }
+
+    /// It has said something.
+    fn broken(&mut self) {
+        (self.until, self.asked) = (Some(from_now(self.most)), false);
+    }
+
+    fn asked(&mut self) {
+        (self.until, self.asked) = (Some(from_now(self.most)), true);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked
     }
 }
 

@@ -7,3 +7,4 @@ mod protocol;
 mod spoken;
 mod table;
 mod upstreams;
+mod ways;

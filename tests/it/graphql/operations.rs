@@ -4,7 +4,9 @@ use portcullis::gate::denial::Reason;
 use serde_json::json;
 
 use crate::graphql::posted::{CREATE, ROUTE, api, body, by, check, get, post, refused, route_and, runs};
+use crate::harness::api::Api;
 use crate::harness::client::Request;
+use crate::harness::issuer::Issuer;
 use crate::harness::token::now;
 
 /// Number of the row, scopes, what is asked, and the code of the refusal; none where it runs.
@@ -174,7 +176,7 @@ fn a_verdict_ends_with_the_token_and_with_the_rules() {
 
 #[test]
 fn shadow_lets_permissions_pass_and_nothing_else() {
-    let api = crate::harness::api::Api::with(|setup| {
+    let api = Api::with(|setup| {
         let route = format!("{{require: {{graphql: {ROUTE}}}, enforce: shadow}}");
         setup.route("/graphql", &route)
     });
@@ -183,4 +185,48 @@ fn shadow_lets_permissions_pass_and_nothing_else() {
     check(&api, &post("{}"), Some("BAD_REQUEST"));
     check(&api, &post(body("{")), Some("GRAPHQL_PARSE_FAILED"));
     check(&api, &get(CREATE), Some("METHOD_NOT_ALLOWED"));
+}
+
+/// The table of what is reached how is `graphql::schema::tests`; this is that it is asked.
+#[test]
+fn u6_rules_below_the_root_are_asked_for_over_http() {
+    const SCHEMA: &str = "type Query { me: Person, order: Order, found: [Found] } union Found = Person | Order\n\
+                          type Person { name: String, email: String, orders: [Order] } type Order { id: ID }";
+    let graphql =
+        route_and("schema: schema.graphql, types: {Person.email: 'read:email', Order: 'orders:read'}");
+    let api = Api::with_issuer(Issuer::start(), |setup, issuer| {
+        setup
+            .issuer_with("corp", issuer, "scope_match: glob")
+            .route("/graphql", &format!("{{require: {{graphql: {graphql}}}}}"))
+            .file("schema.graphql", SCHEMA)
+    });
+    for (document, scope) in [
+        ("{ me { name } }", None),
+        ("{ found { __typename ... on Person { name } } }", None),
+        ("{ me { email } }", Some("read:email")),
+        ("{ me { name: email } }", Some("read:email")),
+        ("{ me { ...F } } fragment F on Person { ... { email } }", Some("read:email")),
+        ("{ found { ... on Person { email } } }", Some("read:email")),
+        ("{ order { id } }", Some("orders:read")),
+        ("{ me { orders { id } } }", Some("orders:read")),
+        ("{ found { ... on Order { id } } }", Some("orders:read")),
+    ] {
+        println!("{document}");
+        let request = post(body(document));
+        check(&api, &request, scope.map(|_| "UNAUTHENTICATED"));
+        if let Some(scope) = scope {
+            check(&api, &by(&api, request.clone(), Some("other")), FORBIDDEN);
+            check(&api, &by(&api, request, Some(scope)), None);
+        }
+    }
+    for unknown in ["{ me { mail } }", "{ you { name } }", "{ me { ...F } } fragment F on Nobody { name }"] {
+        check(&api, &by(&api, post(body(unknown)), Some("*")), FORBIDDEN);
+    }
+    // The schema is read again; one that is none changes nothing.
+    api.gateway.replace("schema.graphql", SCHEMA.replace("name: String", "name: String, mail: String"));
+    api.gateway.reload();
+    check(&api, &post(body("{ me { mail } }")), None);
+    api.gateway.replace("schema.graphql", "type Query {");
+    assert_eq!(api.gateway.admin("POST", "/v1/reload").status, 422);
+    check(&api, &post(body("{ me { mail } }")), None);
 }

@@ -130,9 +130,13 @@ fn what_is_no_request_of_graphql_is_answered_in_plain_json() {
         let response = api.gateway.send(&request.header("Accept", "application/graphql-response+json"));
         (response.status, media(&response).to_owned())
     };
-    let (plain, own) = ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
+    let (plain, own) =
+        ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
     assert_eq!(ask(post("{")), (400, plain.to_owned()));
-    assert_eq!(ask(Request::post("/graphql", "{a}").header("Content-Type", "text/plain")), (415, plain.to_owned()));
+    assert_eq!(
+        ask(Request::post("/graphql", "{a}").header("Content-Type", "text/plain")),
+        (415, plain.to_owned())
+    );
     assert_eq!(ask(get(CREATE)), (405, plain.to_owned()));
     assert_eq!(ask(post(body("{"))), (400, own.to_owned()));
     assert_eq!(ask(by(&api, post(body(CREATE)), Some("other"))), (403, own.to_owned()));

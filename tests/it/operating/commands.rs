@@ -126,6 +126,30 @@ fn test_runs_a_table_of_expectations() {
     }
 }
 
+/// It was the reason's own, whatever the route answers with.
+#[test]
+fn the_status_of_a_refusal_is_the_one_that_clients_see() {
+    let (upstream, issuer) = (Upstream::start(), Issuer::start());
+    let directory = tempfile::tempdir().expect("a directory");
+    usual(&upstream)
+        .issuer("corp", &issuer)
+        .route("/graphql", "{require: {graphql: {public: Query, compat: 200}}}")
+        .route("/worded", "{require: authenticated, errors: {no_credentials: {status: 418}}}")
+        .write_to(directory.path(), Ports::free());
+    let body = r#"{"query": "mutation{a}"}"#;
+    let operation = json!({"method": "POST", "url": "/graphql", "headers": {"Content-Type": "application/json"}, "body": body});
+    let worded = json!({"url": "/worded"});
+    for (request, right, wrong) in [(&operation, 200, 401), (&worded, 418, 401)] {
+        for (status, code) in [(right, 0), (wrong, 1)] {
+            let expect = json!({"reason": "no_credentials", "status": status});
+            let cases = json!([{"name": "a case", "request": request, "expect": expect}]);
+            fs::write(directory.path().join("tests.yaml"), cases.to_string()).expect("a table");
+            run(directory.path(), &["test", "--config", "portcullis.yaml", "tests.yaml"]).code(code);
+        }
+    }
+    explain(directory.path(), "GET", "/worded", "", &[]).code(1).says(&["refused: 418 no_credentials"]);
+}
+
 #[test]
 fn schema_prints_a_schema() {
     let run = run(Path::new("."), &["schema"]).code(0);

@@ -157,9 +157,22 @@ fn every_change_of_a_directory_is_seen() {
     }
 }
 
+/// It was warned of, and refused to whoever asked for it: half a list went live with the next change of its file.
 #[test]
-fn a_document_that_no_server_would_run_is_warned_of() {
-    let root = scratch(SAFELIST, &[("list/a.gql", "{ a }"), ("list/b.gql", "{ b")]);
+fn a_list_with_a_document_that_is_none_is_refused() {
+    let root = scratch(SAFELIST, &[("list/a.gql", "{ a }"), ("list/b.gql", "{ b\n c } }")]);
+    let Problems { list, .. } = load(root.path()).result.expect_err("refused");
+    let said: Vec<&str> = list.iter().map(|problem| problem.what.as_str()).collect();
+    assert!(
+        matches!(said[..], [only] if only.contains("has a document that is none, `b`: line 2, column 6: ")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_document_that_the_route_would_never_run_is_warned_of() {
+    let past = format!("{{ {} }}", (0..21).map(|field| format!("a{field} ")).collect::<String>());
+    let root = scratch(SAFELIST, &[("list/a.gql", "{ a }"), ("list/b.gql", &past)]);
     let loaded = load(root.path()).result.unwrap_or_else(|problems| panic!("{problems}"));
     let said: Vec<&str> = loaded.warnings.iter().map(|warning| warning.what.as_str()).collect();
     assert!(

@@ -246,3 +246,26 @@ fn a_client_comes_back_with_a_fresh_token() {
     drop(gateway);
     drop((servers, today));
 }
+
+/// The stream ended with an event that graphql-sse does not know, which it takes for a fault that no retry mends.
+#[test]
+fn a_client_of_events_comes_back_with_a_fresh_token() {
+    let (servers, today, issuer) = (Servers::old(), Servers::new(), Issuer::start());
+    let setup = setup(&servers, &today, &issuer, "csrf: true");
+    let guarded =
+        "{upstream: yoga, require: {issuers: [corp], graphql: {permission: '{operation}:{field}'}}}";
+    let gateway = setup.no_routes().route("POST,GET /yoga", guarded).start();
+    let mut node = Client::node("../graphql/clients.mjs", &[], &[]);
+    let token =
+        |seconds: i64| issuer.token().scope("Subscription:ticks").set("exp", json!(now() + seconds)).sign();
+    let url = format!("http://{}/yoga", gateway.ports.public);
+    let said =
+        node.value("outlive_events", json!({"url": url, "query": TICKS, "tokens": [token(3), token(600)]}));
+    assert_eq!(said["asked"], 2, "{said}");
+    assert!(said["values"]["data"].as_u64().is_some_and(|values| values > 2), "{said}");
+    // Without another it is told that it may not.
+    let said = node.value("outlive_events", json!({"url": url, "query": TICKS, "tokens": [token(2)]}));
+    assert!(said["values"]["error"].is_object(), "{said}");
+    drop(gateway);
+    drop((servers, today));
+}

@@ -246,16 +246,22 @@ fn row_13_the_operation_that_is_named_counts() {
 fn row_14_a_list_is_judged_whole_before_any_of_it_runs() {
     let mut scene = Scene::new();
     let list = post("/", format!("[{},{}]", query("{__typename}"), query(CREATE)));
-    for (scope, status, code) in [(None, 401, "UNAUTHENTICATED"), (Some("Mutation:Place:*"), 403, "FORBIDDEN")] {
+    for (scope, status, code) in
+        [(None, 401, "UNAUTHENTICATED"), (Some("Mutation:Place:*"), 403, "FORBIDDEN")]
+    {
         let token = scope.map(|scope| scene.token(&[scope]));
-        let request = token.iter().fold(list.clone(), Request::bearer);
+        let request = token.iter().fold(list.clone(), |request, token| request.bearer(token));
         let answer = send(scene.gateway.ports.public, &request);
         assert_eq!((answer.status, codes(&answer.json())), (status, vec![code.to_owned()]), "{answer:?}");
         assert_eq!(scene.servers.ran(), Vec::<String>::new(), "{answer:?}");
     }
     let token = scene.token(&["Mutation:Person:Create"]);
     let answer = send(scene.gateway.ports.public, &list.bearer(&token));
-    assert_eq!((answer.status, scene.servers.ran()), (200, vec!["Mutation.CreatePerson".to_owned()]), "{answer:?}");
+    assert_eq!(
+        (answer.status, scene.servers.ran()),
+        (200, vec!["Mutation.CreatePerson".to_owned()]),
+        "{answer:?}"
+    );
     let answers = answer.json();
     assert_eq!(answers[0]["data"]["__typename"], "Query", "{answers}");
     assert!(answers[1]["data"]["CreatePerson"].is_object(), "{answers}");
