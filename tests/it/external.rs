@@ -8,6 +8,7 @@ mod frames;
 mod graphql;
 mod link;
 mod load;
+mod look_up;
 mod metrics;
 mod peers;
 mod requests;
