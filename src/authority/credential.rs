@@ -23,6 +23,7 @@ use crate::gate::memo::TokenFacts;
 use crate::revocation::key::Key;
 use crate::revocation::{self, Kind};
 use crate::token::NumericDate;
+use crate::token::scope::{Granted, Pattern};
 
 /// Whoever asks, once the credential was right.
 #[derive(Clone)]
@@ -104,6 +105,14 @@ impl Principal {
     pub fn left(&self, now: i64) -> i64 {
         let own = self.expires.map_or(i64::MAX, |NumericDate(expires)| expires.saturating_sub(now));
         self.beneath.as_ref().map_or(own, |beneath| own.min(beneath.left(now)))
+    }
+
+    /// Those of these scopes that it has.
+    pub fn still_has<'s>(&self, scopes: &'s [Box<str>]) -> impl Iterator<Item = &'s Box<str>> {
+        let matching = self.credential.scope_match;
+        let own = Granted::of_texts(self.scopes.iter().map(|scope| &**scope), matching);
+        let has = move |scope: &str| Pattern::parse(scope, matching).is_ok_and(|scope| own.contains(&scope));
+        scopes.iter().filter(move |scope| has(scope))
     }
 
     /// This one, on whose behalf `caller` asks.
@@ -301,15 +310,44 @@ fn is_revoked(here: &Endpoints, credential: &Credential, id: &str, now: NumericD
 /// the holder does not count. Whoever came with a token of another issuer is not known here: they count for as long as what
 /// was made for them.
 pub fn left(here: &Endpoints, credential: &str, id: &str, now: NumericDate) -> Option<i64> {
+    match holder(here, credential, id, now)? {
+        Holding::Foreign => Some(i64::MAX),
+        Holding::Here(holder) => Some(holder.left(now.0)),
+    }
+}
+
+/// Those of these scopes that the holder of this id has now; all of them where it is not known here what it has.
+pub fn kept(
+    here: &Endpoints,
+    credential: &str,
+    id: &str,
+    scopes: &[Box<str>],
+    now: NumericDate,
+) -> Vec<Box<str>> {
+    match holder(here, credential, id, now) {
+        Some(Holding::Foreign) => scopes.to_vec(),
+        Some(Holding::Here(holder)) => holder.still_has(scopes).cloned().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Who holds a credential.
+enum Holding {
+    /// Somebody who is known elsewhere.
+    Foreign,
+    Here(Box<Principal>),
+}
+
+fn holder(here: &Endpoints, credential: &str, id: &str, now: NumericDate) -> Option<Holding> {
     let config = here.config();
     let mut credentials = config.authority.credentials.iter();
     let credential = credentials.find(|known| *known.name == *credential)?;
-    match credential.kind {
-        CredentialKind::Issuer(_) => Some(i64::MAX),
+    Some(match credential.kind {
+        CredentialKind::Issuer(_) => Holding::Foreign,
         CredentialKind::ApiKeys(_) | CredentialKind::People(_) => {
-            Some(by_id(here, credential, id, now)?.left(now.0))
+            Holding::Here(Box::new(by_id(here, credential, id, now)?))
         }
-    }
+    })
 }
 
 type Placed = (Option<What>, Option<&'static str>);
@@ -399,7 +437,9 @@ enum Text {
 
 fn text(asked: Asked<'_>, reader: &Reader) -> Result<Text, Refusal> {
     match asked.value(reader).map_err(|_| Refusal::bad_request())? {
-        None => Ok(Text::None),
+        // What servers of many kinds take for nothing.
+        None | Some(Value::Null | Value::Bool(false)) => Ok(Text::None),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Ok(Text::None),
         Some(Value::String(text)) if text.is_empty() => Ok(Text::None),
         Some(Value::String(text)) if text.len() <= CREDENTIAL => Ok(Text::Is(Zeroizing::new(text))),
         Some(_) => Ok(Text::Unfit),

@@ -23,6 +23,8 @@ pub struct Grant {
     pub subject: Box<str>,
     /// What was granted.
     pub scopes: Vec<Box<str>>,
+    /// All of it was the holder's own, who may lose it.
+    pub own: bool,
     /// The family.
     pub session: Box<str>,
     /// By the name of the token: what it says beside `iss`, `iat` and `exp`, and how many seconds it lives.

@@ -14,10 +14,13 @@ use crate::authority::grant::{self, Grant};
 use crate::authority::making;
 use crate::authority::request::Asked;
 use crate::authority::scopes;
+use crate::config::Require;
 use crate::config::endpoint::{Issue, Reuse, Scopes};
 use crate::config::minted::{Format, Minted};
 use crate::gate::call::Answered;
 use crate::mint::{opaque, template};
+use crate::policy::identity;
+use crate::token::claims::Claims;
 use crate::token::scope::ScopeMatch;
 
 /// Issues. The order is fixed: the credential is there, the request has what it has to have, the credential is right, the
@@ -105,6 +108,8 @@ pub fn grant_of(
         id: principal.id.clone(),
         subject: Box::default(),
         scopes: filling.scopes.unwrap_or_default().to_vec(),
+        own: principal.still_has(filling.scopes.unwrap_or_default()).count()
+            == filling.scopes.unwrap_or_default().len(),
         session: filling.session.unwrap_or_default().into(),
         tokens: Default::default(),
     };
@@ -119,6 +124,7 @@ pub fn grant_of(
         grant.tokens.insert(minted.name.clone(), grant::said(minted, &filling, lifetime)?);
     }
     here.within_bounds(&grant)?;
+    here.can_be_told(tokens, &grant)?;
     Ok(grant)
 }
 
@@ -188,6 +194,29 @@ impl Endpoints {
         // Base64 makes four octets of three; the head and the signature take some, too.
         let fits = grant.tokens.values().all(|said| written(said) < longest / 2);
         if fits { Ok(()) } else { Err(Refusal::bad_request()) }
+    }
+
+    /// Every route that trusts a token can tell its upstream what it says: one that none of them takes is not given.
+    fn can_be_told(&self, tokens: &[Arc<Minted>], grant: &Grant) -> Result<(), Refusal> {
+        let config = self.config();
+        for minted in tokens {
+            let (Some(issuer), Some(said)) = (minted.issuer, grant.tokens.get(&minted.name)) else {
+                continue;
+            };
+            let text = serde_json::to_vec(&said.claims).map_err(|_| Refusal::internal())?;
+            let claims = Claims::parse(&text).map_err(|_| Refusal::bad_request())?;
+            let trusting = config.routes.iter().filter(|route| match &route.require {
+                Require::Public => false,
+                Require::Token(requirement) => requirement.issuers.contains(&issuer),
+            });
+            for header in trusting.flat_map(|route| &route.forward.headers) {
+                let claim = header.claim.find(claims.members());
+                if claim.is_some_and(|claim| identity::values(claim, header.array).is_err()) {
+                    return Err(Refusal::bad_request());
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -244,7 +244,8 @@ impl Grant {
     /// As a family carries it.
     fn carried(&self, began: i64) -> Map<String, Value> {
         let tokens = serde_json::to_value(&self.tokens).unwrap_or_default();
-        Map::from_iter([(TOKENS.to_owned(), tokens), (BEGAN.to_owned(), began.into())])
+        let (began, own) = ((BEGAN.to_owned(), began.into()), (OWN.to_owned(), self.own.into()));
+        Map::from_iter([(TOKENS.to_owned(), tokens), began, own])
     }
 
     /// What a family was issued with.
@@ -255,6 +256,8 @@ impl Grant {
             id: family.holder.clone(),
             subject: family.subject.clone(),
             scopes: family.scopes.clone(),
+            // Of families that are older than this, nobody knows.
+            own: family.carried.get(OWN).and_then(Value::as_bool).unwrap_or_default(),
             session: family.session.clone(),
             tokens,
         })
@@ -274,3 +277,6 @@ const TOKENS: &str = "tokens";
 
 /// And the one under which it carries when it began.
 const BEGAN: &str = "began";
+
+/// And the one under which it carries whether its scopes were the holder's own.
+const OWN: &str = "own";

@@ -101,8 +101,12 @@ pub async fn by_family(
     let left = may_use(here, &family, principal, now)?;
     let mut grant = Grant::of_family(&family).ok_or_else(Refusal::internal)?;
     let narrower = narrowed(here, &family, wanted)?;
-    let is_narrower = narrower.is_some();
-    grant.scopes = narrower.unwrap_or(grant.scopes);
+    let mut scopes = narrower.unwrap_or_else(|| grant.scopes.clone());
+    if grant.own {
+        scopes = credential::kept(here, &family.credential, &family.holder, &scopes, now);
+    }
+    let is_narrower = scopes != grant.scopes;
+    grant.scopes = scopes;
     let beside: Vec<Arc<Minted>> = here.named(family.beside.iter().map(|(name, _)| &**name));
     let filling = Filling {
         subject: Some(&grant.subject),
@@ -209,6 +213,7 @@ async fn by_itself(
         id: whose.client.unwrap_or_default(),
         subject: facts.subject().unwrap_or_default().into(),
         scopes: whose.scopes,
+        own: false,
         session: whose.session.unwrap_or_default(),
         tokens: Default::default(),
     };

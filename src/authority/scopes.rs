@@ -6,7 +6,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::config::endpoint::ScopeMode;
-use crate::token::scope::{Granted, Pattern, ScopeMatch, is_scope_token};
+use crate::token::scope::{Granted, Pattern, ScopeMatch};
 
 /// More was asked for than there is: the first scope that is refused, as it was sent; nothing where it is no text that an
 /// answer may repeat.
@@ -56,17 +56,19 @@ pub fn granted(
     let mut given: Vec<Box<str>> = Vec::with_capacity(asked.len());
     for scope in asked {
         if !contained(&scope, matching) || !is_no_more(&scope) {
-            return Err(Refused(if is_scope_token(&scope) && scope.len() <= SHOWN {
-                scope
-            } else {
-                "".into()
-            }));
+            let is_shown = scope.len() <= SHOWN && scope.bytes().all(may_be_repeated);
+            return Err(Refused(if is_shown { scope } else { "".into() }));
         }
         if !given.contains(&scope) {
             given.push(scope);
         }
     }
     Ok(given)
+}
+
+/// What a description of an error may hold (RFC 6749 section 5.2).
+fn may_be_repeated(octet: u8) -> bool {
+    matches!(octet, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~')
 }
 
 /// Scopes that one request may ask for.

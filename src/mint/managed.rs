@@ -112,18 +112,20 @@ pub struct KeyChange {
     #[schema(value_type = Option<String>, max_length = 256)]
     pub name: Option<Option<String>>,
     /// What it may have. Tokens that were made already keep what they have.
-    #[serde(default)]
-    #[schema(max_items = 256)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(max_items = 256, nullable = false)]
     pub scopes: Option<Vec<String>>,
     /// All of its attributes, in the place of those that it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(nullable = false)]
     pub attributes: Option<Map<String, Value>>,
     /// When it ends, in Unix seconds.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub expires: Option<Option<i64>>,
     /// Whether it is refused, and what was made from it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(nullable = false)]
     pub disabled: Option<bool>,
 }
 
@@ -231,26 +233,28 @@ pub struct NewPerson {
 #[serde(deny_unknown_fields)]
 pub struct PersonChange {
     /// At least 8 characters, and at most 128 octets.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 8, max_length = 128)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(value_type = Option<String>, min_length = 8, max_length = 128, nullable = false)]
     pub password: Option<Hidden>,
     /// What people call them.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<String>, max_length = 256)]
     pub name: Option<Option<String>>,
     /// What they may have. Tokens that were made already keep what they have.
-    #[serde(default)]
-    #[schema(max_items = 256)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(max_items = 256, nullable = false)]
     pub scopes: Option<Vec<String>>,
     /// Where they belong.
-    #[serde(default)]
-    #[schema(max_items = 256)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(max_items = 256, nullable = false)]
     pub namespaces: Option<Vec<String>>,
     /// All of their attributes, in the place of those that they have.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(nullable = false)]
     pub attributes: Option<Map<String, Value>>,
     /// Whether they are refused, and what was made for them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some")]
+    #[schema(nullable = false)]
     pub disabled: Option<bool>,
 }
 
@@ -305,6 +309,11 @@ pub enum NotDone {
 /// Null is said too.
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)
+}
+
+/// What cannot be taken away is not null.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 fn shown_once<S: Serializer>(secret: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::authority::{Scene, basic, claims, text};
 use crate::harness::client::{Request, Response};
 use crate::harness::process::{Run, run_with_input};
+use crate::harness::token::now;
+use crate::harness::wait::wait_until;
 use crate::harness::websocket::{WebSocket, echo, handshake};
 
 const KEYS: &str = "/v1/api-keys";
@@ -185,6 +187,45 @@ fn t9_what_is_wrong_with_a_credential_is_not_said() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
+/// They were taken, and changed nothing.
+#[test]
+fn what_would_change_nothing_is_refused() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"]}));
+    let target = format!("{KEYS}/clients/{}", text(&key, "id"));
+    let ann = json!({"id": "ann@example.com", "password": "long enough"});
+    made(&scene, USERS, &ann);
+    for member in ["scopes", "attributes", "disabled"] {
+        let response = ask(&scene, "PATCH", &target, Some(&json!({member: null})));
+        assert_eq!(response.status, 422, "{member}: {response:?}");
+    }
+    for member in ["password", "scopes", "namespaces", "attributes", "disabled"] {
+        let response =
+            ask(&scene, "PATCH", &format!("{USERS}/people/ann@example.com"), Some(&json!({member: null})));
+        assert_eq!(response.status, 422, "{member}: {response:?}");
+    }
+    let secrets = format!("{target}/secrets");
+    for body in [json!({"secret": "one of my own making, I thought"}), json!([]), json!("x")] {
+        let response = ask(&scene, "POST", &secrets, Some(&body));
+        assert_eq!(response.status, 422, "{body}: {response:?}");
+    }
+    assert_eq!(ask(&scene, "GET", &target, None).json()["secrets"].as_array().map(Vec::len), Some(1));
+    assert_eq!(ask(&scene, "POST", &secrets, None).status, 201);
+}
+
+/// Kept lazily: it is there by the next look, and no request waits for it.
+#[test]
+fn the_last_use_of_a_key_is_told() {
+    let scene = scene();
+    let key = made(&scene, KEYS, &json!({"credential": "keys", "scopes": ["orders:read"]}));
+    let target = format!("{KEYS}/keys/{}", text(&key, "id"));
+    let last_used = || ask(&scene, "GET", &target, None).json()["last_used"].clone();
+    assert_eq!(last_used(), json!(null));
+    let before = now();
+    assert_eq!(scene.status("/direct", &text(&key, "key")), 200);
+    wait_until("its use is told", || last_used().as_i64().is_some_and(|at| (before..=now()).contains(&at)));
+}
+
 #[test]
 fn a_name_with_a_control_character_is_refused() {
     let scene = scene();
@@ -319,7 +360,7 @@ fn r8_streams_end_with_the_key_that_they_were_opened_with() {
 #[test]
 fn a_token_lives_no_longer_than_the_key_that_it_was_made_from() {
     let scene = scene();
-    let ends = crate::harness::token::now() + 600;
+    let ends = now() + 600;
     let key = made(&scene, KEYS, &json!({"credential": "clients", "expires": ends}));
     let token = claims(&issue(&scene, "/auth", by_key(&key)));
     assert_eq!(token["exp"], ends, "{token}");

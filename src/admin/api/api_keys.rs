@@ -131,6 +131,7 @@ pub(in crate::admin::api) async fn remove(
         (status = 201, description = "It counts.", body = KeyMade),
         (status = 404, description = "There is no such key.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has two already.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A body was sent.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(in crate::admin::api) async fn add_secret(
@@ -138,8 +139,10 @@ pub(in crate::admin::api) async fn add_secret(
     Extension(asker): Extension<Asker>,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
+    body: Body,
 ) -> Response {
-    match (not_now(&shared, query.as_deref()), named(path)) {
+    let refused = not_now(&shared, query.as_deref());
+    match (refused.or(holders::nothing(body).await), named(path)) {
         (Some(refused), _) => refused,
         (None, Err(why)) => refuse(why),
         (None, Ok(name)) => {

@@ -93,6 +93,16 @@ pub(in crate::admin::api) async fn asked<T: DeserializeOwned>(
     })
 }
 
+/// Why a body is refused where none is read: whoever sends one expects something of it. Null and an empty object say nothing.
+pub(in crate::admin::api) async fn nothing(body: Body) -> Option<Response> {
+    let octets = to_bytes(body, BODY).await.ok();
+    let is_nothing = |octets: &[u8]| matches!(octets.trim_ascii(), b"" | b"{}" | b"null");
+    if octets.is_some_and(|octets| is_nothing(&octets)) {
+        return None;
+    }
+    Some(refuse(NotDone::Invalid(vec!["no body belongs here: a secret is made, and shown once".to_owned()])))
+}
+
 /// What is wrong with an object, without what was sent: a password may be in it.
 fn unread(error: &serde_json::Error) -> String {
     let text = error.to_string();

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::authority::oauth::OAUTH;
-use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, text};
+use crate::authority::{ALICE, ASKER, BOB, Scene, assert_error, claims, text};
 use crate::harness::client::{Request, Response};
 use crate::harness::process::{command, signal, wait_for_exit};
 use crate::harness::wait::wait_until;
@@ -100,7 +100,7 @@ impl Drop for Again {
     }
 }
 
-/// What the client never got is not known any more; what it has counts for as long as the grace, and gives another.
+/// What the client has counts for as long as the grace, and gives another than the one that it never got.
 #[test]
 fn t5_a_kill_between_rotation_and_answer_does_not_lock_the_client_out() {
     let scene = Scene::with(&OAUTH.replace(
@@ -116,6 +116,8 @@ fn t5_a_kill_between_rotation_and_answer_does_not_lock_the_client_out() {
     assert_ne!(second, lost);
     let (_, third) = pair(&refresh(&scene, &second));
     assert_ne!(third, second);
+    // Two there were, and one goes on: the other one's next is the same.
+    assert_eq!(pair(&refresh(&scene, &lost)).1, third);
 }
 
 /// No secret and no token stands in the store, in whatever spelling.
@@ -202,4 +204,38 @@ endpoints:
         assert_error(&scene.json("/renew", &body), 400, "invalid_request");
     }
     pair(&scene.json("/renew", &json!({"refresh_token": first, "echo": "a"})));
+}
+
+/// It kept for ever what it was begun with: only disabling its holder ended that.
+#[test]
+fn a_refresh_gives_no_scope_that_its_holder_has_lost() {
+    let entry =
+        |id: &str, secret: &str, scopes: &[&str]| json!({"id": id, "secret": secret, "scopes": scopes});
+    let both = ["orders:read", "orders:write"];
+    let list = |scopes: &[&str]| json!([entry("alice", ALICE, scopes), entry("bob", BOB, &both)]).to_string();
+    let scene = Scene::of(LISTED, |setup| {
+        let signing = crate::harness::canary::secret("a-secret-that-signs-Wq7NbM4xLk9JhGf2Rt5Ye");
+        let setup = setup.file("keys.json", list(&both)).file("people.json", list(&both));
+        setup.env("SIGNING", &signing)
+    });
+    let by_key = |id: &str, secret: &str| {
+        pair(&scene.ask(&Request::post("/auth", "{}").header("Authorization", &super::basic(id, secret)))).1
+    };
+    let person = pair(&scene.json("/login", &json!({"email": "alice", "password": ALICE}))).1;
+    let renew = |token: &str| pair(&scene.json("/renew", &json!({"refresh_token": token})));
+    let (key, other) = (by_key("alice", ALICE), by_key("bob", BOB));
+    let scopes = |access: &str| claims(access)["scope"].clone();
+    let (access, key) = renew(&key);
+    assert_eq!(scopes(&access), "orders:read orders:write");
+    scene.gateway.replace("keys.json", list(&["orders:read"]));
+    scene.gateway.replace("people.json", list(&[]));
+    assert_eq!(scene.gateway.reload().status, 200);
+    let (access, key) = renew(&key);
+    assert_eq!(scopes(&access), "orders:read");
+    assert_ne!(scopes(&renew(&person).0), "orders:read orders:write");
+    assert_eq!(scopes(&renew(&other).0), "orders:read orders:write");
+    // What is given back is there again.
+    scene.gateway.replace("keys.json", list(&both));
+    assert_eq!(scene.gateway.reload().status, 200);
+    assert_eq!(scopes(&renew(&key).0), "orders:read orders:write");
 }

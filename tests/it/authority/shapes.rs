@@ -447,3 +447,35 @@ endpoints:
         assert_eq!(scene.status("/orders", &text(&body, "access_token")), 403, "{target}");
     }
 }
+
+/// It was given, and refused by every route as `missing_claim`.
+#[test]
+fn a_claim_that_no_upstream_could_be_told_is_refused_where_it_is_asked_for() {
+    let yaml = r#"
+store: {sqlite: portcullis.db}
+credentials: {keys: {api_keys: {entries: {env: KEYS}}, from: basic}}
+tokens:
+  pass: {sign: {algorithm: HS256, secret: {env: SIGNING}}, claims: {who: "{body.who?}", note: "{body.note?}"}}
+endpoints: {POST /token: {issue: pass, credential: keys, answer: {body: {access: "{token.pass}"}}}}
+"#;
+    let keys = json!([{"id": "alice", "secret": ALICE}]).to_string();
+    let scene = Scene::of(yaml, |setup| {
+        let setup = setup.env("KEYS", &keys).env("SIGNING", &canary::secret(SIGNING));
+        setup.route("GET /who", "{require: authenticated, forward: {headers: {X-Who: who}}}")
+    });
+    let ask = |body: Value| {
+        let request =
+            Request::post("/token", body.to_string()).header("Authorization", &basic("alice", ALICE));
+        scene.ask(&request)
+    };
+    for odd in ["J\u{fc}r\u{e7}", "a,b", " a", "a\nb", &"a".repeat(4_097)] {
+        let response = ask(json!({"who": odd}));
+        assert_eq!((response.status, &response.json()["error"]), (400, &json!("invalid_request")), "{odd:?}");
+    }
+    // What nobody is told may be anything.
+    for body in [json!({"who": "John Doe"}), json!({"note": "J\u{fc}r\u{e7}, \u{1f600}"}), json!({})] {
+        let response = ask(body);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(scene.status("/who", &text(&response.json(), "access")), 200);
+    }
+}

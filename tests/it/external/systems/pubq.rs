@@ -104,6 +104,11 @@ fn a_token_says_what_the_vendors_says() {
     let payload = input.split('.').nth(1).expect("a payload");
     assert!(!payload.contains(['-', '_']), "{payload}");
     assert!(claims(&pubq.issue(&gateway, &json!({}))).get("clientId").is_none());
+    // One that no upstream could be told: its token would be refused by every route.
+    for odd in ["J\u{fc}r\u{e7}", "a,b", " John"] {
+        let asked = post("/v1/keys/tokens", &json!({"clientId": odd})).header("Authorization", &pubq.basic());
+        assert_eq!(send(&gateway, &asked).status, 400, "{odd}");
+    }
 
     assert_eq!(publish(&gateway, &token), 200);
     assert_eq!(pubq.upstream.last().head.header("x-client-id"), Some("John"));

@@ -166,6 +166,8 @@ fn every_row_of_the_token_endpoint() {
         json!({"id": "", "apiKey": admin, "scopes": scopes}),
         json!({"id": null, "apiKey": admin}),
         json!({"id": "admin", "apiKey": "", "scopes": []}),
+        json!({"id": 0, "apiKey": admin, "scopes": scopes}),
+        json!({"id": "admin", "apiKey": false, "scopes": scopes}),
     ] {
         says(&ask(&body), 401, MISSING);
     }
@@ -181,6 +183,9 @@ fn every_row_of_the_token_endpoint() {
     {
         says(&ask(&json!({"id": id, "apiKey": key, "scopes": ["*"]})), 403, WRONG_PAIR);
     }
+    for key in [json!(7), json!(true), json!([admin]), json!({})] {
+        says(&ask(&json!({"id": "admin", "apiKey": key, "scopes": ["*"]})), 403, WRONG_PAIR);
+    }
     // Then each scope, the first that is too much by name.
     for (asked, refused) in [
         (json!(["*"]), "*"),
@@ -192,6 +197,8 @@ fn every_row_of_the_token_endpoint() {
         (json!(["Query:ControlAction"]), "Query:ControlAction"),
         (json!(["mutation:person:create"]), "mutation:person:create"),
         (json!([""]), ""),
+        (json!(["Mutation:Person:Create "]), "Mutation:Person:Create "),
+        (json!([" Mutation:Person:Create"]), " Mutation:Person:Create"),
     ] {
         let answer = ask(&json!({"id": "only-persons", "apiKey": persons, "scopes": asked}));
         says(&answer, 403, &format!("You don't have access to the requested '{refused}' scope"));
