@@ -19,6 +19,15 @@ const TYPES = { ".js": "text/javascript", ".html": "text/html; charset=utf-8", "
 const settings = { gateway: process.env.GATEWAY };
 const server = createServer((request, answer) => {
   const path = normalize(new URL(request.url, "http://page").pathname);
+  // As an application has it that stands behind one origin with the gateway: the page's cookies go there.
+  if (path === "/token") {
+    const headers = { cookie: request.headers.cookie ?? "" };
+    fetch(settings.gateway + request.url, { headers }).then(
+      async (token) => answer.writeHead(token.status, { "content-type": "application/json" }).end(await token.text()),
+      () => answer.writeHead(502).end(),
+    );
+    return;
+  }
   const file = path.startsWith("/package/")
     ? join(root, path.slice("/package/".length))
     : join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, `page_${page}.html`);

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::authority::Authority;
 use crate::authority::tests::{Scene, entries, holds, object, people, wait};
+use crate::config::credential::People as PeopleConfig;
 use crate::mint::managed::{Hidden, NewPerson, NotDone, PersonChange};
 
 const PASSWORD: &str = "correct horse battery";
@@ -65,6 +66,34 @@ fn t9_whoever_is_not_let_in_hears_one_answer() {
     change(&authority, PersonChange { password: Some(hidden(cut)), ..PersonChange::default() });
     assert!(sign_in(&authority, "ann@example.com", cut).is_ok());
     assert_eq!(sign_in(&authority, "ann@example.com", &long), Err(NotSignedIn::Refused));
+}
+
+/// The quickest of several is the work itself. Whoever hashed nothing for a name that nobody has would take a hundredth.
+#[test]
+fn t2_a_name_that_nobody_has_costs_as_much_as_a_password_that_is_wrong() {
+    let mut scene = Scene::new();
+    let memory = 8 * 1024;
+    let costs = Params::new(memory, 1, 1, None).expect("costs");
+    let hash = hashing::hash(&PASSWORD.to_owned().into(), &costs).expect("a hash");
+    let listed = PeopleConfig { memory, ..people(Some(entries()), false) };
+    scene.credential("listed", CredentialKind::People(Arc::new(listed)));
+    scene.list("listed", &json!([{"id": "hash", "secret": &*hash}, {"id": "plain", "secret": PASSWORD}]));
+    let authority = scene.start();
+    let sign_in = |name: &str, password: &str| wait(authority.people.sign_in("listed", name, password));
+    let quickest = |name: &str, password: &str| {
+        let mut took = Duration::MAX;
+        for _ in 0..5 {
+            let begun = std::time::Instant::now();
+            assert_eq!(sign_in(name, password), Err(NotSignedIn::Refused));
+            took = took.min(begun.elapsed());
+        }
+        took
+    };
+    let wrong = quickest("hash", "another password");
+    for name in ["nobody", "", "plain"] {
+        let took = quickest(name, "another password");
+        assert!(took * 2 > wrong && wrong * 8 > took, "{name}: {took:?}, of a wrong password {wrong:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Keys that the gateway makes: published before they sign, sealed where they are kept, replaced in time or at once (T8).
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::authority::families::Again;
@@ -10,7 +12,7 @@ use crate::harness::wait::wait_until;
 
 fn header(token: &str) -> Value {
     let header = token.split('.').next().expect("a JWT");
-    let octets = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(header).expect("base64url");
+    let octets = URL_SAFE_NO_PAD.decode_to_vec(header).expect("base64url");
     serde_json::from_slice(&octets).expect("JSON")
 }
 
@@ -20,6 +22,13 @@ fn published(scene: &Scene) -> Vec<String> {
     let keys = response.json()["keys"].as_array().expect("keys").clone();
     for private in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
         assert!(keys.iter().all(|key| key.get(private).is_none()), "{private} in {keys:?}");
+    }
+    for key in &keys {
+        // RFC 7638 section 3.1: the members that have to be there, in order, without a blank.
+        let members = ["crv", "kty", "x", "y"].into_iter().filter(|name| key.get(name).is_some());
+        let members: Vec<String> = members.map(|name| format!("{}:{}", json!(name), key[name])).collect();
+        let digest = digest(&SHA256, format!("{{{}}}", members.join(",")).as_bytes());
+        assert_eq!(key["kid"], URL_SAFE_NO_PAD.encode_to_string(digest.as_ref()), "{key}");
     }
     keys.iter().map(|key| key["kid"].as_str().expect("a kid").to_owned()).collect()
 }

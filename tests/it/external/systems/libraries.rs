@@ -124,9 +124,12 @@ fn requests_oauthlib_gets_a_token_and_uses_it() {
     let refused = client.error("issue", json!({"scope": ["people:read"]}));
     assert!(refused["name"].as_str().is_some_and(|name| name.contains("Scope")), "{refused}");
     // With what it was given: the session of the library uses the new token from then on.
-    client.value("issue", json!({"scope": ["orders:read"]}));
+    let second = client.value("issue", json!({"scope": ["orders:read"]}));
     let refreshed = client.value("refresh", json!({}));
-    assert_ne!(text(&refreshed, "access_token"), text(&token, "access_token"));
+    for before in [&token, &second] {
+        assert_ne!(text(&refreshed, "access_token"), text(before, "access_token"));
+        assert_ne!(text(&refreshed, "refresh_token"), text(before, "refresh_token"));
+    }
     assert_eq!(client.value("call", json!({"path": "/orders"})), 200);
     assert_eq!(client.value("call", json!({"path": "/people"})), 403);
     let given = text(&refreshed, "refresh_token");

@@ -15,11 +15,14 @@ use crate::harness::upstream::Upstream;
 use crate::harness::wait::wait_until;
 
 const KEY_ID: &str = "q4D9G2.rGQK1W";
+const CHAT_ID: &str = "q4D9G2.cHat01";
 
 /// An application: its key, what its tokens are signed with, and the session of its own.
 struct Pubq {
     upstream: Upstream,
     key: String,
+    /// Of the key that may do everything in chats, and nothing else.
+    chat: String,
     app_secret: String,
     session_key: String,
 }
@@ -30,11 +33,13 @@ impl Pubq {
         upstream.on("/*", |exchange| {
             exchange.answer(200, "Content-Type: application/json\r\n", br#"{"data":{}}"#)
         });
-        Self { upstream, key: secret("9pWb"), app_secret: secret("signs-"), session_key: secret("session-") }
+        let (key, chat) = (secret("9pWb"), secret("cHat"));
+        Self { upstream, key, chat, app_secret: secret("signs-"), session_key: secret("session-") }
     }
 
     fn setup(&self) -> Setup {
-        let keys = json!([{"id": KEY_ID, "secret": self.key, "scopes": ["*"], "restrictions": null}]);
+        let keys = json!([{"id": KEY_ID, "secret": self.key, "scopes": ["*"], "restrictions": null},
+            {"id": CHAT_ID, "secret": self.chat, "scopes": ["chat:*"], "restrictions": null}]);
         let setup = system("pubq", &self.upstream.url()).env("PUBQ_KEYS", &keys.to_string());
         setup.env("APP_SECRET", &self.app_secret).env("SESSION_KEY", &self.session_key)
     }
@@ -52,7 +57,7 @@ impl Pubq {
     #[track_caller]
     fn issue(&self, gateway: &Gateway, body: &Value) -> String {
         let answer = send(gateway, &post("/v1/keys/tokens", body).header("Authorization", &self.basic()));
-        token(&answer)
+        token_of(&answer)
     }
 }
 
@@ -63,7 +68,7 @@ fn base64(text: &str) -> String {
 
 /// The token of an answer, whose `expires_in` has to be the time of its end: it is the vendor's word for that.
 #[track_caller]
-fn token(answer: &Response) -> String {
+fn token_of(answer: &Response) -> String {
     let data = &answer.json()["data"];
     assert_eq!((answer.status, &data["token_type"]), (200, &json!("Bearer")), "{answer:?}");
     let token = data["token"].as_str().expect("a token").to_owned();
@@ -124,6 +129,23 @@ fn a_token_says_what_the_vendors_says() {
         assert_eq!(send(&gateway, &request).status, 401, "{authorization:?}");
     }
     never_reached(&pubq.upstream, &[&token, &narrow, &pubq.key]);
+    // `chat:*` is any part behind it, and nothing before.
+    let chat = format!("Basic {}", base64(&format!("{CHAT_ID}:{}", pubq.chat)));
+    let ask = |permissions: Value| {
+        let asked = post("/v1/keys/tokens", &json!({"permissions": permissions}));
+        send(&gateway, &asked.header("Authorization", &chat))
+    };
+    for permissions in [json!(["chat:room:1"]), json!(["chat:a", "chat:room:*"]), json!(["chat:*"])] {
+        assert_eq!(claims(&token_of(&ask(permissions.clone())))["permissions"], permissions);
+    }
+    for permissions in [json!(["publish"]), json!(["chat:a", "other"]), json!(["chat"]), json!(["*"])] {
+        assert_eq!(ask(permissions.clone()).status, 400, "{permissions}");
+    }
+    let everything = token_of(&ask(json!(null)));
+    assert_eq!(
+        (publish(&gateway, &everything), &claims(&everything)["permissions"]),
+        (403, &json!(["chat:*"]))
+    );
 }
 
 #[test]
@@ -132,7 +154,7 @@ fn a_server_refreshes_and_revokes_by_showing_the_token() {
     let gateway = pubq.setup().start();
     let first = pubq.issue(&gateway, &json!({"clientId": "John", "permissions": ["publish"]}));
     let at = |path: &str, token: &str| send(&gateway, &post(path, &json!({})).bearer(token));
-    let second = token(&at("/v1/keys/tokens/refresh", &first));
+    let second = token_of(&at("/v1/keys/tokens/refresh", &first));
     let (before, after) = (claims(&first), claims(&second));
     for kept in ["clientId", "permissions", "sub", "restrictions", "iss", "sid"] {
         assert_eq!(after[kept], before[kept], "{kept}: {after}");
@@ -166,18 +188,18 @@ fn a_page_issues_refreshes_and_revokes_with_the_applications_session() {
     };
     let answer = at("/auth", &json!({"room": "lobby"}));
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN), "{answer:?}");
-    let first = token(&answer);
+    let first = token_of(&answer);
     let minted = claims(&first);
     assert_eq!((&minted["sub"], &minted["clientId"]), (&json!(KEY_ID), &json!("john")), "{minted}");
     assert_eq!(minted["permissions"], json!(["*"]));
     // Nobody says who they are but their session.
-    let forged = claims(&token(&at("/auth", &json!({"clientId": "mary"}))));
+    let forged = claims(&token_of(&at("/auth", &json!({"clientId": "mary"}))));
     assert_eq!(forged["clientId"], "john", "a page chose its own name");
 
-    let second = token(&at("/refresh", &json!({"room": "lobby", "token": first})));
+    let second = token_of(&at("/refresh", &json!({"room": "lobby", "token": first})));
     assert_eq!(claims(&second)["clientId"], "john");
     assert_ne!(claims(&second)["jti"], minted["jti"]);
-    let third = token(&at("/refresh", &json!({"token": second})));
+    let third = token_of(&at("/refresh", &json!({"token": second})));
     assert_eq!(at("/revoke", &json!({"room": "lobby", "token": third})).status, 200);
     wait_until("the family is refused", || {
         [&first, &second, &third].map(|token| publish(&gateway, token)) == [401, 401, 401]
@@ -186,7 +208,7 @@ fn a_page_issues_refreshes_and_revokes_with_the_applications_session() {
     assert_eq!(at("/refresh", &json!({})).status, 400);
     // By its cookie as well; and not without a session, or with a token of the gateway's own in its place.
     let by_cookie = post("/auth", &json!({})).header("Cookie", &format!("sid={session}"));
-    token(&send(&gateway, &by_cookie));
+    token_of(&send(&gateway, &by_cookie));
     let living = pubq.issue(&gateway, &json!({}));
     for request in [post("/auth", &json!({})), post("/auth", &json!({})).bearer(&living)] {
         let answer = send(&gateway, &request.header("Origin", ORIGIN));

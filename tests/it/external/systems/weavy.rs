@@ -120,6 +120,28 @@ fn the_kit_in_chromium_refreshes_what_was_revoked() {
     never_reached(&weavy.upstream, &[tokens[0], tokens[1], &weavy.key, &cookie]);
 }
 
+/// By `tokenUrl`, which the kit fetches without credentials for other origins: it is of the page's own.
+#[test]
+fn the_kit_in_chromium_gets_its_tokens_by_token_url() {
+    let weavy = Weavy::new();
+    let page_port = Ports::free().public.port();
+    let gateway = weavy.setup(&format!("http://127.0.0.1:{page_port}")).start();
+    let cookie = format!("sid={}", weavy.session());
+    let variables =
+        [("GATEWAY", &*address(&gateway)), ("COOKIE", &cookie), ("PAGE_PORT", &page_port.to_string())];
+    let mut page = Client::node("browser.mjs", &["weavy"], &variables);
+    page.value("init", json!({"tokenUrl": "/token"}));
+    let get = json!({"path": "/api/user"});
+    assert_eq!(page.value("fetch", get.clone())["status"], 200);
+    assert_eq!(weavy.upstream.last().head.header("x-user"), Some(USER));
+    let issued = || gateway.metric("tokens_issued_total", &[("endpoint", "token")]);
+    let before = issued();
+    // Revoked, it asks for another by itself: with `refresh=true`, or it would get the same again.
+    assert_eq!(revoke(&gateway, &weavy.key, USER), 200);
+    assert_eq!(page.value("fetch", get)["status"], 200);
+    wait_until("another token was issued", || issued() > before);
+}
+
 /// `weavy auth-server`, until dropped.
 struct AuthServer {
     process: Child,
