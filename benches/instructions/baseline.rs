@@ -33,6 +33,9 @@ const FLAT: f64 = 1.15;
 /// does for both makes it 1.10 of all time (`cargo bench --bench inspected`).
 const INSPECTED: f64 = 1.35;
 
+/// An API key that a route takes costs at most this many times a token, once it is known.
+const KEYED: f64 = 1.05;
+
 /// The file, beside this one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Baseline {
@@ -179,6 +182,9 @@ fn proportions(counted: &[(&str, Counts)]) -> Vec<String> {
     if cost("graphql_post").is_none_or(|cost| cost > uninspected) {
         faults.push(format!("graphql_post: more than {INSPECTED} of uninspected_post"));
     }
+    if cost("api_key").is_none_or(|cost| cost > permission * KEYED) {
+        faults.push(format!("api_key: more than {KEYED} of {PERMISSION}"));
+    }
     faults
 }
 
@@ -202,7 +208,7 @@ pub(crate) fn fails_when_more_is_spent() {
     };
     let counted = |cached: Counts, refusal| {
         let mut mixes: Vec<_> = REFUSALS.iter().map(|name| (*name, each(refusal, 0.0))).collect();
-        let same = ["uninspected_post", "graphql_post", PERMISSION, "cached_10000_routes"];
+        let same = ["uninspected_post", "graphql_post", "api_key", PERMISSION, "cached_10000_routes"];
         mixes.extend(same.map(|name| (name, cached)));
         mixes
     };
@@ -224,6 +230,9 @@ pub(crate) fn fails_when_more_is_spent() {
     let mut looked_into = usual.clone();
     looked_into[REFUSALS.len() + 1].1.instructions *= 1.4;
     assert!(faults(&looked_into).contains("graphql_post: more than 1.35 of uninspected_post"));
+    let mut looked_up = usual.clone();
+    looked_up[REFUSALS.len() + 2].1.instructions *= 1.06;
+    assert!(faults(&looked_up).contains("api_key: more than 1.05 of cached"));
     assert!(baseline.is_of_this_compiler().is_ok());
     assert!(Baseline::default().is_of_this_compiler().unwrap_err().contains("retake"));
 }

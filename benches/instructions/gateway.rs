@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::counted::Counts;
-use crate::traffic::Scene;
+use crate::traffic::{Scene, Table};
 
 /// Under callgrind, ten thousand routes take this long to start, and more on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,10 +32,10 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn start(binary: &Path, valgrind: Option<&Valgrind>, scene: &Scene, routes: usize) -> Self {
+    pub(crate) fn start(binary: &Path, valgrind: Option<&Valgrind>, scene: &Scene, table: Table) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let file = scene.write(directory.path(), address, routes);
+        let file = scene.write(directory.path(), address, table);
         let mut command = match valgrind {
             None => Command::new(binary),
             Some(_) => {

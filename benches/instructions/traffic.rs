@@ -1,7 +1,9 @@
 //! An issuer, its tokens, an upstream, and a client that waits for each answer.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,6 +15,20 @@ use crate::operation;
 
 /// What an upstream answers with: as much as an API does.
 const BODY: usize = 1024;
+
+/// An API key, as long as those that the gateway makes.
+pub(crate) const KEY: &str = "pk_Zt8YwN3hUe6JgBf1oOdV4pRk2sXq9LmCWq7NbM4xLk9JhGf2R";
+
+/// What a gateway is configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// One route that wants a token.
+    One,
+    /// Ten thousand of them.
+    Many,
+    /// One that wants an API key.
+    Keyed,
+}
 
 /// What every gateway here stands between.
 pub(crate) struct Scene {
@@ -42,8 +58,8 @@ impl Scene {
         self.key.mint(&claims, "JWT").unwrap()
     }
 
-    /// Writes a configuration of this many routes and its key set; the file's path.
-    pub(crate) fn write(&self, directory: &Path, listen: SocketAddr, routes: usize) -> std::path::PathBuf {
+    /// Writes a configuration and its key set; the file's path.
+    pub(crate) fn write(&self, directory: &Path, listen: SocketAddr, table: Table) -> std::path::PathBuf {
         let jwks = json!({"keys": [self.key.public_jwk().unwrap()]}).to_string();
         std::fs::write(directory.join("jwks.json"), jwks).unwrap();
         let mut text = format!(
@@ -55,8 +71,22 @@ impl Scene {
             operation::RULES,
             operation::UNINSPECTED
         );
+        let (routes, require) = match table {
+            Table::One => (1, "orders:read"),
+            Table::Many => (10_000, "orders:read"),
+            Table::Keyed => (1, "{require: {issuers: [keys], scopes: orders:read}}"),
+        };
         for number in 0..routes {
-            text.push_str(&format!("  GET /service{number}/orders/{{id}}: orders:read\n"));
+            text.push_str(&format!("  GET /service{number}/orders/{{id}}: {require}\n"));
+        }
+        if table == Table::Keyed {
+            let keys = json!([{"id": "reporting", "secret": KEY, "scopes": ["orders:read"]}]).to_string();
+            let file = directory.join("keys.json");
+            std::fs::write(&file, keys).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+            text.push_str(
+                "credentials: {keys: {api_keys: {entries: {file: keys.json}}, from: {header: x-api-key}}}\n",
+            );
         }
         let file = directory.join("portcullis.yaml");
         std::fs::write(&file, text).unwrap();

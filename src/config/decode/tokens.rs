@@ -96,7 +96,10 @@ fn token(
     };
     let from = issuers::places(fields);
     let (leeway, scope_match) = (fields.duration("leeway"), fields.choice("scope_match"));
-    let audience = audience.unwrap_or(Some(None))?;
+    // RFC 9068 section 3: where nobody says whom it is for, it is for somebody all the same.
+    let is_access = format == "jwt" && fields.word_of("type").is_none_or(|typ| typ == "at+jwt");
+    let audience =
+        audience.unwrap_or_else(|| Some(iss.clone().filter(|_| is_access).map(|iss| vec![iss])))?;
     let claim_names = claim_names?;
     let claims = claims(fields, &claim_names, audience.as_deref());
     let (lifetime, shape) = (lifetime?, shape?);

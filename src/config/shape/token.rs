@@ -18,7 +18,7 @@ pub static TOKEN: Mapping = Mapping {
         Key::optional(
             "audience",
             Takes::Some(&TEXT),
-            "any",
+            "its `issuer` where `type` is `at+jwt` (RFC 9068 section 3), else `any`",
             "`aud`: whom it is for, and one of these routes then ask for; or `any`.",
         ),
         Key::or(

@@ -37,6 +37,8 @@ fn a_client_gets_a_token_that_routes_take() {
     let said = claims(&token);
     assert_eq!((&said["sub"], &said["client_id"]), (&json!("alice"), &json!("alice")), "{said}");
     assert!(said["jti"].is_string() && said["sid"].is_string(), "{said}");
+    // RFC 9068 section 2.2: for whom it is, always.
+    assert_eq!(said["aud"], "http://localhost", "{said}");
     assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3600);
     assert_eq!(scene.status("/orders", &token), 200);
     assert_eq!(scene.status("/me", &token), 200);
