@@ -56,7 +56,7 @@ impl Reach {
         let connected = timeout_at(until, self.connect()).await.map_err(|_| late())?;
         let (link, protocol, come) = connected?;
         let Link { stream, chosen, .. } = link;
-        let mut side = Side::new(stream, Sender::Server, RESULT, come);
+        let mut side = Side::new(stream, Sender::Server, RESULT, come).counted(&self.worker);
         timeout_at(until, self.introduce(&mut side, protocol)).await.map_err(|_| late())??;
         Ok(Box::new(Reached { side, protocol, _held: (place, chosen) }))
     }

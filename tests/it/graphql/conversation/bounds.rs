@@ -146,6 +146,20 @@ fn d7_messages_that_are_on_their_way_are_held_within_the_bound_of_all() {
     assert_eq!(again.receive().map(|frame| frame.opcode), Some(PONG));
 }
 
+/// An upstream's was held outside that bound, 16 MiB of each.
+#[test]
+fn d7_what_upstreams_say_is_held_within_the_bound_of_all() {
+    let scene = Scene::with("", |setup| setup.limits("inspected_body: 64KiB, inspected_total: 128KiB"));
+    let mut client = scene.begin(NEW, "");
+    client.goes_on();
+    client.run("1", "{ large }");
+    client.closes(1014);
+    let scene = Scene::new();
+    let mut client = scene.begin(NEW, "");
+    client.run("1", "{ large }");
+    client.only_result("1");
+}
+
 #[test]
 fn a_message_that_does_not_end_ends_the_conversation() {
     let scene = Scene::with("", |setup| setup.limits("idle_time: 1s"));

@@ -341,6 +341,12 @@ fn answer(
     if query.contains("reset") {
         return Ok(Some(served.reset()));
     }
+    if query.contains("large") {
+        let data = json!({"by": subject, "large": "x".repeat(300 << 10)});
+        say(json!({"type": next, "id": message["id"], "payload": {"data": data}}))?;
+        say(json!({"type": "complete", "id": message["id"]}))?;
+        return Ok(None);
+    }
     if query.contains("fails") {
         let error = json!({"message": "no such field"});
         let payload = if protocol == NEW { json!([error]) } else { error };
