@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 use bluejay_parser::ast::executable::ExecutableDocument;
 use bluejay_parser::ast::{Parse as _, ParseOptions};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use portcullis::config::graphql::{FieldNeed, GraphQl, SchemaRules, TypeRule};
+use portcullis::config::problems::Position;
 use portcullis::config::{Context, Require, parse};
 use portcullis::graphql::document::{Bounds, Document};
 use portcullis::graphql::plans::Plans;
@@ -104,6 +106,7 @@ fn plan(criterion: &mut Criterion) {
 
 /// Each once, by the clock: under the bounds of every route, and under as few as a route can have.
 fn worst(_: &mut Criterion) {
+    below_the_root();
     let most = "limits: {tokens: 1000000000, recursion: 500, depth: 0, aliases: 0, directives: 0, root_fields: 0, mutations: 0, name: 0, cost: 1000000000}";
     for (kind, rules) in [("default", rules("")), ("unbounded", rules(most))] {
         for (name, document) in hostile() {
@@ -118,6 +121,58 @@ fn worst(_: &mut Criterion) {
             // Without optimisation it only has to end.
             assert!(cfg!(debug_assertions) || elapsed < WORST, "{kind}/{name} took {elapsed:?}");
         }
+    }
+}
+
+/// The same where ten thousand fields have rules: what a few letters ask for is all of it, over and over.
+fn below_the_root() {
+    const RULES: usize = 9_990;
+    let fields: Vec<String> = (0..RULES).map(|field| format!("f{field}")).collect();
+    let types: Vec<String> = (0..500)
+        .map(|of| format!("type T{of} implements I {{ i: I, z: Int, {}: Int }}", fields[of]))
+        .collect();
+    let text = format!(
+        "type Query {{ x: X, i: I }} interface I {{ i: I, z: Int }} type X {{ {}: Int }} {}",
+        fields.join(": Int "),
+        types.join(" ")
+    );
+    let need = |field: &String| TypeRule {
+        of: "X".into(),
+        field: Some(field.as_str().into()),
+        need: FieldNeed::Permissions(vec![format!("read:{field}").into()]),
+        at: Position::default(),
+    };
+    let schema = SchemaRules {
+        path: "schema.graphql".into(),
+        at: Position::default(),
+        text: text.into(),
+        // The last, so that what needs it is kept in as many words as there are.
+        rules: fields
+            .iter()
+            .map(need)
+            .chain([TypeRule { of: "I".into(), field: Some("z".into()), ..need(&fields[0]) }])
+            .collect(),
+    };
+    let mut config = GraphQl::clone(&rules("public: Query").config);
+    config.schema = Some(Arc::new(schema));
+    config.limits.root_fields.most = 0;
+    let rules = Rules::compile(&config);
+    let all = fields.join(" ");
+    let shared: String = (0..95).map(|number| format!("query A{number}{{...R}}")).collect();
+    let roots = "x{...F}".repeat(20);
+    let chain = |number: usize| format!("fragment C{number} on I{{i{{...C{}}}}}", number + 1);
+    let chain: String = (0..400).map(chain).collect();
+    let within: String = (0..500).map(|of| format!("...on T{of}{{...C0}}")).collect();
+    for (name, document) in [
+        ("shared", format!("{shared}fragment R on Query{{{roots}}}fragment F on X{{{all}}}")),
+        ("types", format!("{{i{{{within}}}}}{chain}fragment C400 on I{{z}}")),
+        ("once", format!("{{x{{{all}}}}}")),
+    ] {
+        let started = Instant::now();
+        let answer = black_box(rules.plan(&document, 1)).err().map_or("planned", |rejected| rejected.code);
+        let elapsed = started.elapsed();
+        println!("worst/types/{name}: {:.2} ms, {answer}", elapsed.as_secs_f64() * 1e3);
+        assert!(cfg!(debug_assertions) || elapsed < WORST, "types/{name} took {elapsed:?}");
     }
 }
 

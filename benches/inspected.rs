@@ -28,7 +28,7 @@ mod traffic;
 use std::process::ExitCode;
 
 use crate::process::{Process, median};
-use crate::traffic::{Connection, Scene};
+use crate::traffic::{Connection, Scene, Table};
 
 /// The most that an inspected request may cost, in requests that are not.
 const LIMIT: f64 = 1.10;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let (requests, turns) = if smoke { (2 * CONNECTIONS, 1) } else { (REQUESTS, TURNS) };
     let directory = tempfile::tempdir().unwrap();
     let (scene, address) = (Scene::new(), process::free_address());
-    let text = std::fs::read_to_string(scene.write(directory.path(), address, 1)).unwrap();
+    let text = std::fs::read_to_string(scene.write(directory.path(), address, Table::One)).unwrap();
     let mut gateway = Process::spawn(directory.path(), &text);
     gateway.listens(address);
     let token = scene.token_for("user-000000000001", operation::SCOPES);

@@ -186,6 +186,10 @@ pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
 pub const GRAPHQL_WALK_STEPS: usize = 200_000;
 /// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
 pub const GRAPHQL_WALK_DEPTH: usize = 500;
+/// What is needed below the roots of a document, each thing counted for each field at a root that needs it.
+pub const GRAPHQL_WALK_NEEDS: usize = 16_384;
+/// Words of 64 bits that are kept of what fragments need: one for every 64 different needs of the schema, a fragment and a type.
+pub const GRAPHQL_WALK_WORDS: usize = 1 << 20;
 /// Operations of one document: a collection of a client's has some tens.
 pub const GRAPHQL_OPERATIONS: usize = 100;
 /// Selections at the roots of a document's operations together, each of which may need something else.

@@ -53,7 +53,11 @@ fn together(operations: &mut [Planned], counted: Counted) {
     if is_alone || counted == Counted::Selected {
         return;
     }
-    let mutations = Needs::all(operations.iter().filter(is_mutation).map(|operation| &operation.needs));
+    let mut mutations = Needs::all(operations.iter().filter(is_mutation).map(|operation| &operation.needs));
+    // It is written down for each of them.
+    if mutations.permissions.len() > GRAPHQL_ROOT_SELECTIONS {
+        mutations = Needs::nobody("mutations that need too much together");
+    }
     for operation in operations {
         operation.is_safe = false;
         operation.needs = Needs::all([&operation.needs, &mutations]);

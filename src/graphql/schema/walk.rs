@@ -1,12 +1,14 @@
 //! What an operation needs below its root: a walk over its selections, each in the type that it stands in.
 //!
 //! A fragment is walked once for each type that it is spread in, and what came of it is kept, so that fragments within
-//! fragments cost what they are long and not what they come to. Steps and depth are bounded; past the bounds the operation is for
-//! nobody.
+//! fragments cost what they are long and not what they come to. Steps and depth are bounded, and so is what is kept and said of
+//! needs: a few letters may ask for all that there is, many times. Past the bounds the operation is for nobody.
 
 use std::collections::HashMap;
 
-use crate::config::defaults::{GRAPHQL_WALK_DEPTH, GRAPHQL_WALK_STEPS};
+use crate::config::defaults::{
+    GRAPHQL_WALK_DEPTH, GRAPHQL_WALK_NEEDS, GRAPHQL_WALK_STEPS, GRAPHQL_WALK_WORDS,
+};
 use crate::config::graphql::OperationKind;
 use crate::graphql::plan::Needs;
 use crate::graphql::schema::{BoundField, Schema};
@@ -42,6 +44,10 @@ pub struct Walk<'w, D> {
     /// By fragment and type; none while the fragment is being walked.
     fragments: HashMap<(usize, usize), Option<Found>>,
     steps: usize,
+    /// Words of what is kept of fragments.
+    words: usize,
+    /// Needs that were told of fields at roots.
+    told: usize,
 }
 
 /// What was found: which of the schema's needs, by their places, and the first thing that is nobody's.
@@ -57,7 +63,7 @@ impl<'w, D> Walk<'w, D> {
     where
         D: Selections<'d>,
     {
-        Self { schema, document, fragments: HashMap::new(), steps: 0 }
+        Self { schema, document, fragments: HashMap::new(), steps: 0, words: 0, told: 0 }
     }
 
     /// What a field at the root of an operation of this kind needs with all that is selected of it. `__typename`, `__schema`
@@ -73,6 +79,10 @@ impl<'w, D> Walk<'w, D> {
         match self.schema.root(kind) {
             Some(root) => self.one(root, name, inside, 0, &mut found),
             None => found.deny(kind.name(), name),
+        }
+        self.told = self.told.saturating_add(found.count());
+        if self.told > GRAPHQL_WALK_NEEDS {
+            return Needs::nobody("selections.too many needs");
         }
         found.into_needs(self.schema)
     }
@@ -137,6 +147,10 @@ impl<'w, D> Walk<'w, D> {
         let mut inner = Found::default();
         self.set(inside, within, depth + 1, &mut inner);
         found.join(&inner);
+        self.words = self.words.saturating_add(inner.needs.len());
+        if self.words > GRAPHQL_WALK_WORDS {
+            return found.deny("selections", "too many needs");
+        }
         self.fragments.insert((fragment, within), Some(inner));
     }
 
@@ -161,6 +175,10 @@ impl Found {
         if let Some(word) = self.needs.get_mut(word) {
             *word |= 1 << bit;
         }
+    }
+
+    fn count(&self) -> usize {
+        self.needs.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     fn join(&mut self, other: &Self) {

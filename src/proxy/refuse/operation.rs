@@ -75,16 +75,14 @@ impl Said {
             false => denial.reason.status(),
         };
         let errors = self.errors(denial, id);
-        let (media, body) = match self.media {
-            _ if as_event => {
-                ("text/event-stream", format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"))
-            }
-            Media::Response if is_graphql(denial) => {
-                ("application/graphql-response+json; charset=utf-8", errors.to_string() + "\n")
-            }
-            Media::Response | Media::Json | Media::Events => {
-                ("application/json; charset=utf-8", whole_list(errors, denial, status).to_string() + "\n")
-            }
+        let (media, body) = if as_event {
+            ("text/event-stream", format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"))
+        } else {
+            let media = match self.media {
+                Media::Response if is_graphql(denial) => "application/graphql-response+json; charset=utf-8",
+                Media::Response | Media::Json | Media::Events => "application/json; charset=utf-8",
+            };
+            (media, whole_list(errors, denial, status).to_string() + "\n")
         };
         append(out, &["HTTP/1.1 ", Digits::of(status.into()).text(), " ", phrase(status), "\r\n"]);
         line(out, "content-type", media);

@@ -166,9 +166,11 @@ fn a_client_that_is_asked_for_its_document_is_not_refused() {
     let (head, body) = answer("", "", &denial);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(body.contains("\"message\":\"PersistedQueryNotFound\""), "{body}");
-    let (_, body) = answer("", "", &Denial { list: 2, ..denial.clone() });
-    let body: Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!(body[1]["errors"][0]["message"], "PersistedQueryNotFound", "each sends its own: {body}");
+    for accept in ["", "application/graphql-response+json"] {
+        let (_, body) = answer(accept, "", &Denial { list: 2, ..denial.clone() });
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body[1]["errors"][0]["message"], "PersistedQueryNotFound", "each sends its own: {body}");
+    }
     // It was JSON, which a reader of events takes for no answer.
     let (head, body) = answer("text/event-stream", "", &denial);
     assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
