@@ -254,7 +254,8 @@ impl Reading<'_> {
                 return Err(Rejected::new("BAD_REQUEST", "the document does not have this hash"));
             }
             let (document, keep) = (Cow::Borrowed(document), hash.filter(|_| automatic));
-            return Ok(Found { document, anew: automatic, unlisted: None, keep });
+            // The hash has done its work: an upstream that knows hashes would learn this one past us.
+            return Ok(Found { document, anew: true, unlisted: None, keep });
         }
         if !automatic {
             return Err(not_supported());

@@ -1,7 +1,7 @@
 //! Refusals as HTTP: the only place where one becomes octets (RFC 6750 section 3, RFC 9457).
 
 pub(in crate::proxy) mod operation;
-mod worded;
+pub(in crate::proxy) mod worded;
 
 use crate::config::endpoint::Errors;
 use crate::gate::call::Answered;

@@ -200,7 +200,8 @@ fn g16_a_hash_is_resolved_here_or_not_at_all() {
 fn g16_a_hash_without_its_document_is_refused_where_none_are_kept() {
     let mut asking = Asking::with(|_| {});
     check(asking.post(&hashed(None, HASH)), "PERSISTED_QUERY_NOT_SUPPORTED", None);
-    check(asking.post(&hashed(Some("{__typename}"), HASH)), "- ", None);
+    let anew = r#"{"query":"{__typename}","variables":{"v" : 1},"extensions":{"k":[ ]}}"#;
+    check(asking.post(&hashed(Some("{__typename}"), HASH)), "- ", Some(anew));
     check(asking.post(&hashed(None, HASH)), "PERSISTED_QUERY_NOT_SUPPORTED", None);
     check(asking.post(&hashed(Some("{a}"), HASH)), "BAD_REQUEST", None);
     for id in ["id", "documentId", "doc_id", "queryId"] {

@@ -28,28 +28,34 @@ pub fn token(places: &[Selector], payload: &str) -> Result<Option<Zeroizing<Box<
     Ok(found.map(|token| Zeroizing::new(token.into())))
 }
 
-/// The payload without whatever stands in these places.
+/// The payload without whatever stands in these places, however their names are written: some decoders compare names without
+/// regard to case.
 pub fn without(places: &[Selector], payload: &str) -> Result<String, Ambiguous> {
     let mut members = json::object(payload.as_bytes(), PAYLOAD).map_err(|_| Ambiguous)?;
     for place in places.iter().flat_map(Selector::places) {
         match place {
-            Place::Name(name) => drop(members.remove(&**name)),
-            Place::Pointer(pointer) => remove(&mut members, pointer),
+            Place::Name(name) => remove(&mut members, &[(**name).to_owned()]),
+            Place::Pointer(pointer) => {
+                let names = pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~"));
+                remove(&mut members, &names.collect::<Vec<_>>());
+            }
         }
     }
     Ok(Value::Object(members).to_string())
 }
 
-/// Removes what a pointer (RFC 6901) leads to, if it is an object's member.
-fn remove(members: &mut Map<String, Value>, pointer: &str) {
-    let mut tokens = pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"));
-    let Some(mut name) = tokens.next() else { return };
-    let mut within = members;
-    for next in tokens {
-        let Some(Value::Object(deeper)) = within.get_mut(&name) else { return };
-        (within, name) = (deeper, next);
+/// Removes what these names lead to, one within the other, if it is an object's member. It is as deep as the operator has written.
+fn remove(members: &mut Map<String, Value>, names: &[String]) {
+    let Some((name, rest)) = names.split_first() else { return };
+    if rest.is_empty() {
+        members.retain(|known, _| !known.eq_ignore_ascii_case(name));
+        return;
     }
-    within.remove(&name);
+    for (_, deeper) in members.iter_mut().filter(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        if let Value::Object(deeper) = deeper {
+            remove(deeper, rest);
+        }
+    }
 }
 
 /// Whether it is one word: after a scheme of another name stands no token, as in `Authorization`.

@@ -17,6 +17,7 @@ use crate::proxy::downstream::Downstream;
 use crate::proxy::forward::upstream_view;
 use crate::proxy::judge::{Asked, Judged, judge_unless};
 use crate::proxy::refuse::operation;
+use crate::proxy::refuse::worded::Worded;
 use crate::proxy::request_id::RequestId;
 use crate::proxy::worker::{UpstreamView, Worker};
 
@@ -138,7 +139,8 @@ fn astray() -> Denial {
 
 /// A refusal as an error of GraphQL; by `id` it is known in the log.
 pub(super) fn error(denial: &Denial, id: RequestId, opened: &Opened) -> String {
-    let rules = opened.conversation.route().graphql.as_ref();
-    let show_scopes = rules.is_some_and(|rules| rules.config.show_scopes);
-    operation::error(denial, &id.to_string(), show_scopes).to_string()
+    let (route, id) = (opened.conversation.route(), id.to_string());
+    let own = route.config.errors.as_ref().and_then(|errors| Worded::error(denial, errors, &id));
+    let show_scopes = route.graphql.as_ref().is_some_and(|rules| rules.config.show_scopes);
+    own.unwrap_or_else(|| operation::error(denial, &id, show_scopes)).to_string()
 }

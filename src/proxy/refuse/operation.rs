@@ -68,22 +68,12 @@ impl Said {
         (id, addition): (&str, Addition<'_>),
         manner: Manner,
     ) -> u16 {
-        // Where every answer is 200, a reader of events would take any other for a stream that broke off.
-        let as_event = self.media == Media::Events && (self.compat || is_of_the_operation(denial));
+        let as_event = self.by_event(denial);
         let status = match self.compat || as_event || asks_for_the_document(denial) {
             true => 200,
             false => denial.reason.status(),
         };
-        let errors = self.errors(denial, id);
-        let (media, body) = if as_event {
-            ("text/event-stream", format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"))
-        } else {
-            let media = match self.media {
-                Media::Response if is_graphql(denial) => "application/graphql-response+json; charset=utf-8",
-                Media::Response | Media::Json | Media::Events => "application/json; charset=utf-8",
-            };
-            (media, whole_list(errors, denial, status).to_string() + "\n")
-        };
+        let (media, body) = self.form(self.errors(denial, id), denial, status);
         append(out, &["HTTP/1.1 ", Digits::of(status.into()).text(), " ", phrase(status), "\r\n"]);
         line(out, "content-type", media);
         line(out, "content-length", Digits::of(body.len()).text());
@@ -104,9 +94,28 @@ impl Said {
         status
     }
 
+    /// Whether it is told by an event. Where every answer is 200, a reader of events would take any other for a stream that
+    /// broke off.
+    fn by_event(self, denial: &Denial) -> bool {
+        self.media == Media::Events && (self.compat || is_of_the_operation(denial))
+    }
+
     /// The status of a refusal in a route's own words that name none.
     pub(super) fn status(self, denial: &Denial) -> u16 {
-        if self.compat { 200 } else { denial.reason.status() }
+        if self.compat || self.by_event(denial) { 200 } else { denial.reason.status() }
+    }
+
+    /// The type of an answer with this status, and its octets: by an event, or as often as there were operations.
+    pub(super) fn form(self, answer: Value, denial: &Denial, status: u16) -> (&'static str, String) {
+        if self.by_event(denial) && status == 200 {
+            let event = format!("event: next\ndata: {answer}\n\nevent: complete\ndata:\n\n");
+            return ("text/event-stream", event);
+        }
+        let media = match self.media {
+            Media::Response if is_graphql(denial) => "application/graphql-response+json; charset=utf-8",
+            Media::Response | Media::Json | Media::Events => "application/json; charset=utf-8",
+        };
+        (media, whole_list(answer, denial, status).to_string() + "\n")
     }
 
     /// The answer to one operation: one error.
@@ -118,7 +127,7 @@ impl Said {
 
 /// An answer as often as there were operations in the list that is refused whole, if it was one: where the status says
 /// nothing, clients look for the answer to each.
-pub(super) fn whole_list(answer: Value, denial: &Denial, status: u16) -> Value {
+fn whole_list(answer: Value, denial: &Denial, status: u16) -> Value {
     if denial.list == 0 || status != 200 { answer } else { vec![answer; denial.list].into() }
 }
 

@@ -11,7 +11,7 @@ use crate::gate::denial::{Advice, Denial};
 use crate::mint::NoEntropy;
 use crate::mint::opaque;
 use crate::mint::template::{render, render_text};
-use crate::proxy::refuse::operation::{Said, allowed, message, whole_list};
+use crate::proxy::refuse::operation::{Said, allowed, message};
 use crate::proxy::refuse::{
     Addition, Digits, Manner, RETRY_AFTER, append, challenge, finish, is_writable, line, phrase,
 };
@@ -19,10 +19,11 @@ use crate::proxy::worker::now;
 
 /// A template, filled in.
 #[derive(Debug)]
-pub(super) struct Worded {
+pub(in crate::proxy) struct Worded {
     status: u16,
     headers: Vec<(Box<str>, String)>,
-    body: Option<String>,
+    /// Of this type.
+    body: Option<(&'static str, String)>,
 }
 
 impl Worded {
@@ -44,8 +45,19 @@ impl Worded {
         }
         let status = said.map_or(denial.reason.status(), |said| said.status(denial));
         let status = template.status.unwrap_or(status);
-        let body = body.map(|body| if said.is_some() { whole_list(body, denial, status) } else { body });
-        Some(Self { status, headers, body: body.map(|body| body.to_string()) })
+        let body = body.map(|body| match said {
+            Some(said) => said.form(body, denial, status),
+            None => ("application/json", body.to_string()),
+        });
+        Some(Self { status, headers, body })
+    }
+
+    /// The first error of GraphQL that it tells, for whoever is told one by one.
+    pub(in crate::proxy) fn error(denial: &Denial, errors: &Errors, id: &str) -> Option<Value> {
+        let body = errors.find(denial.reason.code())?.body.as_ref()?;
+        let mut body = render(body, &|source| fill(source, denial, id))?;
+        let error = body.pointer_mut("/errors/0").filter(|error| error.is_object());
+        error.map(Value::take)
     }
 
     /// Appends it, and says its status.
@@ -57,13 +69,13 @@ impl Worded {
         manner: Manner,
     ) -> u16 {
         let named = |name: &str| self.headers.iter().any(|(known, _)| **known == *name);
-        let body = self.body.as_deref().unwrap_or_default();
+        let (media, body) = self.body.as_ref().map_or(("", ""), |(media, body)| (*media, body.as_str()));
         append(out, &["HTTP/1.1 ", Digits::of(self.status.into()).text(), " ", phrase(self.status), "\r\n"]);
         if self.status != 204 {
             line(out, "content-length", Digits::of(body.len()).text());
         }
         if self.body.is_some() && !named("content-type") {
-            line(out, "content-type", "application/json");
+            line(out, "content-type", media);
         }
         if !named("cache-control") {
             line(out, "cache-control", "no-store");

@@ -88,6 +88,28 @@ fn the_words_of_the_configuration_go_first() {
     assert_eq!(response.json(), json!({"errors": [{"message": "No authorization token."}], "data": null}));
 }
 
+/// They were plain JSON, whatever the client reads.
+#[test]
+fn the_words_of_the_configuration_come_in_the_form_that_the_client_reads() {
+    let api = Api::with(|setup| {
+        let errors = r#"errors: {"*": {body: {errors: [{message: "No."}]}}}"#;
+        setup.route("/graphql", &format!("{{require: {{graphql: {ROUTE}}}, {errors}}}"))
+    });
+    let ask = |request: Request, accept: &str| {
+        let response = api.gateway.connect().unaudited().send(&request.header("Accept", accept));
+        (response.status, media(&response).to_owned(), response.text())
+    };
+    let said = r#"{"errors":[{"message":"No."}]}"#;
+    let poor = || by(&api, post(body(CREATE)), Some("other"));
+    let own = "application/graphql-response+json";
+    assert_eq!(ask(poor(), own), (403, format!("{own}; charset=utf-8"), format!("{said}\n")));
+    let event = format!("event: next\ndata: {said}\n\nevent: complete\ndata:\n\n");
+    assert_eq!(ask(poor(), "text/event-stream"), (200, "text/event-stream".to_owned(), event));
+    let plain = "application/json; charset=utf-8".to_owned();
+    assert_eq!(ask(post(body(CREATE)), "text/event-stream"), (401, plain.clone(), format!("{said}\n")));
+    assert_eq!(ask(post("{"), own), (400, plain, format!("{said}\n")));
+}
+
 /// They answered with the refusal's own status although the route answers everything with 200.
 #[test]
 fn with_compat_the_words_of_the_configuration_are_answered_with_200_and_to_each_of_a_list() {

@@ -54,4 +54,7 @@ fn no_place_of_a_token_is_left_in_what_goes_on() {
         r#"{"x":1,"token":"a","Authorization":"b","headers":{"Authorization":"c","y":2},"a/b":"d"}"#;
     assert_eq!(without(&places(), payload).as_deref(), Ok(r#"{"headers":{"y":2},"x":1}"#));
     assert_eq!(without(&places(), r#"{"headers":[],"x":1}"#).as_deref(), Ok(r#"{"headers":[],"x":1}"#));
+    // Decoders that do not regard case would find these.
+    let folded = r#"{"TOKEN":"a","authorization":"b","AUTHORIZATION":"c","Headers":{"AuthorizatioN":"d","y":2},"x":1}"#;
+    assert_eq!(without(&places(), folded).as_deref(), Ok(r#"{"Headers":{"y":2},"x":1}"#));
 }
