@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::external::graphql::disagreeing::{ERASE, PUBLIC_AND_NOT, Scene};
-use crate::external::graphql::servers::{post, send};
+use crate::external::graphql::servers::{NEWER, Talk, codes, post, send};
 
 /// Which of several operations runs: the one that was judged, or none.
 #[test]
@@ -128,5 +128,55 @@ fn what_is_no_document_is_refused() {
         let request = post("/apollo", json!({"query": document, "operationName": "A"}).to_string());
         let answer = send(old.gateway.ports.public, &request.bearer(&old.issuer.mint("Mutation:erase")));
         assert_eq!((answer.status, old.servers.ran().len()), (400, 0), "{document:?}: {answer:?}");
+    }
+}
+
+/// Who reads the schema is asked for wherever a document comes to it (CVE-2025-53364), by HTTP and in messages.
+#[test]
+fn the_schema_is_not_read_through_fragments_and_aliases() {
+    let mut old = Scene::old_with(", introspection: deny");
+    for document in [
+        "{__schema{types{name}}}",
+        "{s:__schema{types{name}}}",
+        "{...F}fragment F on Query{...{a:__type(name:\"Query\"){name}}}",
+        "query A{hello}query B{...F}fragment F on Query{__schema{types{name}}}",
+    ] {
+        let body = json!({"query": document, "operationName": document.contains("query B").then_some("B")});
+        let asked = post("/apollo", body.to_string());
+        let answer = send(old.direct("/apollo"), &asked);
+        assert!(answer.text().contains("Query"), "direct: {answer:?}");
+        old.refuses(&asked, 401, "UNAUTHENTICATED");
+        old.refuses(&asked.bearer(&old.other()), 403, "FORBIDDEN");
+        let mut talk = Talk::begin(old.gateway.ports.public, "/messages", NEWER, None);
+        let said = talk.first("1", &body);
+        assert_eq!(codes(&said), ["UNAUTHENTICATED"], "{document}: {said}");
+    }
+}
+
+/// What is small and asks for much is counted as what it asks for, by HTTP, in lists and in messages (CVE-2026-35441,
+/// GHSA-3j43-9v8v): the server runs it.
+#[test]
+fn what_is_multiplied_is_counted_as_often() {
+    let aliases: String = (0..40).map(|number| format!("a{number}:hello ")).collect();
+    let mut doubled = "{...F0}".to_owned();
+    for number in 0..8 {
+        doubled += &format!("fragment F{number} on Query{{...F{0} ...F{0}}}", number + 1);
+    }
+    doubled += "fragment F8 on Query{a:hello}";
+    let mut old = Scene::old_with(", batch: 3");
+    for document in [format!("{{{aliases}}}"), doubled] {
+        let body = json!({"query": document});
+        let asked = post("/apollo", body.to_string());
+        let answer = send(old.direct("/apollo"), &asked);
+        assert_eq!(answer.status, 200, "direct: {answer:?}");
+        assert!(!old.servers.ran().is_empty(), "direct: {answer:?}");
+        old.refuses(&asked, 400, "MAX_ALIASES_LIMIT");
+        old.refuses(
+            &post("/apollo", format!("[{{\"query\":\"{{hello}}\"}},{body}]")),
+            400,
+            "MAX_ALIASES_LIMIT",
+        );
+        let said = Talk::begin(old.gateway.ports.public, "/messages", NEWER, None).first("1", &body);
+        assert_eq!(codes(&said), ["MAX_ALIASES_LIMIT"], "{document}: {said}");
     }
 }
