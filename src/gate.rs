@@ -393,7 +393,8 @@ fn authorized<T: Trace>(judgement: Judgement<'_, '_, '_, T>) -> Result<Decision,
     trace.step("claims", || "audience, type and required claims".into());
     checked.not_revoked(&snapshot.revocations)?;
     trace.step("revoked", || "no entry applies".into());
-    checked.permitted(requirement, request, route, snapshot)?;
+    let arguments = wanted.asked.as_ref().map(|asked| asked.arguments.as_slice()).unwrap_or_default();
+    checked.permitted(requirement, request, route, snapshot, arguments)?;
     let act = wanted.act;
     let granted = operation::granted((memo, request, evidence), route, wanted, (token, &facts), trace)?;
     trace.step("permission", || "scopes and conditions hold".into());

@@ -4,6 +4,7 @@
 //! upstream will run is what is judged here, or nothing is sent on.
 
 pub mod accepted;
+pub mod arguments;
 pub mod asked;
 pub mod conversation;
 pub mod document;

@@ -186,6 +186,8 @@ pub const GRAPHQL_SCHEMA_FIELDS: usize = 1_000_000;
 pub const GRAPHQL_WALK_STEPS: usize = 200_000;
 /// How deep they may be within each other, through fragments: as `limits.recursion` at the most.
 pub const GRAPHQL_WALK_DEPTH: usize = 500;
+/// Octets of the arguments that a condition sees: a condition's cost is bounded for as much as a token has.
+pub const GRAPHQL_ARGUMENTS: usize = 8 * 1024;
 /// What is needed below the roots of a document, each thing counted for each field at a root that needs it.
 pub const GRAPHQL_WALK_NEEDS: usize = 16_384;
 /// Words of 64 bits that are kept of what fragments need: one for every 64 different needs of the schema, a fragment and a type.

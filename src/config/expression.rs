@@ -38,6 +38,10 @@ impl Expression {
             compiled.join().unwrap_or_else(|_| Err("it cannot be compiled".to_owned()))
         })
     }
+    /// Whether it may ask for `request.arguments`.
+    pub fn names_arguments(&self) -> bool {
+        self.source.contains("arguments")
+    }
     /// As written.
     pub fn source(&self) -> &str {
         &self.source

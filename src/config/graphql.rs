@@ -41,6 +41,8 @@ pub struct GraphQl {
     pub unauthorized: Unauthorized,
     /// How much an operation may ask for.
     pub limits: OperationLimits,
+    /// The route's condition names `request.arguments`.
+    pub arguments: bool,
     /// Rules below the root.
     pub schema: Option<Arc<SchemaRules>>,
     /// Refusals are answered with status 200, as servers of old do.

@@ -1,6 +1,7 @@
 //! Steps 9 to 13: what runs on every request, whether the token was remembered or not.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::config::forward::Forward;
@@ -18,7 +19,7 @@ use crate::revocation::{Asked, Kind, Revocations};
 use crate::snapshot::Snapshot;
 use crate::token::NumericDate;
 use crate::token::claims::Claims;
-use crate::token::json::document::{Members, Value};
+use crate::token::json::document::{Document, Members, Value};
 
 /// A verified token, being checked under its issuer's rules at one moment.
 pub(in crate::gate) struct Checked<'c> {
@@ -171,6 +172,7 @@ impl Checked<'_> {
         request: &Request<'_>,
         route: &CompiledRoute,
         snapshot: &Snapshot,
+        each: &[Option<Arc<Document>>],
     ) -> Result<(), Denial> {
         let refused = |missing: MissingScopes| {
             Denial::new(Reason::InsufficientScope, "the token's scopes do not cover the route's")
@@ -198,7 +200,7 @@ impl Checked<'_> {
         // A name is a token, and so text.
         let headers = headers.filter_map(|field| Some((std::str::from_utf8(field.name).ok()?, field.value)));
         let headers: Vec<_> = headers.collect();
-        let seen = Seen {
+        let mut seen = Seen {
             claims: self.claims().members(),
             method: request.method,
             path: request.path.as_str(),
@@ -207,17 +209,24 @@ impl Checked<'_> {
             headers: &headers,
             peer: &request.peer.to_string(),
             tls: request.tls,
+            arguments: None,
             now: self.now.0,
         };
-        condition::holds(expression, &seen).map_err(|failed| {
-            Denial::new(
-                Reason::ConditionFailed,
-                match failed {
-                    condition::Failed::False => "the condition does not hold",
-                    condition::Failed::Error(why) => why,
-                },
-            )
-        })
+        let failed = |failed| match failed {
+            condition::Failed::False => "the condition does not hold",
+            condition::Failed::Error(why) => why,
+        };
+        let refused = |why: &'static str| Denial::new(Reason::ConditionFailed, why);
+        if each.is_empty() {
+            return condition::holds(expression, &seen).map_err(failed).map_err(refused);
+        }
+        // It has to hold for all that may be run.
+        for arguments in each {
+            let arguments = arguments.as_ref().ok_or_else(|| refused(AMBIGUOUS))?;
+            seen.arguments = Some(arguments.members());
+            condition::holds(expression, &seen).map_err(failed).map_err(refused)?;
+        }
+        Ok(())
     }
 
     /// Step 15: the headers that tell the upstream who is asking; absent where the claim is.
@@ -270,6 +279,8 @@ fn other_kind(
         _ => None,
     }
 }
+
+const AMBIGUOUS: &str = "the operation's arguments can be read in more than one way";
 
 fn seconds(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)

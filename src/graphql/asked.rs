@@ -6,7 +6,8 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::config::defaults::GRAPHQL_BATCH_MAX;
-use crate::config::graphql::{Bound, SafelistMode};
+use crate::config::graphql::{Bound, Counted, SafelistMode};
+use crate::graphql::arguments;
 use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name, Written};
 use crate::graphql::head::{Incoming, Way};
 use crate::graphql::parameters;
@@ -15,6 +16,7 @@ use crate::graphql::plan::{Needs, Plan, Planned};
 use crate::graphql::plans::Plans;
 use crate::graphql::rejected::{Kind, Rejected};
 use crate::graphql::rules::Rules;
+use crate::token::json::document::Document;
 
 #[cfg(test)]
 pub(in crate::graphql) mod tests;
@@ -29,6 +31,9 @@ pub struct Asked {
     pub instead: Option<Arc<[u8]>>,
     /// The request was a list.
     pub batch: bool,
+    /// What each is asked with, where a condition names that, and with `operations: strict` what every other of its document
+    /// would be; none of one that could be read in two ways.
+    pub arguments: Vec<Option<Arc<Document>>>,
     /// What it is past and that only warns, beside what its plans say.
     pub warnings: SmallVec<[&'static str; 3]>,
     /// The documents that are not on the safelist, which only logs that.
@@ -88,6 +93,7 @@ struct Found<'t> {
 /// One operation with its document.
 struct Read<'t> {
     item: Item,
+    arguments: Vec<Option<Arc<Document>>>,
     found: Found<'t>,
 }
 
@@ -114,7 +120,7 @@ impl Reading<'_> {
         let takes_lists = most > 0;
         match envelope::read(text, usize::try_from(most).unwrap_or(usize::MAX)).map_err(bad)? {
             Brought::One(envelope) => {
-                let read = self.one(&envelope)?;
+                let read = self.one(&envelope, envelope.variables())?;
                 let instead = read.found.anew.then(|| {
                     let document = read.found.document.text();
                     let mut instead = Vec::with_capacity(text.len() + document.len());
@@ -135,7 +141,7 @@ impl Reading<'_> {
         if list.is_empty() {
             return Err(Rejected::new("BAD_REQUEST", "an empty list of operations"));
         }
-        let read = list.iter().map(|(envelope, _)| self.one(envelope));
+        let read = list.iter().map(|(envelope, _)| self.one(envelope, envelope.variables()));
         let read: Vec<Read<'_>> =
             read.collect::<Result<_, _>>().map_err(|rejected| Rejected { list: list.len(), ..rejected })?;
         let anew = read.iter().any(|read| read.found.anew);
@@ -155,14 +161,15 @@ impl Reading<'_> {
         });
         let unlisted: Vec<DocumentHash> = read.iter().filter_map(|read| read.found.unlisted).collect();
         let warnings = warnings(&unlisted);
+        let arguments = read.iter().flat_map(|read| read.arguments.iter().cloned()).collect();
         let items = read.into_iter().map(|read| read.item).collect();
-        Ok(Asked { items, instead, batch: true, warnings, unlisted })
+        Ok(Asked { items, instead, batch: true, arguments, warnings, unlisted })
     }
 
     /// One operation in a URL.
     fn query(&mut self, query: &str) -> Result<Asked, Rejected> {
         let parameters = parameters::read(query).map_err(bad)?;
-        let read = self.one(&parameters.envelope)?;
+        let read = self.one(&parameters.envelope, parameters.variables.as_deref())?;
         if !read.item.planned().is_some_and(|planned| planned.is_safe) {
             return Err(Rejected::of(Kind::Method, "METHOD_NOT_ALLOWED", "a mutation comes by POST"));
         }
@@ -171,14 +178,29 @@ impl Reading<'_> {
         Ok(Asked::one(read, instead))
     }
 
-    fn one<'t>(&mut self, envelope: &'t Envelope<'_>) -> Result<Read<'t>, Rejected> {
+    fn one<'t>(&mut self, envelope: &'t Envelope<'_>, variables: Option<&str>) -> Result<Read<'t>, Rejected> {
         let found = self.document(envelope)?;
         let plan = self.documents.plans.plan(self.rules, &found.document)?;
         if let Some(hash) = found.keep {
             self.documents.sent.keep(hash, &found.document.text());
         }
         let operation = plan.select(envelope.operation_name.as_deref())?;
-        Ok(Read { item: Item { plan, operation }, found })
+        let item = Item { plan, operation };
+        let arguments = self.arguments(&item, &found.document.text(), variables);
+        Ok(Read { item, arguments, found })
+    }
+
+    /// What a condition is to see of an operation, if there is one that does; and of those that a server could take for it.
+    fn arguments(&self, item: &Item, document: &str, variables: Option<&str>) -> Vec<Option<Arc<Document>>> {
+        let Rules { config, .. } = &**self.rules;
+        if !config.arguments {
+            return Vec::new();
+        }
+        let operations = item.plan.operations.iter().enumerate();
+        let counted =
+            operations.filter(|(place, _)| config.operations == Counted::Strict || *place == item.operation);
+        let read = arguments::read(document, counted, variables);
+        read.into_iter().map(|arguments| arguments.map(Arc::new)).collect()
     }
 
     /// The document that an envelope brings or names.
@@ -276,6 +298,12 @@ impl Found<'_> {
 }
 
 impl Envelope<'_> {
+    /// `variables`, as they stand.
+    fn variables(&self) -> Option<&str> {
+        let member = self.members.iter().find(|member| member.name == Name::Variables);
+        member.map(|member| member.value)
+    }
+
     /// Appends it with this document, and nothing that names one.
     pub(in crate::graphql) fn write(&self, document: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"query\":");
@@ -305,7 +333,8 @@ impl Asked {
     fn one(read: Read<'_>, instead: Option<Arc<[u8]>>) -> Self {
         let unlisted: Vec<DocumentHash> = read.found.unlisted.into_iter().collect();
         let warnings = warnings(&unlisted);
-        Self { items: [read.item].into(), instead, batch: false, warnings, unlisted }
+        let Read { item, arguments, .. } = read;
+        Self { items: [item].into(), instead, batch: false, arguments, warnings, unlisted }
     }
 
     /// What it is past and that only warns, each once.

@@ -12,6 +12,8 @@ mod tests;
 pub struct Parameters<'q> {
     /// What it brings.
     pub envelope: Envelope<'q>,
+    /// `variables`, an object of JSON.
+    pub variables: Option<Cow<'q, str>>,
     /// `extensions` without what names a document; none where there is nothing else.
     extensions: Option<String>,
     /// Other parameters, as written.
@@ -58,7 +60,8 @@ fn unescaped(text: &str) -> Vec<u8> {
 
 /// Reads the query of a `GET`.
 pub fn read(query: &str) -> Result<Parameters<'_>, Malformed> {
-    let mut parameters = Parameters { envelope: Envelope::default(), extensions: None, others: Vec::new() };
+    let mut parameters =
+        Parameters { envelope: Envelope::default(), variables: None, extensions: None, others: Vec::new() };
     // Some servers take it for `&`.
     if query.contains(';') {
         return Err(Malformed("a query with a semicolon that is not escaped"));
@@ -108,6 +111,7 @@ impl<'q> Parameters<'q> {
             Name::Variables => {
                 self.others.push(pair);
                 envelope::object(&value)?;
+                self.variables = Some(value);
             }
             Name::Extensions => {
                 let Some(members) = envelope::object(&value)? else { return Ok(()) };

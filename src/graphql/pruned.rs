@@ -7,8 +7,8 @@
 //! This takes a document that was read already, and is not what anybody is judged by: whoever sends the result on reads it
 //! again, as if a client had sent it, and finds the fields that were to stay or refuses the whole.
 
-mod outline;
-mod tokens;
+pub(in crate::graphql) mod outline;
+pub(in crate::graphql) mod tokens;
 
 #[cfg(test)]
 mod tests;
@@ -187,6 +187,6 @@ impl<'d> Definition<'d> {
 }
 
 /// Whether a token is this punctuator.
-fn is(token: Option<&Token>, punctuator: u8) -> bool {
+pub(in crate::graphql) fn is(token: Option<&Token>, punctuator: u8) -> bool {
     token.is_some_and(|token| token.kind == TokenKind::Punctuator(punctuator))
 }

@@ -1,5 +1,6 @@
 //! GraphQL in front of an upstream that knows nothing of permissions.
 
+mod arguments;
 mod bodies;
 mod conversation;
 mod filter;

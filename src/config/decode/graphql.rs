@@ -48,6 +48,7 @@ pub(crate) fn graphql(value: Value<'_>, inspected_body: usize) -> Option<GraphQl
         persisted,
         unauthorized: fields.choice("unauthorized"),
         limits: limits(&fields, inspected_body as u64),
+        arguments: false,
         schema: schema(&fields).map(Arc::new),
         compat: fields.value("compat").is_some_and(|value| value.whole(200, 200).is_some()),
         show_scopes: fields.flag("show_scopes"),

@@ -9,6 +9,7 @@ use crate::config::decode::graphql;
 use crate::config::decode::names::Names;
 use crate::config::decode::value::Value;
 use crate::config::expression::Expression;
+use crate::config::graphql::GraphQl;
 use crate::config::limits::Limits;
 use crate::config::problems::{Problem, Wrong, closest, quoted};
 use crate::config::scope::{Built, BuiltScope, ScopePiece};
@@ -63,12 +64,16 @@ impl<'n> Requirements<'n> {
         let mut requirement = Requirement {
             issuers: issuers.unwrap_or_default(),
             when: fields.value("when").and_then(|value| self.condition(value)),
-            graphql: fields
-                .value("graphql")
-                .and_then(|value| graphql::graphql(value, self.inspected_body))
-                .map(Arc::new),
             ..Requirement::default()
         };
+        let names_arguments = requirement.when.as_ref().is_some_and(Expression::names_arguments);
+        let graphql = fields.value("graphql").and_then(|value| graphql::graphql(value, self.inspected_body));
+        requirement.graphql =
+            graphql.map(|graphql| Arc::new(GraphQl { arguments: names_arguments, ..graphql }));
+        if let (true, None, Some(when)) = (names_arguments, fields.entry("graphql"), fields.value("when")) {
+            let what = "`request.arguments` is what operations of GraphQL are asked with, and there is no `graphql` here";
+            when.problem(what);
+        }
         requirement.take(scopes(&fields, "scopes", parameters), scopes(&fields, "any_scope", parameters));
         requirement.issuers.sort_unstable();
         requirement.issuers.dedup();

@@ -228,7 +228,7 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
 const VARIABLES: [&str; 3] = ["claims", "request", "now"];
 
 /// config.md section 2.
-const REQUEST: [&str; 7] = ["method", "path", "params", "query", "headers", "peer", "tls"];
+const REQUEST: [&str; 8] = ["method", "path", "params", "query", "headers", "peer", "tls", "arguments"];
 
 /// Types are values: `type(claims.sub) == string`.
 const TYPES: [&str; 11] =

@@ -129,6 +129,19 @@ fn bounds_are_numbers() {
     refused("{public: Query, limits: {deep: 1}}", "unknown key `deep`", "");
 }
 
+#[test]
+fn arguments_are_those_of_operations() {
+    let text = file(&[("routes", "{/x: {require: {when: 'request.arguments.a.b == claims.sub'}}}")]);
+    let said = problems(&text);
+    assert!(said.list.iter().any(|problem| problem.what.contains("there is no `graphql` here")), "{said}");
+    let with = |when: &str| format!("{{/x: {{require: {{when: '{when}', graphql: {{public: Query}}}}}}}}");
+    for (when, names) in [("request.arguments.a.b == claims.sub", true), ("has(claims.sub)", false)] {
+        let config = config(&file(&[("routes", &with(when))]));
+        let Require::Token(requirement) = &config.routes[0].require else { panic!("public") };
+        assert_eq!(requirement.graphql.as_ref().map(|graphql| graphql.arguments), Some(names), "{when}");
+    }
+}
+
 /// A rule that nothing would ask for is no rule.
 #[test]
 fn rules_below_the_root_need_a_schema_and_a_schema_rules() {

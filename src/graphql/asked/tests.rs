@@ -81,7 +81,7 @@ const BOTH: &str = "query Q{__typename} mutation M{create}";
 
 #[test]
 fn the_operation_that_is_asked_for_is_found() {
-    let mut asking = Asking::with(|config| config.operations = crate::config::graphql::Counted::Selected);
+    let mut asking = Asking::with(|config| config.operations = Counted::Selected);
     check(asking.post(r#"{"query":"mutation{create}"}"#), "- Mutation-create", None);
     let named = |name: &str| format!("{{\"query\":\"{BOTH}\",\"operationName\":{name}}}");
     check(asking.post(&named("\"Q\"")), "Q ", None);

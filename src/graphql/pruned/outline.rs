@@ -8,29 +8,29 @@ use crate::graphql::pruned::tokens::{Token, TokenKind};
 
 /// A document's definitions.
 #[derive(Debug)]
-pub(in crate::graphql::pruned) struct Outline<'d> {
-    pub(in crate::graphql::pruned) definitions: Vec<Definition<'d>>,
+pub(in crate::graphql) struct Outline<'d> {
+    pub(in crate::graphql) definitions: Vec<Definition<'d>>,
     /// The operations' places among the definitions, in order.
-    pub(in crate::graphql::pruned) operations: Vec<usize>,
+    pub(in crate::graphql) operations: Vec<usize>,
     fragments: HashMap<&'d str, usize>,
 }
 
 /// An operation or a fragment.
 #[derive(Debug, Default)]
-pub(in crate::graphql::pruned) struct Definition<'d> {
+pub(in crate::graphql) struct Definition<'d> {
     /// Where it stands, without its description.
-    pub(in crate::graphql::pruned) octets: Range<usize>,
+    pub(in crate::graphql) octets: Range<usize>,
     /// The tokens of an operation's variable definitions, their parentheses the first and the last.
-    pub(in crate::graphql::pruned) declarations: Option<Range<usize>>,
+    pub(in crate::graphql) declarations: Option<Range<usize>>,
     /// The fields at its root that are left out.
-    pub(in crate::graphql::pruned) removed: Vec<Range<usize>>,
+    pub(in crate::graphql) removed: Vec<Range<usize>>,
     /// Where selection sets end of which nothing would be left.
-    pub(in crate::graphql::pruned) emptied: Vec<usize>,
+    pub(in crate::graphql) emptied: Vec<usize>,
     /// Fragments that are spread at its root, and below, by what is not left out.
-    pub(in crate::graphql::pruned) spreads_at_root: Vec<&'d str>,
-    pub(in crate::graphql::pruned) spreads_below: Vec<&'d str>,
+    pub(in crate::graphql) spreads_at_root: Vec<&'d str>,
+    pub(in crate::graphql) spreads_below: Vec<&'d str>,
     /// Variables that are used by what is not left out.
-    pub(in crate::graphql::pruned) uses: Vec<&'d str>,
+    pub(in crate::graphql) uses: Vec<&'d str>,
 }
 
 /// A document being read.
@@ -53,7 +53,7 @@ struct Open {
 impl<'d> Outline<'d> {
     /// Reads a document's outline, with the fields at its roots that begin at these octets left out. None where it is no
     /// document.
-    pub(in crate::graphql::pruned) fn read(
+    pub(in crate::graphql) fn read(
         document: &'d str,
         tokens: &[Token],
         left_out: &HashSet<usize>,
@@ -78,7 +78,7 @@ impl<'d> Outline<'d> {
     }
 
     /// The place of the fragment of this name.
-    pub(in crate::graphql::pruned) fn fragment(&self, name: &str) -> Option<usize> {
+    pub(in crate::graphql) fn fragment(&self, name: &str) -> Option<usize> {
         self.fragments.get(name).copied()
     }
 }
@@ -256,7 +256,7 @@ impl<'d> Reader<'_, 'd> {
 
 /// The variables that these tokens define, parentheses the first and the last of them: their names, and where each
 /// definition stands.
-pub(in crate::graphql::pruned) fn declarations<'d>(
+pub(in crate::graphql) fn declarations<'d>(
     document: &'d str,
     tokens: &[Token],
 ) -> Option<Vec<(&'d str, Range<usize>)>> {

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::graphql::pruned) struct Token {
-    pub(in crate::graphql::pruned) kind: TokenKind,
-    pub(in crate::graphql::pruned) octets: Range<usize>,
+pub(in crate::graphql) struct Token {
+    pub(in crate::graphql) kind: TokenKind,
+    pub(in crate::graphql) octets: Range<usize>,
 }
 
 /// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::graphql::pruned) enum TokenKind {
+pub(in crate::graphql) enum TokenKind {
     Name,
     /// `...` is one `.`.
     Punctuator(u8),
@@ -20,7 +20,7 @@ pub(in crate::graphql::pruned) enum TokenKind {
 }
 
 /// Reads them all; none where something is no token.
-pub(in crate::graphql::pruned) fn read(document: &str) -> Option<Vec<Token>> {
+pub(in crate::graphql) fn read(document: &str) -> Option<Vec<Token>> {
     let octets = document.as_bytes();
     let (mut tokens, mut at) = (Vec::new(), 0);
     while let Some(first) = octets.get(at) {

@@ -8,6 +8,7 @@ fn check(source: &str, expected: Result<(), Failed>) {
     let claims = Document::of(
         &json!({"tid": "acme", "level": 3, "roles": ["a", "b"], "realm": {"x": true}, "n": null}),
     );
+    let arguments = Document::of(&json!({"order": {"id": "17", "tags": ["a"]}, "me": {}}));
     let seen = Seen {
         claims: claims.members(),
         method: "POST",
@@ -17,6 +18,7 @@ fn check(source: &str, expected: Result<(), Failed>) {
         headers: &[("X-Tenant", b"acme"), ("X-Many", b"1"), ("x_many", b"2")],
         peer: "127.0.0.1",
         tls: None,
+        arguments: Some(arguments.members()),
         now: 1_700_000_000,
     };
     let expression = Expression::compile(source).expect("it compiles");
@@ -36,6 +38,8 @@ fn an_expression_that_cannot_be_evaluated_refuses() {
         "claims.level + 1",
         "claims.tid < 3",
         "request.query.twice == '1'",
+        "request.arguments.refund.id == '17'",
+        "request.arguments.me.id == '17'",
     ] {
         check(source, Err(Failed::Error("")));
     }
@@ -62,6 +66,8 @@ fn an_expression_sees_the_claims_and_the_request() {
         "now == 1700000000",
         "claims.roles.exists(role, role == 'b')",
         "claims.tid.startsWith('ac')",
+        "request.arguments.order.id == '17' && request.arguments.order.tags.exists(tag, tag == 'a')",
+        "!has(request.arguments.refund) && has(request.arguments.me) && !has(request.arguments.me.id)",
     ] {
         check(source, Ok(()));
     }
@@ -149,6 +155,7 @@ fn asked(query: &str, source: &str) -> Result<(), Failed> {
         headers: &[],
         peer: "127.0.0.1",
         tls: None,
+        arguments: None,
         now: 0,
     };
     holds(&Expression::compile(source).expect("it compiles"), &seen)

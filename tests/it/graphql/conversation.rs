@@ -4,7 +4,7 @@ mod bounds;
 mod identity;
 mod lasting;
 mod protocol;
-mod spoken;
+pub mod spoken;
 mod table;
 mod upstreams;
 mod ways;

@@ -1,0 +1,232 @@
+//! What the fields at an operation's root are asked with, for conditions that name it (`request.arguments`): an object of the
+//! fields' own names, each with its arguments, `{"order": {"id": "17"}}`. What a variable stands for is in its place.
+//!
+//! Read from the document's own text, not remembered with its plan: variables come with each request. What could be read in
+//! two ways is none: a field that is asked for twice with other arguments, a name that stands twice in anything, block strings
+//! and `\u{…}`, which not every server has, what is deeper or longer than conditions are bounded for. What the schema makes of
+//! a value (a number where an `ID` is wanted) is not known here.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use crate::config::defaults::GRAPHQL_ARGUMENTS;
+use crate::graphql::members::Members;
+use crate::graphql::plan::{Planned, RootField};
+use crate::graphql::pruned::is;
+use crate::graphql::pruned::outline::{self, Outline};
+use crate::graphql::pruned::tokens::{self, Token, TokenKind};
+use crate::token::json::document::Document;
+use crate::token::json::{self, Bounds};
+
+/// Bounds of them.
+const BOUNDS: Bounds = Bounds { depth: DEPTH, members: 256, elements: 256 };
+const DEPTH: usize = 16;
+
+/// The arguments of these operations of a document that was planned, by their places in it; `variables` is an object of JSON, as
+/// it came. None of one where they can be read in more than one way.
+pub fn read<'p>(
+    document: &str,
+    operations: impl Iterator<Item = (usize, &'p Planned)>,
+    variables: Option<&str>,
+) -> Vec<Option<Document>> {
+    // The document is gone through once, however many operations it has.
+    let tokens = tokens::read(document);
+    let outline = tokens.as_ref().and_then(|tokens| Outline::read(document, tokens, &HashSet::new()));
+    let variables = variables.map_or(Some(HashMap::new()), given);
+    let one = |(place, planned): (usize, &Planned)| {
+        let (tokens, outline, variables) = (tokens.as_ref()?, outline.as_ref()?, variables.as_ref()?);
+        let defaults = defaults(document, tokens, outline, place)?;
+        Reading { document, variables, defaults }.operation(planned, tokens)
+    };
+    operations.map(one).collect()
+}
+
+/// What variables stand for.
+struct Reading<'d> {
+    document: &'d str,
+    variables: &'d HashMap<String, &'d RawValue>,
+    /// Tokens of what they stand for otherwise.
+    defaults: HashMap<&'d str, Vec<Token>>,
+}
+
+/// The variables that came; `null` is none.
+fn given(text: &str) -> Option<HashMap<String, &RawValue>> {
+    if text.trim() == "null" {
+        return Some(HashMap::new());
+    }
+    let Members(members) = serde_json::from_str(text).ok()?;
+    Some(members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
+}
+
+/// The tokens of the defaults of an operation's variables.
+fn defaults<'d>(
+    document: &'d str,
+    tokens: &[Token],
+    outline: &Outline<'_>,
+    operation: usize,
+) -> Option<HashMap<&'d str, Vec<Token>>> {
+    let definition = outline.definitions.get(*outline.operations.get(operation)?)?;
+    let Some(declared) = definition.declarations.clone() else { return Some(HashMap::new()) };
+    let declared = tokens.get(declared)?;
+    let within = |octets: &Range<usize>| {
+        let start = declared.partition_point(|token| token.octets.start < octets.start);
+        let end = declared.partition_point(|token| token.octets.start < octets.end);
+        declared.get(start..end)
+    };
+    let mut defaults = HashMap::new();
+    for (name, octets) in outline::declarations(document, declared)? {
+        let tokens = within(&octets)?;
+        if let Some(at) = tokens.iter().position(|token| is(Some(token), b'=')) {
+            defaults.insert(name, tokens.get(at + 1..)?.to_vec());
+        }
+    }
+    Some(defaults)
+}
+
+impl<'d> Reading<'d> {
+    fn operation(&self, planned: &Planned, tokens: &[Token]) -> Option<Document> {
+        let mut asked: HashMap<&str, String> = HashMap::new();
+        let mut text = String::from("{");
+        for field in &planned.fields {
+            let start = tokens.partition_point(|token| token.octets.start < field.span.start);
+            let end = tokens.partition_point(|token| token.octets.start < field.span.end);
+            let arguments = self.field(field, tokens.get(start..end)?)?;
+            match asked.get(&*field.name) {
+                Some(before) if *before == arguments => continue,
+                Some(_) => return None,
+                None => {}
+            }
+            begin(&mut text, &field.name);
+            text.push_str(&arguments);
+            asked.insert(&field.name, arguments);
+            if text.len() > GRAPHQL_ARGUMENTS {
+                return None;
+            }
+        }
+        text.push('}');
+        // As strictly as a token: no name twice, however deep.
+        json::document(text.as_bytes(), BOUNDS).ok()
+    }
+
+    /// The arguments of a field, as an object; `tokens` are the field's.
+    fn field(&self, field: &RootField, tokens: &[Token]) -> Option<String> {
+        let name = if is(tokens.get(1), b':') { 2 } else { 0 };
+        if self.text(tokens.get(name)?) != &*field.name {
+            return None;
+        }
+        let mut out = String::from("{");
+        let mut cursor = Cursor { reading: self, tokens, at: name + 1 };
+        if cursor.take(b'(') {
+            while !cursor.take(b')') {
+                cursor.member(&mut out, 0)?;
+            }
+        }
+        out.push('}');
+        Some(out)
+    }
+
+    fn text(&self, token: &Token) -> &'d str {
+        self.document.get(token.octets.clone()).unwrap_or_default()
+    }
+}
+
+/// Values, from left to right.
+struct Cursor<'r, 'd> {
+    reading: &'r Reading<'d>,
+    tokens: &'r [Token],
+    at: usize,
+}
+
+impl Cursor<'_, '_> {
+    fn take(&mut self, punctuator: u8) -> bool {
+        let found = is(self.tokens.get(self.at), punctuator);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// `name: value`, unless the value is a variable that stands for nothing.
+    fn member(&mut self, out: &mut String, depth: usize) -> Option<()> {
+        let name = self.tokens.get(self.at).filter(|token| token.kind == TokenKind::Name)?;
+        self.at += 1;
+        self.take(b':').then_some(())?;
+        let before = out.len();
+        begin(out, self.reading.text(name));
+        if !self.value(out, depth)? {
+            out.truncate(before);
+        }
+        Some(())
+    }
+
+    /// A value; whether there is one. It goes no deeper than [`DEPTH`].
+    fn value(&mut self, out: &mut String, depth: usize) -> Option<bool> {
+        (depth < DEPTH && out.len() <= GRAPHQL_ARGUMENTS).then_some(())?;
+        let token = self.tokens.get(self.at)?;
+        self.at += 1;
+        let text = self.reading.text(token);
+        (text.len() <= GRAPHQL_ARGUMENTS).then_some(())?;
+        match token.kind {
+            TokenKind::Number => out.push_str(text),
+            TokenKind::Name if ["true", "false", "null"].contains(&text) => out.push_str(text),
+            // A value of an enumeration.
+            TokenKind::Name => out.push_str(&format!("\"{text}\"")),
+            TokenKind::Text if text.starts_with("\"\"\"") || text.contains("\\u{") => return None,
+            TokenKind::Text => out.push_str(text),
+            TokenKind::Punctuator(b'$') => return self.variable(out, depth),
+            TokenKind::Punctuator(b'[') => {
+                out.push('[');
+                while !self.take(b']') {
+                    separate(out);
+                    if !self.value(out, depth + 1)? {
+                        out.push_str("null");
+                    }
+                }
+                out.push(']');
+            }
+            TokenKind::Punctuator(b'{') => {
+                out.push('{');
+                while !self.take(b'}') {
+                    self.member(out, depth + 1)?;
+                }
+                out.push('}');
+            }
+            TokenKind::Punctuator(_) => return None,
+        }
+        Some(true)
+    }
+
+    /// What a variable stands for: what came, else its default, which names no other.
+    fn variable(&mut self, out: &mut String, depth: usize) -> Option<bool> {
+        let name = self.reading.text(self.tokens.get(self.at)?);
+        self.at += 1;
+        if let Some(given) = self.reading.variables.get(name).map(|given| given.get()) {
+            (given.len() <= GRAPHQL_ARGUMENTS).then_some(())?;
+            out.push_str(given);
+            return Some(true);
+        }
+        let Some(default) = self.reading.defaults.get(name) else { return Some(false) };
+        if default.iter().any(|token| is(Some(token), b'$')) {
+            return None;
+        }
+        Cursor { reading: self.reading, tokens: default, at: 0 }.value(out, depth + 1)
+    }
+}
+
+/// The name of a member, with what stands before and after it. Names of GraphQL need no escapes.
+fn begin(out: &mut String, name: &str) {
+    separate(out);
+    out.push('"');
+    out.push_str(name);
+    out.push_str("\":");
+}
+
+/// A comma, unless it is the first of a list or an object.
+fn separate(out: &mut String) {
+    if !out.ends_with(['{', '[']) {
+        out.push(',');
+    }
+}
