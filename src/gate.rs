@@ -196,12 +196,11 @@ pub fn decide_traced<T: Trace>(
     };
     let mut issuer = None;
     let Wanted { asked: operations, act } = wanted.clone();
-    let list = operations.as_ref().filter(|asked| asked.batch).map_or(0, |asked| asked.items.len());
     let judgement =
         Judgement { snapshot, memo, request, evidence, now, trace, route, issuer: &mut issuer, wanted };
-    let decided = authorized(judgement).map_err(|stop| match stop {
-        Stop::Deny(denial) => Stop::Deny(Denial { list, ..denial }),
-        need @ Stop::Need(_) => need,
+    let decided = authorized(judgement).map_err(|stop| match (stop, &operations) {
+        (Stop::Deny(denial), Some(asked)) => Stop::Deny(operation::told_of(denial, asked, route)),
+        (stop, _) => stop,
     });
     match decided {
         Ok(decision) => decision,

@@ -18,6 +18,9 @@ pub struct Denial {
     pub advice: Advice,
     /// Operations of the list that is refused whole; 0 where none came in a list.
     pub list: usize,
+    /// The names that the answer to each operation would have had, on a route that answers as servers of old do: they told
+    /// `null` of each.
+    pub keys: Vec<Vec<Box<str>>>,
 }
 
 /// What a refusal's head says besides its reason.
@@ -50,7 +53,7 @@ pub struct Refusal {
 impl Denial {
     /// A denial without advice.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), advice: Advice::None, list: 0 }
+        Self { reason, detail: detail.into(), advice: Advice::None, list: 0, keys: Vec::new() }
     }
 
     /// The same with advice.

@@ -195,6 +195,18 @@ fn refused(rejected: Rejected) -> Denial {
     Denial { list, ..Denial::new(reason, what).advice(Advice::Operation(rejected)) }
 }
 
+/// A denial of operations, with what its answer has to say of them.
+pub(in crate::gate) fn told_of(denial: Denial, asked: &Asked, route: &CompiledRoute) -> Denial {
+    let list = if asked.batch { asked.items.len() } else { 0 };
+    let of = |item: &Item| {
+        let fields = item.planned().map(|planned| planned.fields.iter()).into_iter().flatten();
+        fields.map(|field| field.key.clone()).collect()
+    };
+    let compat = route.graphql.as_ref().is_some_and(|rules| rules.config.compat);
+    let keys = if compat { asked.items.iter().map(of).collect() } else { Vec::new() };
+    Denial { list, keys, ..denial }
+}
+
 /// The operations in words.
 fn told(asked: &Asked) -> String {
     let one = |item: &Item| {

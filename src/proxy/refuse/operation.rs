@@ -4,7 +4,7 @@
 //! older habit of 200 for everything. A client that reads events gets what concerns its operation as an event: it takes
 //! nothing else for an answer.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::graphql::GraphQl;
 use crate::gate::denial::{Advice, Denial, Reason};
@@ -73,7 +73,7 @@ impl Said {
             true => 200,
             false => denial.reason.status(),
         };
-        let (media, body) = self.form(self.errors(denial, id), denial, status);
+        let (media, body) = self.form(|place| self.errors(denial, id, place), denial, status);
         append(out, &["HTTP/1.1 ", Digits::of(status.into()).text(), " ", phrase(status), "\r\n"]);
         line(out, "content-type", media);
         line(out, "content-length", Digits::of(body.len()).text());
@@ -105,30 +105,44 @@ impl Said {
         if self.compat || self.by_event(denial) { 200 } else { denial.reason.status() }
     }
 
-    /// The type of an answer with this status, and its octets: by an event, or as often as there were operations.
-    pub(super) fn form(self, answer: Value, denial: &Denial, status: u16) -> (&'static str, String) {
+    /// The type of an answer with this status, and its octets: by an event, or as often as there were operations; `answer` is that
+    /// to the one of this place.
+    pub(super) fn form(
+        self,
+        answer: impl Fn(usize) -> Value,
+        denial: &Denial,
+        status: u16,
+    ) -> (&'static str, String) {
         if self.by_event(denial) && status == 200 {
-            let event = format!("event: next\ndata: {answer}\n\nevent: complete\ndata:\n\n");
+            let event = format!("event: next\ndata: {}\n\nevent: complete\ndata:\n\n", answer(0));
             return ("text/event-stream", event);
         }
         let media = match self.media {
             Media::Response if is_graphql(denial) => "application/graphql-response+json; charset=utf-8",
             Media::Response | Media::Json | Media::Events => "application/json; charset=utf-8",
         };
-        (media, whole_list(answer, denial, status).to_string() + "\n")
+        // Where the status says nothing, clients look for the answer to each of a list.
+        let body = match denial.list {
+            1.. if status == 200 => (0..denial.list).map(answer).collect(),
+            _ => answer(0),
+        };
+        (media, body.to_string() + "\n")
     }
 
-    /// The answer to one operation: one error.
-    fn errors(self, denial: &Denial, id: &str) -> Value {
-        let errors = json!([error(denial, id, self.show_scopes)]);
-        if self.compat { json!({"errors": errors, "data": null}) } else { json!({"errors": errors}) }
+    /// The answer to the operation of this place: one error, and what servers of old say of data.
+    fn errors(self, denial: &Denial, id: &str, place: usize) -> Value {
+        let mut error = error(denial, id, self.show_scopes);
+        if !self.compat {
+            return json!({"errors": [error]});
+        }
+        let keys = denial.keys.get(place).map(Vec::as_slice).unwrap_or_default();
+        if let Some(first) = keys.first() {
+            error["path"] = json!([first]);
+        }
+        let data: Map<String, Value> = keys.iter().map(|key| (key.to_string(), Value::Null)).collect();
+        let data = if data.is_empty() { Value::Null } else { data.into() };
+        json!({"errors": [error], "data": data})
     }
-}
-
-/// An answer as often as there were operations in the list that is refused whole, if it was one: where the status says
-/// nothing, clients look for the answer to each.
-fn whole_list(answer: Value, denial: &Denial, status: u16) -> Value {
-    if denial.list == 0 || status != 200 { answer } else { vec![answer; denial.list].into() }
 }
 
 /// A refusal as an error of GraphQL.

@@ -46,7 +46,7 @@ impl Worded {
         let status = said.map_or(denial.reason.status(), |said| said.status(denial));
         let status = template.status.unwrap_or(status);
         let body = body.map(|body| match said {
-            Some(said) => said.form(body, denial, status),
+            Some(said) => said.form(|_| body.clone(), denial, status),
             None => ("application/json", body.to_string()),
         });
         Some(Self { status, headers, body })

@@ -40,15 +40,28 @@ fn scopes_are_named_only_where_that_is_asked_for() {
 #[test]
 fn a_server_of_old_answers_200() {
     let api = api(&route_and("compat: 200"));
-    for request in [post(body(CREATE)), by(&api, post(body(CREATE)), Some("other")), post("{")] {
+    let null = json!({"CreatePerson": null});
+    for (request, data) in [
+        (post(body(CREATE)), null.clone()),
+        (by(&api, post(body(CREATE)), Some("other")), null),
+        (
+            post(body("mutation { a: CreatePerson { x } b: CreatePlace { x } }")),
+            json!({"a": null, "b": null}),
+        ),
+        (post("{"), Value::Null),
+        (post(body("{")), Value::Null),
+    ] {
         let response = api.gateway.connect().unaudited().send(&request);
         assert_eq!(
             (response.status, media(&response)),
             (200, "application/json; charset=utf-8"),
             "{response:?}"
         );
-        assert_eq!(response.json()["data"], Value::Null);
-        assert!(response.json()["errors"][0]["message"].is_string());
+        let answer = response.json();
+        assert_eq!(answer["data"], data, "{answer}");
+        assert!(answer["errors"][0]["message"].is_string(), "{answer}");
+        let first = data.as_object().and_then(|data| data.keys().next());
+        assert_eq!(answer["errors"][0]["path"], first.map_or(Value::Null, |key| json!([key])), "{answer}");
     }
     assert_eq!(api.upstream.count(), 0);
 }
