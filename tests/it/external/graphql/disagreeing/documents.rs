@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::external::graphql::disagreeing::{ERASE, PUBLIC_AND_NOT, Scene};
-use crate::external::graphql::servers::{NEWER, Talk, codes, post, send};
+use crate::external::graphql::servers::{NEWER, Servers, Talk, codes, post, send};
+use crate::harness::gateway::Gateway;
+use crate::harness::issuer::Issuer;
 
 /// Which of several operations runs: the one that was judged, or none.
 #[test]
@@ -178,5 +180,72 @@ fn what_is_multiplied_is_counted_as_often() {
         );
         let said = Talk::begin(old.gateway.ports.public, "/messages", NEWER, None).first("1", &body);
         assert_eq!(codes(&said), ["MAX_ALIASES_LIMIT"], "{document}: {said}");
+    }
+}
+
+/// What a condition takes for an argument is what the server is asked with: the server says it back. Whatever is let through
+/// says `alice`, and what is plain is let through.
+#[test]
+fn what_a_condition_saw_is_what_the_server_was_asked_with() {
+    let (mut servers, issuer) = (Servers::old(), Issuer::start());
+    let rules =
+        "{issuers: [corp], when: 'request.arguments.secret.text == claims.sub', graphql: {permission: any}}";
+    let mut setup = Gateway::new().workers(1).issuer("corp", &issuer).upstream_as("old", &servers.url(""));
+    for path in ["/apollo", "/express-graphql"] {
+        setup = setup.route(&format!("POST {path}"), &format!("{{upstream: old, require: {rules}}}"));
+    }
+    let gateway = setup.start();
+    let token = issuer.mint("any");
+    let named = |default: &str| format!("query ($t: String{default}) {{ secret(text: $t) }}");
+    let plain = [
+        ("{ secret(text: \"alice\") }".to_owned(), "null"),
+        (
+            "{ x: secret(text: \"alice\") ...F } fragment F on Query { secret(text: \"alice\") }".to_owned(),
+            "null",
+        ),
+        ("{ secret(text: \"\\u0061lice\") }".to_owned(), "{}"),
+        ("{ secret # (text: \"bob\")\n (text: \"alice\") }".to_owned(), "{}"),
+        (named(""), r#"{"t":"alice"}"#),
+        (named(" = \"bob\""), r#"{"\u0074":"\u0061lice"}"#),
+        (named(" = \"alice\""), "{}"),
+    ];
+    let odd = [
+        ("{ secret(text: \"bob\") }".to_owned(), "null"),
+        ("{ secret }".to_owned(), "null"),
+        ("{ secret(text: null) }".to_owned(), "null"),
+        ("{ alice: secret(text: \"bob\") }".to_owned(), "null"),
+        ("{ secret(text: \"\"\"alice\"\"\") }".to_owned(), "null"),
+        ("{ secret(text: \"\"\"\n  alice\n\"\"\") }".to_owned(), "null"),
+        ("{ a: secret(text: \"alice\") b: secret(text: \"bob\") }".to_owned(), "null"),
+        ("{ secret(text: \"alice\", text: \"bob\") }".to_owned(), "null"),
+        ("{ secret(text: alice) }".to_owned(), "null"),
+        (named(" = \"alice\""), r#"{"t":null}"#),
+        (named(" = \"alice\""), r#"{"t":"bob"}"#),
+        (named(""), r#"{"t":"alice","t":"bob"}"#),
+        (named(""), r#"{"T":"alice","t":"bob"}"#),
+        (named(""), r#"{"t":["alice"]}"#),
+        (named(""), r#"[{"t":"alice"}]"#),
+        ("query ($t: [String] = [\"alice\"]) { secret(text: $t) }".to_owned(), "{}"),
+        ("query A($t: String = \"alice\") { secret(text: $t) } query B($t: String = \"bob\") { secret(text: $t) }".to_owned(), "{}"),
+    ];
+    for path in ["/apollo", "/express-graphql"] {
+        for (place, (document, variables)) in plain.iter().chain(&odd).enumerate() {
+            let name = if document.starts_with("query A") { ",\"operationName\":\"B\"" } else { "" };
+            let body = format!("{{\"query\":{},\"variables\":{variables}{name}}}", json!(document));
+            let answer = send(gateway.ports.public, &post(path, body).bearer(&token));
+            let ran = servers.ran();
+            if place < plain.len() {
+                assert_eq!(answer.status, 200, "{path} {document} {variables}: {answer:?}");
+                assert!(!ran.is_empty(), "{path} {document}");
+            }
+            if !ran.is_empty() {
+                let data = answer.json()["data"].as_object().cloned().unwrap_or_default();
+                assert!(!data.is_empty(), "{path} {document} {variables}: {answer:?}");
+                assert!(
+                    data.values().all(|said| said == "alice"),
+                    "{path} {document} {variables}: {answer:?}"
+                );
+            }
+        }
     }
 }
