@@ -217,7 +217,10 @@ impl Checked<'_> {
             condition::Failed::Error(why) => why,
         };
         let refused = |why: &'static str| Denial::new(Reason::ConditionFailed, why);
+        let nothing = Document::default();
         if each.is_empty() {
+            // A handshake, or a token that is renewed: nothing is asked for.
+            seen.arguments = expression.names_arguments().then(|| nothing.members());
             return condition::holds(expression, &seen).map_err(failed).map_err(refused);
         }
         // It has to hold for all that may be run.

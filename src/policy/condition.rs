@@ -35,7 +35,8 @@ pub struct Seen<'a> {
     pub peer: &'a str,
     /// What its handshake said; null on a plain connection.
     pub tls: Option<&'a TlsFacts>,
-    /// What the fields at the root of an operation of GraphQL are asked with.
+    /// What the fields at the root of an operation of GraphQL are asked with; none where nobody has looked: then whoever asks
+    /// cannot be answered.
     pub arguments: Option<Members<'a>>,
     /// The moment, in seconds since 1970.
     pub now: i64,
@@ -97,11 +98,13 @@ impl Seen<'_> {
             ("headers", self.joined_headers()),
             ("peer", Value::from(self.peer)),
             ("tls", self.tls.map_or(Value::Null, handshake)),
-            ("arguments", self.arguments.map_or_else(|| map::<&str>([]), object)),
         ];
         let mut members: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::with_capacity(plain.len() + 1);
         for (name, value) in plain {
             members.insert(name.into(), value.try_into().ok()?);
+        }
+        if let Some(arguments) = self.arguments {
+            members.insert("arguments".into(), object(arguments).try_into().ok()?);
         }
         members.insert("query".into(), Box::new(Query::read(self.query, doubtful)));
         Some(Box::new(CelMap::from(members)))

@@ -142,6 +142,10 @@ fn the_other_parameters_of_a_query_are_none_the_worse() {
     }
     assert!(matches!(asked("a=1", "request.query.b == ''"), Err(Failed::Error(_))));
     assert!(matches!(asked("a=1", "request.query"), Err(Failed::Error(_))));
+    // Nobody has looked at arguments: they are not taken for none, however they are asked for.
+    for source in ["!has(request.arguments.order)", "!('order' in request['argu' + 'ments'])"] {
+        assert!(matches!(asked("", source), Err(Failed::Error(_))), "{source}");
+    }
 }
 
 fn asked(query: &str, source: &str) -> Result<(), Failed> {
