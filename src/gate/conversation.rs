@@ -62,7 +62,7 @@ pub(in crate::gate) fn open(
     let Some(protocol) = Protocol::chosen(offered.clone()) else {
         const WHY: &str = "Sec-WebSocket-Protocol offers neither graphql-transport-ws nor graphql-ws";
         let rejected = Rejected::new("BAD_REQUEST", WHY);
-        return Err(Denial::new(Reason::GraphqlRejected, WHY).advice(Advice::Operation(rejected)));
+        return Err(Denial::new(Reason::GraphqlRejected, WHY).advice(Advice::Operation(rejected.into())));
     };
     let both = offered.filter_map(Protocol::named).any(|other| other != protocol);
     // What is wrong with a credential is said to the first operation that needs one.

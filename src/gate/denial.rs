@@ -16,10 +16,17 @@ pub struct Denial {
     pub detail: Cow<'static, str>,
     /// What the answer says besides.
     pub advice: Advice,
-    /// Operations of the list that is refused whole; 0 where none came in a list.
+    /// What is refused at once, if more is to be said of it. Boxed, as most refusals are of nothing of the kind, and moved.
+    pub whole: Option<Box<Whole>>,
+}
+
+/// Operations that are refused at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whole {
+    /// How many came in a list; 0 where none did.
     pub list: usize,
-    /// The names that the answer to each operation would have had, on a route that answers as servers of old do: they told
-    /// `null` of each.
+    /// The names that the answer to each would have had, on a route that answers as servers of old do: they told `null` of
+    /// each.
     pub keys: Vec<Vec<Box<str>>>,
 }
 
@@ -36,7 +43,7 @@ pub enum Advice {
     /// The challenge of a 400 at the credential step: `error="invalid_request"`.
     InvalidRequest,
     /// What a GraphQL client is told of it.
-    Operation(Rejected),
+    Operation(Box<Rejected>),
 }
 
 /// A denial, and what was known of the request when it fell.
@@ -53,7 +60,12 @@ pub struct Refusal {
 impl Denial {
     /// A denial without advice.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), advice: Advice::None, list: 0, keys: Vec::new() }
+        Self { reason, detail: detail.into(), advice: Advice::None, whole: None }
+    }
+
+    /// Operations of the list that it refuses whole; 0 where none came in a list.
+    pub fn list(&self) -> usize {
+        self.whole.as_ref().map_or(0, |whole| whole.list)
     }
 
     /// The same with advice.

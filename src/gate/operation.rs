@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::defaults::GRAPHQL_CHALLENGE;
 use crate::config::graphql::Bound;
 use crate::gate::conversation::{self, Conversation};
-use crate::gate::denial::{Advice, Denial, Reason};
+use crate::gate::denial::{Advice, Denial, Reason, Whole};
 use crate::gate::evidence::{BodyAsked, Evidence, Need};
 use crate::gate::explain::Trace;
 use crate::gate::grant::Narrowed;
@@ -192,7 +192,8 @@ fn refused(rejected: Rejected) -> Denial {
         Kind::Method => Reason::MethodNotAllowed,
     };
     let (what, list) = (rejected.message.clone(), rejected.list);
-    Denial { list, ..Denial::new(reason, what).advice(Advice::Operation(rejected)) }
+    let whole = (list > 0).then(|| Box::new(Whole { list, ..Whole::default() }));
+    Denial { whole, ..Denial::new(reason, what).advice(Advice::Operation(Box::new(rejected))) }
 }
 
 /// A denial of operations, with what its answer has to say of them.
@@ -203,8 +204,11 @@ pub(in crate::gate) fn told_of(denial: Denial, asked: &Asked, route: &CompiledRo
         fields.map(|field| field.key.clone()).collect()
     };
     let compat = route.graphql.as_ref().is_some_and(|rules| rules.config.compat);
+    if list == 0 && !compat {
+        return denial;
+    }
     let keys = if compat { asked.items.iter().map(of).collect() } else { Vec::new() };
-    Denial { list, keys, ..denial }
+    Denial { whole: Some(Box::new(Whole { list, keys })), ..denial }
 }
 
 /// The operations in words.

@@ -186,12 +186,17 @@ impl Reading<'_> {
         }
         let operation = plan.select(envelope.operation_name.as_deref())?;
         let item = Item { plan, operation };
-        let arguments = self.arguments(&item, &found.document.text(), variables);
+        let arguments = self.arguments(&item, &found.document, variables);
         Ok(Read { item, arguments, found })
     }
 
     /// What a condition is to see of an operation, if there is one that does; and of those that a server could take for it.
-    fn arguments(&self, item: &Item, document: &str, variables: Option<&str>) -> Vec<Option<Arc<Document>>> {
+    fn arguments(
+        &self,
+        item: &Item,
+        document: &Written<'_>,
+        variables: Option<&str>,
+    ) -> Vec<Option<Arc<Document>>> {
         let Rules { config, .. } = &**self.rules;
         if !config.arguments {
             return Vec::new();
@@ -199,7 +204,7 @@ impl Reading<'_> {
         let operations = item.plan.operations.iter().enumerate();
         let counted =
             operations.filter(|(place, _)| config.operations == Counted::Strict || *place == item.operation);
-        let read = arguments::read(document, counted, variables);
+        let read = arguments::read(&document.text(), counted, variables);
         read.into_iter().map(|arguments| arguments.map(Arc::new)).collect()
     }
 

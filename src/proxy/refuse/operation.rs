@@ -122,8 +122,8 @@ impl Said {
             Media::Response | Media::Json | Media::Events => "application/json; charset=utf-8",
         };
         // Where the status says nothing, clients look for the answer to each of a list.
-        let body = match denial.list {
-            1.. if status == 200 => (0..denial.list).map(answer).collect(),
+        let body = match denial.list() {
+            list @ 1.. if status == 200 => (0..list).map(answer).collect(),
             _ => answer(0),
         };
         (media, body.to_string() + "\n")
@@ -135,7 +135,8 @@ impl Said {
         if !self.compat {
             return json!({"errors": [error]});
         }
-        let keys = denial.keys.get(place).map(Vec::as_slice).unwrap_or_default();
+        let keys = denial.whole.as_ref().and_then(|whole| whole.keys.get(place));
+        let keys = keys.map(Vec::as_slice).unwrap_or_default();
         if let Some(first) = keys.first() {
             error["path"] = json!([first]);
         }

@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::{Context, Require, parse};
+use crate::gate::denial::Whole;
 use crate::graphql::rejected::Rejected;
 
 use super::*;
@@ -61,7 +62,8 @@ fn the_media_type_is_one_that_is_accepted() {
 #[test]
 fn what_answers_no_operation_is_plain_json() {
     let rejected = |kind, code| {
-        Denial::new(Reason::GraphqlRejected, "x").advice(Advice::Operation(Rejected::of(kind, code, "x")))
+        Denial::new(Reason::GraphqlRejected, "x")
+            .advice(Advice::Operation(Rejected::of(kind, code, "x").into()))
     };
     for (denial, is_graphql) in [
         (poor(), true),
@@ -85,7 +87,7 @@ fn what_answers_no_operation_is_plain_json() {
 /// It was one error for all, in which clients found no answer to theirs.
 #[test]
 fn where_all_answers_are_200_a_list_is_refused_by_as_many_errors() {
-    let denial = Denial { list: 3, ..poor() };
+    let denial = Denial { whole: Some(Box::new(Whole { list: 3, ..Whole::default() })), ..poor() };
     let (_, body) = answer("application/json", ", compat: 200", &denial);
     let body: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(body.as_array().map(Vec::len), Some(3), "{body}");
@@ -162,12 +164,16 @@ fn with_compat_whoever_reads_events_is_told_everything_by_an_event() {
 #[test]
 fn a_client_that_is_asked_for_its_document_is_not_refused() {
     let rejected = Rejected::of(Kind::NotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
-    let denial = Denial::new(Reason::GraphqlRejected, "x").advice(Advice::Operation(rejected));
+    let denial = Denial::new(Reason::GraphqlRejected, "x").advice(Advice::Operation(rejected.into()));
     let (head, body) = answer("", "", &denial);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(body.contains("\"message\":\"PersistedQueryNotFound\""), "{body}");
     for accept in ["", "application/graphql-response+json"] {
-        let (_, body) = answer(accept, "", &Denial { list: 2, ..denial.clone() });
+        let (_, body) = answer(
+            accept,
+            "",
+            &Denial { whole: Some(Box::new(Whole { list: 2, ..Whole::default() })), ..denial.clone() },
+        );
         let body: Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!(body[1]["errors"][0]["message"], "PersistedQueryNotFound", "each sends its own: {body}");
     }
