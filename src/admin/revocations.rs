@@ -64,12 +64,21 @@ pub struct Rehearsed {
     pub would: Added,
     /// For each entry, whether one that is in force stops the same tokens already.
     pub already: Vec<bool>,
-    /// For each entry, the tokens that it would stop, of those that are remembered.
-    pub each: Vec<usize>,
-    /// The tokens that any of them would.
-    pub any: usize,
-    /// The tokens that are remembered, and accepted now.
-    pub of: usize,
+    /// For each entry, what it would stop.
+    pub each: Vec<Stopping>,
+    /// What any of them would.
+    pub any: Stopping,
+    /// What could be stopped: tokens that are accepted now, and streams that may go on.
+    pub of: Stopping,
+}
+
+/// What ends with a revocation, as far as the gateway knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stopping {
+    /// Of the tokens that are remembered, so many.
+    pub tokens: usize,
+    /// Of the streams that are open, so many.
+    pub streams: usize,
 }
 
 /// Why nothing has changed, or nothing can be said.

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::admin::revocations::{Added, Imported, Manner, Refused, Rehearsed, Revocations};
+use crate::admin::revocations::{Added, Imported, Manner, Refused, Rehearsed, Revocations, Stopping};
 use crate::audit::{About, Asker, Audit, Event};
 use crate::control::ControlHandle;
 use crate::control::importing::Lines;
 use crate::control::revoking::{RevokeError, Revoked};
 use crate::control::weighing::Weighed;
-use crate::gate::matching::Matching;
-use crate::gate::memo::TokenFacts;
-use crate::proxy::recall::Recall;
+use crate::gate::matching::{Matching, Stopped};
+use crate::proxy::recall::{Known, Recall};
 use crate::revocation::written::json::Unread;
 use crate::store::error::StoreError;
 use crate::store::{self, BATCH};
@@ -29,7 +28,7 @@ pub(crate) fn ways(handle: &ControlHandle, audit: Option<Arc<Audit>>, recall: Ar
             let recall = Arc::clone(&recall);
             Box::pin(async move {
                 let revoked = prepared(&handle, octets).await?;
-                weighed(handle, revoked, recall.tokens().await).await
+                weighed(handle, revoked, recall.known().await).await
             })
         }),
         add: Arc::new(move |octets, by| {
@@ -89,17 +88,18 @@ async fn lines_read(
 }
 
 /// What entries would come to, on a thread that may take its time.
-async fn weighed(
-    handle: ControlHandle,
-    revoked: Revoked,
-    tokens: Vec<Arc<TokenFacts>>,
-) -> Result<Rehearsed, Refused> {
+async fn weighed(handle: ControlHandle, revoked: Revoked, known: Known) -> Result<Rehearsed, Refused> {
     let weighed = tokio::task::spawn_blocking(move || {
-        let Weighed { already, matching } = handle.weigh(&revoked.entries, &tokens)?;
+        let Weighed { already, matching } = handle.weigh(&revoked.entries, (&known.tokens, known.streams))?;
         let Matching { each, any, of } = matching;
-        Ok(Rehearsed { would: added(revoked), already, each, any, of })
+        let each = each.into_iter().map(stopping).collect();
+        Ok(Rehearsed { would: added(revoked), already, each, any: stopping(any), of: stopping(of) })
     });
     weighed.await.unwrap_or(Err(RevokeError::Stopped)).map_err(refused)
+}
+
+fn stopping(Stopped { tokens, streams }: Stopped) -> Stopping {
+    Stopping { tokens, streams }
 }
 
 /// Writes down what is going to be done, unless it is nothing.

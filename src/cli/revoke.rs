@@ -194,7 +194,10 @@ fn send(admin: &Admin, entry: &Value, dry_run: bool, terminal: &mut Terminal<'_>
     }
     let matches = &answer.body["matches"];
     if let Some((tokens, of)) = matches["tokens"].as_u64().zip(matches["of"].as_u64()) {
-        writeln!(terminal.err, "would stop {tokens} of the {of} tokens that the gateway remembers")?;
+        let streams = matches["streams"].as_u64().unwrap_or_default();
+        let what =
+            format!("{tokens} of the {of} tokens that the gateway remembers, and end {streams} open streams");
+        writeln!(terminal.err, "would stop {what}")?;
     }
     Ok(Exit::Fine)
 }

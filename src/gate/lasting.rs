@@ -3,6 +3,7 @@
 //! Asked again is what can change without the stream's doing: time, what is revoked, and whether the key that verified
 //! its token is still its issuer's. The route, its scopes and conditions are those of the moment it was opened.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,15 @@ impl Lasting {
             None => checked.not_revoked(&snapshot.revocations),
             Some(keys) => checked.not_revoked_by(keys, &snapshot.revocations),
         }
+    }
+
+    /// Its token, and what revocations may name that by.
+    pub(in crate::gate) fn named(&self, now: NumericDate) -> (Checked<'_>, Cow<'_, [(Kind, Key)]>) {
+        let names = match &self.revocable {
+            Some(names) => Cow::Borrowed(&**names),
+            None => Cow::Owned(revocable::keys(&self.issuer, &self.facts.verified).into_vec()),
+        };
+        (Checked { config: &self.issuer, facts: &self.facts, now }, names)
     }
 
     /// Something of the issuer's has changed: its keys, its leeway, or what a revocation may name. Where it stands in

@@ -210,6 +210,16 @@ pub(in crate::proxy) async fn serve(worker: Rc<Worker>, every: Duration) {
 }
 
 impl Recheck {
+    /// What at most `most` streams hang by that are not over, in order of their beginning, from this place on; and the
+    /// place to go on from, if there may be more.
+    pub(in crate::proxy) fn held(&self, from: u64, most: usize) -> (Vec<Lasting>, Option<u64>) {
+        let streams = self.streams.borrow();
+        let mut next = None;
+        let looked = streams.range(from..).take(most).inspect(|(number, _)| next = Some(**number + 1));
+        let open = looked.filter(|(_, stream)| stream.over.get().is_none());
+        (open.map(|(_, stream)| stream.lasting.borrow().clone()).collect(), next)
+    }
+
     /// Looks at every stream, some at once; whether there are any that are over and not cut off yet. What is published
     /// meanwhile is met by the next look.
     async fn look(&self, worker: &Worker, all: bool) -> bool {

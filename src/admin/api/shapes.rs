@@ -141,6 +141,8 @@ pub(in crate::admin::api) struct Would {
 pub(in crate::admin::api) struct Matches {
     /// Of the tokens that are remembered, so many.
     tokens: usize,
+    /// Of the streams that are open, so many.
+    streams: usize,
 }
 
 /// What all entries together would stop.
@@ -150,6 +152,8 @@ pub(in crate::admin::api) struct AllMatches {
     tokens: usize,
     /// Tokens that are remembered, and accepted now.
     of: usize,
+    /// Of the streams that are open, so many.
+    streams: usize,
 }
 
 /// A page of entries.
@@ -194,12 +198,12 @@ impl From<&Added> for Revoked {
 
 impl From<&Weighed> for Rehearsed {
     fn from(Weighed { would, already, each, any, of }: &Weighed) -> Self {
-        let entries = would.entries.iter().zip(already).zip(each).map(|((entry, already), tokens)| Would {
+        let entries = would.entries.iter().zip(already).zip(each).map(|((entry, already), stopping)| Would {
             said: entry.into(),
             already: *already,
-            matches: Matches { tokens: *tokens },
+            matches: Matches { tokens: stopping.tokens, streams: stopping.streams },
         });
-        let matches = Some(AllMatches { tokens: *any, of: *of });
+        let matches = Some(AllMatches { tokens: any.tokens, of: of.tokens, streams: any.streams });
         Self { entries: entries.collect(), warnings: would.warnings.clone(), matches }
     }
 }

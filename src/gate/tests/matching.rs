@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::gate::denial::Reason;
-use crate::gate::matching::{Matching, count};
+use crate::gate::matching::{Matching, Stopped, count};
 use crate::gate::memo::TokenFacts;
 use crate::gate::presented;
 use crate::gate::tests::scene::{ISS, NOW, Scene, claims, keys};
@@ -32,7 +32,13 @@ fn remembered(scene: &Scene) -> Vec<Arc<TokenFacts>> {
 
 fn matching(scene: &Scene, tokens: &[Arc<TokenFacts>], entries: &[Entry], now: i64) -> Matching {
     let held: Vec<Held> = entries.iter().map(|entry| entry.held(Id(1))).collect();
-    count(&scene.reader.load(), tokens, &held, NumericDate(now))
+    count(&scene.reader.load(), (tokens, Vec::new()), &held, NumericDate(now))
+}
+
+/// So many tokens, each of these and all of them.
+fn tokens<const N: usize>(each: [usize; N], any: usize, of: usize) -> Matching {
+    let tokens = |tokens| Stopped { tokens, streams: 0 };
+    Matching { each: each.map(tokens).into(), any: tokens(any), of: tokens(of) }
 }
 
 fn seen(scene: &mut Scene, over: Value) {
@@ -47,7 +53,7 @@ fn a_token_counts_once_for_each_entry_that_would_stop_it() {
     seen(&mut scene, json!({"jti": "t2"}));
     seen(&mut scene, json!({"jti": "t3", "sub": "bob", "iat": null}));
     // Two workers have seen it.
-    let tokens = [remembered(&scene), remembered(&scene)].concat();
+    let twice = [remembered(&scene), remembered(&scene)].concat();
     let entries = [
         entry(Kind::Subject, "alice", None),
         entry(Kind::Subject, "alice", Some(NOW - 100)),
@@ -58,10 +64,10 @@ fn a_token_counts_once_for_each_entry_that_would_stop_it() {
         entry(Kind::Jti, "t9", None),
         entry(Kind::Tenant, "acme", None),
     ];
-    let found = matching(&scene, &tokens, &entries, NOW);
-    assert_eq!(found, Matching { each: vec![2, 1, 2, 1, 1, 0, 3], any: 3, of: 3 });
-    let found = matching(&scene, &tokens, &entries[4..6], NOW);
-    assert_eq!(found, Matching { each: vec![1, 0], any: 1, of: 3 });
+    let found = matching(&scene, &twice, &entries, NOW);
+    assert_eq!(found, tokens([2, 1, 2, 1, 1, 0, 3], 3, 3));
+    let found = matching(&scene, &twice, &entries[4..6], NOW);
+    assert_eq!(found, tokens([1, 0], 1, 3));
 }
 
 #[test]
@@ -70,17 +76,17 @@ fn what_is_not_accepted_anyway_does_not_count() {
     seen(&mut scene, json!({"jti": "t1"}));
     seen(&mut scene, json!({"jti": "t2", "aud": "another"}));
     seen(&mut scene, json!({"jti": "t3", "exp": NOW + 10}));
-    let tokens = remembered(&scene);
-    assert_eq!(tokens.len(), 3);
+    let seen = remembered(&scene);
+    assert_eq!(seen.len(), 3);
     let all = [entry(Kind::All, "", None)];
-    assert_eq!(matching(&scene, &tokens, &all, NOW).any, 2, "of another audience");
-    assert_eq!(matching(&scene, &tokens, &all, NOW + 100).any, 1, "and one that has ended");
+    assert_eq!(matching(&scene, &seen, &all, NOW).any.tokens, 2, "of another audience");
+    assert_eq!(matching(&scene, &seen, &all, NOW + 100).any.tokens, 1, "and one that has ended");
     scene.revoke(&[entry(Kind::Jti, "t1", None)]);
-    assert_eq!(matching(&scene, &tokens, &all, NOW + 100), Matching { each: vec![0], any: 0, of: 0 });
+    assert_eq!(matching(&scene, &seen, &all, NOW + 100), tokens([0], 0, 0));
     scene.revoke(&[]);
     let others = keys(&scene.other, true);
     scene.publish_keys(others);
-    assert_eq!(matching(&scene, &tokens, &all, NOW).of, 0, "its key is gone");
+    assert_eq!(matching(&scene, &seen, &all, NOW).of.tokens, 0, "its key is gone");
 }
 
 #[track_caller]

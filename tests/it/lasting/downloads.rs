@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::harness::client::Request;
 use crate::harness::h2::client::Client;
 use crate::harness::wait::{holds, wait_until};
@@ -40,6 +42,33 @@ fn r8_an_event_stream_ends_in_good_order_with_its_token() {
     wait_until("they are counted", || {
         api.gateway.metric("streams_closed_total", &[("reason", "revoked")]) == 4.0
     });
+}
+
+/// A rehearsal says what a revocation would tear down: streams, however many of them one token has.
+#[test]
+fn a_dry_run_says_how_many_streams_it_would_end() {
+    let api = api();
+    let _streams = [
+        begun(&api, "/s/1", &token(&api, "a", 900), EVENTS, "data: first\n\n"),
+        begun(&api, "/s/2", &token(&api, "a", 900), CHUNKED, "first"),
+        begun(&api, "/s/3", &token(&api, "b", 900), EVENTS, "data: first\n\n"),
+        begun(&api, "/any/events", "", EVENTS, "data: first\n\n"),
+    ];
+    let iss = &api.issuer.iss;
+    let entry = |jti: &str| json!({"kind": "jti", "issuer": iss, "value": jti});
+    let streams = || {
+        let entries = json!([entry("a"), entry("b"), entry("c"), {"kind": "all"}]);
+        let request = Request::post("/v1/revocations?dry_run=true", entries.to_string());
+        let response = api.gateway.send_admin(&request.host(&api.gateway.ports.admin.to_string()));
+        assert_eq!(response.status, 200, "{response:?}");
+        let body = response.json();
+        let each = body["entries"].as_array().expect("entries").iter();
+        let each: Vec<Value> = each.map(|entry| entry["matches"]["streams"].clone()).collect();
+        (json!(each), body["matches"]["streams"].clone())
+    };
+    assert_eq!(streams(), (json!([2, 1, 0, 3]), json!(3)));
+    revoke(&api, "a");
+    wait_until("only the other token's is left", || streams() == (json!([0, 1, 0, 1]), json!(1)));
 }
 
 /// A download has no way to end early and to say so: it is cut off, and looks it.
