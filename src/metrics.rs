@@ -18,6 +18,7 @@ pub mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -54,6 +55,7 @@ pub const FAMILIES: &[&str] = &[
     "portcullis_panics_total",
     "portcullis_process_id",
     "portcullis_process_start_time_seconds",
+    "portcullis_revocation_apply_lag_seconds",
     "portcullis_revocation_entries",
     "portcullis_streams_closed_total",
     "portcullis_token_verify_seconds",
@@ -75,6 +77,9 @@ const REQUEST_BUCKETS: &[f64] =
 const VERIFY_BUCKETS: &[f64] =
     &[0.000_001, 0.000_005, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1];
 
+/// Buckets of the time between a commit and every decision's knowing of it, in seconds: a second is what is promised.
+const APPLY_BUCKETS: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+
 /// The registry and what is resolved from it.
 #[derive(Debug)]
 pub struct Metrics {
@@ -85,6 +90,7 @@ pub struct Metrics {
     verify: HistogramVec,
     connections: ConnectionSeries,
     revocations: IntGaugeVec,
+    applied: Histogram,
     reloads: IntCounterVec,
     reload_success: IntGauge,
     generation: IntGauge,
@@ -144,6 +150,16 @@ impl Metrics {
             revocations: registered(
                 &registry,
                 int_gauge_vec("portcullis_revocation_entries", "Revocation entries in force", &["kind"]),
+            ),
+            applied: registered(
+                &registry,
+                must(Histogram::with_opts(
+                    HistogramOpts::new(
+                        "portcullis_revocation_apply_lag_seconds",
+                        "Time from the store's having revocations to their being in force",
+                    )
+                    .buckets(APPLY_BUCKETS.to_vec()),
+                )),
             ),
             reloads: registered(
                 &registry,
@@ -279,6 +295,11 @@ impl Metrics {
     /// Revocation entries of a kind.
     pub fn revocation_entries(&self, kind: &str, entries: usize) {
         self.revocations.with_label_values(&[kind]).set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// What the store has had for so long is in force.
+    pub fn revocations_applied(&self, lag: Duration) {
+        self.applied.observe(lag.as_secs_f64());
     }
 
     /// Which process this is, and when it started (Unix seconds).

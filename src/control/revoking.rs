@@ -9,7 +9,7 @@ mod undeclared;
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
@@ -128,6 +128,8 @@ impl Keeping {
 pub(in crate::control) struct Heard {
     added: Vec<Held>,
     lifted: Vec<Held>,
+    /// When the store had them, or they were found there.
+    since: Instant,
     /// Told once they are in force.
     published: oneshot::Sender<()>,
 }
@@ -298,7 +300,7 @@ impl Shared {
     /// Has the writer publish changes, and returns once they are in force.
     async fn publish(&self, added: Vec<Held>, lifted: Vec<Held>) -> Result<(), RevokeError> {
         let (published, is_published) = oneshot::channel();
-        let told = self.heard.send(Heard { added, lifted, published }).await;
+        let told = self.heard.send(Heard { added, lifted, since: Instant::now(), published }).await;
         told.map_err(|_| RevokeError::Stopped)?;
         is_published.await.map_err(|_| RevokeError::Stopped)
     }
@@ -307,20 +309,21 @@ impl Shared {
 impl Control {
     /// Publishes this, and what waits behind it, at once.
     pub(in crate::control) fn publish_revocations(&mut self, first: Heard) {
-        let Heard { mut added, mut lifted, published } = first;
-        let mut waiting = vec![published];
+        let Heard { mut added, mut lifted, since, published } = first;
+        let mut waiting = vec![(since, published)];
         while added.len() + lifted.len() < TOGETHER
             && let Ok(more) = self.heard.try_recv()
         {
             added.extend(more.added);
             lifted.extend(more.lifted);
-            waiting.push(more.published);
+            waiting.push((more.since, more.published));
         }
         let counts = (added.len(), lifted.len());
         let now = self.shared.reader.load().revocations.with(added, &lifted, clock::now());
         let generation = self.put(now);
         tracing::info!(generation, added = counts.0, lifted = counts.1, "revocations changed");
-        for published in waiting {
+        for (since, published) in waiting {
+            self.metrics.revocations_applied(since.elapsed());
             // Whoever waited may be gone.
             let _ = published.send(());
         }

@@ -78,7 +78,7 @@ fn o10_every_request_is_counted_once() {
 }
 
 /// Each family, the labels it has, and nothing else.
-const FAMILIES: [(&str, &[&str]); 22] = [
+const FAMILIES: [(&str, &[&str]); 23] = [
     ("http_requests_total", &["method", "route", "status"]),
     ("http_request_duration_seconds_count", &["route"]),
     ("upstream_duration_seconds_count", &["upstream"]),
@@ -94,6 +94,7 @@ const FAMILIES: [(&str, &[&str]); 22] = [
     ("jwks_fetches_total", &["issuer", "result"]),
     ("key_uses_total", &["issuer", "kid"]),
     ("revocation_entries", &["kind"]),
+    ("revocation_apply_lag_seconds_count", &[]),
     ("config_reloads_total", &["result"]),
     ("config_last_reload_success", &[]),
     ("config_generation", &[]),

@@ -87,6 +87,7 @@ fn r1_the_answer_to_a_revocation_is_the_end_of_the_token() {
         assert_allowed(&connection.send(&orders(&revoked)));
     }
     assert_eq!(api.gateway.metric("revocation_entries", &[("kind", "jti")]), 0.0);
+    assert_eq!(api.gateway.metric("revocation_apply_lag_seconds_count", &[]), 2.0);
     for unknown in [&*entry, &format!("{PATH}/{}", "0".repeat(32)), &format!("{PATH}/7")] {
         let response = ask(&api, "DELETE", unknown, None);
         assert_eq!((response.status, response.reason().as_str()), (404, "no_entry"), "{response:?}");
