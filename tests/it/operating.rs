@@ -29,6 +29,16 @@ fn check(directory: &Path) -> Run {
     run(directory, &["check", "--config", "portcullis.yaml"])
 }
 
+/// Whatever whoever started it may: what is in memory stays there.
+#[test]
+fn o8_a_crash_leaves_no_memory_on_the_disk() {
+    let api = Api::with(Setup::quiet);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", api.gateway.pid())).expect("a process");
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let words: Vec<&str> = core.expect("Linux says it").split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "bytes"]);
+}
+
 #[test]
 fn usage_is_2() {
     let directory = directory(|setup| setup);

@@ -16,7 +16,8 @@ fn api() -> Api {
     })
 }
 
-/// Targets that some parser reads as the guarded path, sent without any token. None may reach the upstream.
+/// Targets that some parser reads as the guarded path, sent without any token. None may reach the upstream (threats P1 to
+/// P5).
 const GUARDED: [&str; 70] = [
     "/admin",
     "/admin/",
