@@ -12,13 +12,13 @@ mod cells;
 pub mod connection;
 pub mod issuer;
 pub mod label;
+pub mod revocation;
 pub mod route;
 pub mod stream;
 pub mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -29,10 +29,10 @@ use prometheus::{
 use crate::config::address::Address;
 use crate::metrics::connection::{ConnectionMetrics, ConnectionSeries};
 use crate::metrics::issuer::{IssuerMetrics, IssuerSeries};
+use crate::metrics::revocation::RevocationMetrics;
 use crate::metrics::route::{RouteMetrics, RouteSeries};
 use crate::metrics::stream::StreamMetrics;
 use crate::metrics::upstream::{UpstreamMetrics, UpstreamSeries};
-use crate::revocation::Kind;
 use crate::token::Algorithm;
 
 /// Every family this version can feed. Dashboards and alert rules are held to this list.
@@ -77,9 +77,6 @@ const REQUEST_BUCKETS: &[f64] =
 const VERIFY_BUCKETS: &[f64] =
     &[0.000_001, 0.000_005, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1];
 
-/// Buckets of the time between a commit and every decision's knowing of it, in seconds: a second is what is promised.
-const APPLY_BUCKETS: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
-
 /// The registry and what is resolved from it.
 #[derive(Debug)]
 pub struct Metrics {
@@ -89,8 +86,7 @@ pub struct Metrics {
     upstreams: Mutex<HashMap<Box<str>, UpstreamSeries>>,
     verify: HistogramVec,
     connections: ConnectionSeries,
-    revocations: IntGaugeVec,
-    applied: Histogram,
+    revocations: RevocationMetrics,
     reloads: IntCounterVec,
     reload_success: IntGauge,
     generation: IntGauge,
@@ -147,20 +143,7 @@ impl Metrics {
                 )),
             ),
             connections: ConnectionSeries::new(&registry),
-            revocations: registered(
-                &registry,
-                int_gauge_vec("portcullis_revocation_entries", "Revocation entries in force", &["kind"]),
-            ),
-            applied: registered(
-                &registry,
-                must(Histogram::with_opts(
-                    HistogramOpts::new(
-                        "portcullis_revocation_apply_lag_seconds",
-                        "Time from the store's having revocations to their being in force",
-                    )
-                    .buckets(APPLY_BUCKETS.to_vec()),
-                )),
-            ),
+            revocations: RevocationMetrics::new(&registry),
             reloads: registered(
                 &registry,
                 must(IntCounterVec::new(
@@ -205,9 +188,6 @@ impl Metrics {
 
     /// Closed label sets start at 0, so that a first increase is an increase.
     fn begin(&self) {
-        for kind in Kind::ALL {
-            self.revocation_entries(kind.name(), 0);
-        }
         for result in ["success", "failure"] {
             self.reloads.with_label_values(&[result]).inc_by(0);
         }
@@ -245,6 +225,11 @@ impl Metrics {
     /// The handle of the memo of verified tokens.
     pub fn cache(&self) -> CacheMetrics {
         self.cache.clone()
+    }
+
+    /// What is told of the set of revocations.
+    pub fn revocations(&self) -> &RevocationMetrics {
+        &self.revocations
     }
 
     /// The handle of long streams that have ended.
@@ -290,16 +275,6 @@ impl Metrics {
     /// A request for tokens was answered; `result` is of a closed set.
     pub fn tokens_issued(&self, endpoint: &str, result: &'static str) {
         self.issued.with_label_values(&[endpoint, result]).inc();
-    }
-
-    /// Revocation entries of a kind.
-    pub fn revocation_entries(&self, kind: &str, entries: usize) {
-        self.revocations.with_label_values(&[kind]).set(i64::try_from(entries).unwrap_or(i64::MAX));
-    }
-
-    /// What the store has had for so long is in force.
-    pub fn revocations_applied(&self, lag: Duration) {
-        self.applied.observe(lag.as_secs_f64());
     }
 
     /// Which process this is, and when it started (Unix seconds).

@@ -323,7 +323,7 @@ impl Control {
         let generation = self.put(now);
         tracing::info!(generation, added = counts.0, lifted = counts.1, "revocations changed");
         for (since, published) in waiting {
-            self.metrics.revocations_applied(since.elapsed());
+            self.metrics.revocations().applied(since.elapsed());
             // Whoever waited may be gone.
             let _ = published.send(());
         }
@@ -348,7 +348,7 @@ impl Control {
     pub(in crate::control) fn gauge_revocations(&self) {
         let revocations = Arc::clone(&self.shared.reader.load().revocations);
         for kind in Kind::ALL {
-            self.metrics.revocation_entries(kind.name(), revocations.len(kind));
+            self.metrics.revocations().entries(kind, revocations.len(kind));
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::config::address::Address;
 use crate::gate::denial::Reason;
 use crate::metrics::route::Decision;
 use crate::metrics::stream::StreamEnd;
+use crate::revocation::Kind;
 
 fn series(text: &str) -> usize {
     text.lines().filter(|line| !line.starts_with('#')).count()
@@ -36,7 +37,7 @@ fn fed() -> Metrics {
     connections.unserved(connection::Unserved::ProxyHeader);
     metrics.jwks_fetch("corp", "ok");
     metrics.jwks_state("corp", 2, Some(940));
-    metrics.revocation_entries("jti", 5);
+    metrics.revocations().entries(Kind::Jti, 5);
     metrics.config_reload(true, 7);
     metrics.tokens_issued("POST /token", "issued");
     metrics.panicked();
