@@ -40,8 +40,8 @@ pub fn read<'p>(
     let variables = variables.map_or(Some(HashMap::new()), given);
     let one = |(place, planned): (usize, &Planned)| {
         let (tokens, outline, variables) = (tokens.as_ref()?, outline.as_ref()?, variables.as_ref()?);
-        let defaults = defaults(document, tokens, outline, place)?;
-        Reading { document, variables, defaults }.operation(planned, tokens)
+        let declared = declared(document, tokens, outline, place)?;
+        Reading { document, variables, declared }.operation(planned, tokens)
     };
     operations.map(one).collect()
 }
@@ -50,8 +50,8 @@ pub fn read<'p>(
 struct Reading<'d> {
     document: &'d str,
     variables: &'d HashMap<String, &'d RawValue>,
-    /// Tokens of what they stand for otherwise.
-    defaults: HashMap<&'d str, Vec<Token>>,
+    /// Those of the operation, and the tokens of what each stands for otherwise.
+    declared: HashMap<&'d str, Option<Vec<Token>>>,
 }
 
 /// The variables that came; `null` is none.
@@ -63,13 +63,13 @@ fn given(text: &str) -> Option<HashMap<String, &RawValue>> {
     Some(members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
 }
 
-/// The tokens of the defaults of an operation's variables.
-fn defaults<'d>(
+/// An operation's variables, and the tokens of their defaults.
+fn declared<'d>(
     document: &'d str,
     tokens: &[Token],
     outline: &Outline<'_>,
     operation: usize,
-) -> Option<HashMap<&'d str, Vec<Token>>> {
+) -> Option<HashMap<&'d str, Option<Vec<Token>>>> {
     let definition = outline.definitions.get(*outline.operations.get(operation)?)?;
     let Some(declared) = definition.declarations.clone() else { return Some(HashMap::new()) };
     let declared = tokens.get(declared)?;
@@ -78,14 +78,17 @@ fn defaults<'d>(
         let end = declared.partition_point(|token| token.octets.start < octets.end);
         declared.get(start..end)
     };
-    let mut defaults = HashMap::new();
+    let mut variables = HashMap::new();
     for (name, octets) in outline::declarations(document, declared)? {
         let tokens = within(&octets)?;
-        if let Some(at) = tokens.iter().position(|token| is(Some(token), b'=')) {
-            defaults.insert(name, tokens.get(at + 1..)?.to_vec());
+        let default = tokens.iter().position(|token| is(Some(token), b'='));
+        let default = default.map(|at| tokens.iter().skip(at + 1).cloned().collect());
+        // One that is declared twice has two defaults.
+        if variables.insert(name, default).is_some() {
+            return None;
         }
     }
-    Some(defaults)
+    Some(variables)
 }
 
 impl<'d> Reading<'d> {
@@ -122,9 +125,7 @@ impl<'d> Reading<'d> {
         let mut out = String::from("{");
         let mut cursor = Cursor { reading: self, tokens, at: name + 1 };
         if cursor.take(b'(') {
-            while !cursor.take(b')') {
-                cursor.member(&mut out, 0)?;
-            }
+            cursor.members(&mut out, b')', 0)?;
         }
         out.push('}');
         Some(out)
@@ -149,15 +150,20 @@ impl Cursor<'_, '_> {
         found
     }
 
-    /// `name: value`, unless the value is a variable that stands for nothing.
-    fn member(&mut self, out: &mut String, depth: usize) -> Option<()> {
-        let name = self.tokens.get(self.at).filter(|token| token.kind == TokenKind::Name)?;
-        self.at += 1;
-        self.take(b':').then_some(())?;
-        let before = out.len();
-        begin(out, self.reading.text(name));
-        if !self.value(out, depth)? {
-            out.truncate(before);
+    /// Each `name: value` up to the end, but where the value is a variable that stands for nothing. Such a name does not
+    /// stand twice either: a server might take the other.
+    fn members(&mut self, out: &mut String, end: u8, depth: usize) -> Option<()> {
+        let mut names = HashSet::new();
+        while !self.take(end) {
+            let name = self.tokens.get(self.at).filter(|token| token.kind == TokenKind::Name)?;
+            let name = self.reading.text(name);
+            self.at += 1;
+            (self.take(b':') && names.insert(name)).then_some(())?;
+            let before = out.len();
+            begin(out, name);
+            if !self.value(out, depth)? {
+                out.truncate(before);
+            }
         }
         Some(())
     }
@@ -189,9 +195,7 @@ impl Cursor<'_, '_> {
             }
             TokenKind::Punctuator(b'{') => {
                 out.push('{');
-                while !self.take(b'}') {
-                    self.member(out, depth + 1)?;
-                }
+                self.members(out, b'}', depth + 1)?;
                 out.push('}');
             }
             TokenKind::Punctuator(_) => return None,
@@ -199,16 +203,18 @@ impl Cursor<'_, '_> {
         Some(true)
     }
 
-    /// What a variable stands for: what came, else its default, which names no other.
+    /// What a variable stands for: what came, else its default, which names no other. One that the operation does not have
+    /// stands for nothing that is known.
     fn variable(&mut self, out: &mut String, depth: usize) -> Option<bool> {
         let name = self.reading.text(self.tokens.get(self.at)?);
         self.at += 1;
+        let default = self.reading.declared.get(name)?;
         if let Some(given) = self.reading.variables.get(name).map(|given| given.get()) {
             (given.len() <= GRAPHQL_ARGUMENTS).then_some(())?;
             out.push_str(given);
             return Some(true);
         }
-        let Some(default) = self.reading.defaults.get(name) else { return Some(false) };
+        let Some(default) = default else { return Some(false) };
         if default.iter().any(|token| is(Some(token), b'$')) {
             return None;
         }

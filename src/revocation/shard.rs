@@ -225,17 +225,22 @@ fn halves(key: Key) -> (u64, u64) {
     ((whole >> 64) as u64, whole as u64)
 }
 
-/// What says in one load that a key has no record, of nearly all that have none: a Bloom filter of words, of
-/// which a key has bits in one. Cheap to clone.
+/// What says that a key has no record, of nearly all that have none: two Bloom filters of words, of which a key has bits
+/// in one word each. The first is so small that a core's own cache holds it where the second has to be fetched from
+/// afar, and most keys that have none get no further. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(in crate::revocation) struct Filter {
+    /// The first, and behind it the second.
     words: Arc<[u64]>,
+    /// Where the second begins.
+    second: usize,
 }
 
 impl Filter {
     fn of(records: &[Record]) -> Self {
         let room = records.len() + records.len() / RECENT_PART + RECENT_LEAST;
-        Self { words: vec![0; room * FILTER_BITS / 64 + 1].into() }.with(records)
+        let [first, second] = [FIRST_BITS, SECOND_BITS].map(|bits| room * bits / 64 + 1);
+        Self { words: vec![0; first + second].into(), second: first }.with(records)
     }
 
     /// With these too.
@@ -243,28 +248,40 @@ impl Filter {
         if self.words.is_empty() {
             return Self::of(records);
         }
-        let mut filter = Self { words: self.words.iter().copied().collect() };
+        let mut filter = Self { words: self.words.iter().copied().collect(), second: self.second };
         for record in records {
-            let (place, bits) = filter.place(record.key);
-            if let Some(word) = Arc::get_mut(&mut filter.words).and_then(|words| words.get_mut(place)) {
-                *word |= bits;
+            for (place, bits) in [filter.first(record.key), filter.second(record.key)] {
+                if let Some(word) = Arc::get_mut(&mut filter.words).and_then(|words| words.get_mut(place)) {
+                    *word |= bits;
+                }
             }
         }
         filter
     }
 
     pub(in crate::revocation) fn lets_pass(&self, key: Key) -> bool {
-        let (place, bits) = self.place(key);
-        self.words.get(place).is_some_and(|word| word & bits == bits)
+        let has = |(place, bits)| self.words.get(place).is_some_and(|word: &u64| word & bits == bits);
+        has(self.first(key)) && has(self.second(key))
     }
 
-    /// From the half of the key that chooses neither shard nor bucket.
-    fn place(&self, key: Key) -> (usize, u64) {
-        let low = halves(key).1;
-        let place = (low >> 32).wrapping_mul(self.words.len() as u64) >> 32;
-        let bits = [0, 6, 12, 18].map(|shift| 1_u64 << ((low >> shift) & 63));
-        (place as usize, bits[0] | bits[1] | bits[2] | bits[3])
+    /// Two bits, from the end of the half of the key whose beginning chooses shard and bucket.
+    fn first(&self, key: Key) -> (usize, u64) {
+        let (high, low) = halves(key);
+        let bits = [0, 6].map(|shift| 1_u64 << ((high >> shift) & 63));
+        (scaled(low, self.second), bits[0] | bits[1])
     }
+
+    /// Three, from the other half.
+    fn second(&self, key: Key) -> (usize, u64) {
+        let low = halves(key).1;
+        let bits = [0, 6, 12].map(|shift| 1_u64 << ((low >> shift) & 63));
+        (self.second + scaled(low, self.words.len() - self.second), bits[0] | bits[1] | bits[2])
+    }
+}
+
+/// One of so many places, chosen by the upper half of a number.
+fn scaled(number: u64, places: usize) -> usize {
+    ((number >> 32).wrapping_mul(places as u64) >> 32) as usize
 }
 
 /// Records of a shard before it is split: making it anew takes a millisecond, and half a megabyte at once.
@@ -275,5 +292,7 @@ const DEEPEST: u32 = 20;
 const RECENT_PART: usize = 16;
 /// and at least so many.
 const RECENT_LEAST: usize = 32;
-/// Bits of the filter a record: it lets two in a hundred pass in vain.
-const FILTER_BITS: usize = 12;
+/// Bits of the first filter a record: it lets a quarter pass in vain, and of ten million entries it takes four megabytes.
+const FIRST_BITS: usize = 3;
+/// Bits of the second: of what the first lets pass in vain it stops all but one in twenty.
+const SECOND_BITS: usize = 9;

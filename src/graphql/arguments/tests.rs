@@ -38,6 +38,14 @@ fn what_could_be_read_in_two_ways_is_not_read() {
     for variables in ["[]", "1", "{\"v\":1,\"v\":2}", "{\"v\":{\"w\":1,\"w\":2}}", "{\"v\":\"\\ud800\"}"] {
         check("query ($v: X) {a(b: $v)}", variables, "-");
     }
+    // What stands for nothing stands there all the same.
+    for document in ["query ($v: X) {a(b: 1, b: $v)}", "query ($v: X) {a(b: {c: $v, c: 1})}"] {
+        check(document, "", "-");
+    }
+    // A variable that the operation does not have is no server's.
+    for document in ["{a(b: $v)}", "query ($w: X) {a(b: $v)}", "query ($v: X = 1, $v: X = 2) {a(b: $v)}"] {
+        check(document, "{\"v\":1}", "-");
+    }
     // What nobody asks with, nobody reads.
     check("query {a(b: 1)}", "{\"v\":{\"w\":1,\"w\":2}}", r#"{"a":{"b":1}}"#);
     let deep = format!("{{a(b: {}1{})}}", "[".repeat(20), "]".repeat(20));
