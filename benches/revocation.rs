@@ -57,7 +57,7 @@ fn main() {
     }
 }
 
-/// `floor` is what one load costs from memory as large as our filter: no set of that size answers in less.
+/// `floor` is what one load costs from memory as large as our filters.
 const CANDIDATES: [&str; 4] = ["ours", "dashmap", "papaya", "floor"];
 
 fn table() {
