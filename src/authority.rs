@@ -35,6 +35,7 @@ pub mod trouble;
 pub mod whose;
 
 mod asked;
+mod lifetime;
 mod listed;
 mod registry;
 mod stopping;

@@ -13,7 +13,7 @@ use crate::authority::Authority;
 use crate::authority::answer::{self, BASIC, BEARER, Refusal};
 use crate::authority::endpoints::Endpoints;
 use crate::authority::filling;
-use crate::authority::holder::{Holder, Presented};
+use crate::authority::holder::{Holder, Presented, Stamp};
 use crate::authority::people::NotSignedIn;
 use crate::authority::request::{self, Asked};
 use crate::authority::scopes;
@@ -40,6 +40,8 @@ pub struct Principal {
     members: Map<String, Value>,
     /// When it ends: what is made from it lives no longer.
     expires: Option<NumericDate>,
+    /// What it was proven by; nothing of whoever is known elsewhere.
+    stamp: Option<Stamp>,
     /// What is found where that has nothing: who asks in the name of this one (`act_as`).
     beneath: Option<Arc<Self>>,
 }
@@ -84,6 +86,7 @@ impl Principal {
             scopes: holder.scopes.to_vec(),
             members: Map::clone(&holder.attributes),
             expires: holder.expires,
+            stamp: Some(holder.stamp),
             beneath: None,
         }
     }
@@ -97,6 +100,7 @@ impl Principal {
             scopes,
             members: facts.verified.claims().members().into(),
             expires: None,
+            stamp: None,
             beneath: None,
         }
     }
@@ -292,6 +296,15 @@ pub fn by_id(
         CredentialKind::Issuer(_) => None,
     }?;
     (!is_revoked(here, credential, id, now)).then(|| Principal::holder(credential, &holder))
+}
+
+/// Whether what was proven once is so still: nobody was disabled, and no secret or password was taken away since.
+pub fn still_counts(here: &Endpoints, principal: &Principal, now: NumericDate) -> bool {
+    let own = principal.stamp.is_none_or(|stamp| {
+        let found = by_id(here, &principal.credential, &principal.id, now);
+        found.is_some_and(|found| found.stamp == Some(stamp))
+    });
+    own && principal.beneath.as_ref().is_none_or(|beneath| still_counts(here, beneath, now))
 }
 
 /// Whether a revocation names the API key of this id: it is refused on routes by the same entry.

@@ -21,6 +21,17 @@ pub struct Holder {
     pub attributes: Arc<Map<String, Value>>,
     /// When it ends.
     pub expires: Option<NumericDate>,
+    /// What it was proven by.
+    pub stamp: Stamp,
+}
+
+/// Tells a holder's secrets from those that it had before: another one as soon as any of them is taken away or replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the holder was made.
+    pub created: i64,
+    /// How often a secret of theirs was taken away since.
+    pub taken: u32,
 }
 
 /// What was presented as an API key. Nobody's to log.

@@ -46,7 +46,7 @@ pub async fn issue(here: &Endpoints, asked: Asked<'_>, issue: &Issue) -> Result<
     {
         return answered(asked, &made, &filling);
     }
-    let made: Arc<[Made]> = here.make(&issue.tokens, &grant).await?.into();
+    let made: Arc<[Made]> = here.make(&issue.tokens, &grant, &principal).await?.into();
     if let Some(name) = name {
         here.authority.given.keep(name, &made, now);
     }

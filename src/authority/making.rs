@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::answer::Refusal;
 use crate::authority::clock;
-use crate::authority::credential;
+use crate::authority::credential::{self, Principal};
 use crate::authority::endpoints::Endpoints;
 use crate::authority::families::{Family, Given};
 use crate::authority::filling::Made;
@@ -42,9 +42,19 @@ impl From<Trouble> for Refusal {
 }
 
 impl Endpoints {
-    /// Makes the tokens of a grant, in order. Where a refresh token is among them a family begins.
-    pub async fn make(&self, tokens: &[Arc<Minted>], grant: &Grant) -> Result<Vec<Made>, Refusal> {
-        let mut now = self.moment(tokens, grant).await?;
+    /// Makes the tokens of a grant, in order, all of one moment: at that one `principal` counts still. Where a refresh token
+    /// is among them a family begins.
+    pub async fn make(
+        &self,
+        tokens: &[Arc<Minted>],
+        grant: &Grant,
+        principal: &Principal,
+    ) -> Result<Vec<Made>, Refusal> {
+        let now = self.moment(tokens, grant).await?;
+        // What the tokens are made for was proven some time ago. Whatever takes it away from here on stops them.
+        if !credential::still_counts(self, principal, NumericDate(now)) {
+            return Err(Refusal::new("bad_credential"));
+        }
         let mut made = Vec::with_capacity(tokens.len());
         for minted in tokens {
             let said = grant.tokens.get(&minted.name).ok_or_else(Refusal::internal)?;
@@ -56,7 +66,6 @@ impl Endpoints {
                 }
                 Format::Jwt { .. } | Format::Opaque { .. } => self.one(minted, said, now).await?,
             });
-            now = now.max(clock::now().0);
         }
         Ok(made)
     }

@@ -51,6 +51,15 @@ impl Means {
         self.store.as_ref().map_or(Ok(()), |store| store.kept(kind, each))
     }
 
+    /// Whether the store has any of these entries, in force or not.
+    pub async fn has_any(&self, ids: Vec<Id>) -> Result<bool, StoreError> {
+        let Some(store) = self.store.clone() else { return Ok(false) };
+        let found = tokio::task::spawn_blocking(move || {
+            ids.into_iter().map(|id| store.find(id)).find(|found| !matches!(found, Ok(None)))
+        });
+        found.await.unwrap_or(Some(Err(StoreError::Closed))).map_or(Ok(false), |found| found.map(|_| true))
+    }
+
     /// An entry for [`Self::revoke`]: of this kind, about `value` at the issuer of this `iss`. Without an end it is for ever.
     pub fn entry(
         kind: Kind,

@@ -97,7 +97,7 @@ async fn client_credentials(
         ..Filling::new(Some(asked), clock::now().0)
     };
     let grant = issue::grant_of(here, &tokens, &filling, client)?;
-    let made = here.make(&tokens, &grant).await?;
+    let made = here.make(&tokens, &grant, client).await?;
     refresh::answered(asked, &Refreshed { grant, made }, &Filling { now: clock::now().0, ..filling })
 }
 

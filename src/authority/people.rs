@@ -132,8 +132,12 @@ impl People {
             move || is_password(&password, known.as_ref(), &decoy, &pepper)
         };
         let is_proven = inner.hashing.run(work).await.map_err(|Overloaded| NotSignedIn::Overloaded)?;
-        let entry = entry.filter(|entry| is_proven & entry.counts(clock::now()));
-        let entry = entry.ok_or(NotSignedIn::Refused)?;
+        // Hashing took its time: meanwhile they may have been disabled, or the password be another one.
+        let still = |entry: &Arc<Entry>| {
+            let (now, _) = inner.find(&room, credential, name);
+            now.is_some_and(|now| now.counts(clock::now()) && now.holder.stamp == entry.holder.stamp)
+        };
+        let entry = entry.filter(|entry| is_proven & still(entry)).ok_or(NotSignedIn::Refused)?;
         inner.managed.used(&entry, clock::now());
         if let Some(kept) = &entry.body.password
             && !hashing::costs(kept, &room.costs)

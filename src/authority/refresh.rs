@@ -13,6 +13,7 @@ use crate::authority::families::{Family, NotGiven};
 use crate::authority::filling::{Filling, Made};
 use crate::authority::grant::{Grant, Said};
 use crate::authority::issue::{self, is_refresh};
+use crate::authority::lifetime;
 use crate::authority::making;
 use crate::authority::oauth::exchange;
 use crate::authority::request::Asked;
@@ -98,6 +99,8 @@ pub async fn by_family(
         NotGiven::Trouble(trouble) => trouble.into(),
     })?;
     let family = Arc::clone(&given.family);
+    // All of one moment: whatever ends the family from here on stops what is made.
+    let now = clock::now();
     let left = may_use(here, &family, principal, now)?;
     let mut grant = Grant::of_family(&family).ok_or_else(Refusal::internal)?;
     let narrower = narrowed(here, &family, wanted)?;
@@ -127,7 +130,7 @@ pub async fn by_family(
     }
     let mut made = Vec::with_capacity(said.len() + 1);
     for (minted, said) in said {
-        made.push(here.one(&minted, &said, clock::now().0).await?);
+        made.push(here.one(&minted, &said, now.0).await?);
     }
     made.push(making::of_family(minted, given));
     Ok(Refreshed { grant, made })
@@ -193,16 +196,18 @@ async fn by_itself(
     text: &str,
     principal: Option<&Principal>,
 ) -> Result<Refreshed, Refusal> {
+    let now = clock::now();
     let (_, facts) = here.believed(std::slice::from_ref(minted), text).ok_or_else(Refusal::bad_token)?;
     let whose = here.whose(&facts).ok_or_else(Refusal::bad_token)?;
     if principal.is_some_and(|principal| !whose.is_of(principal)) {
         return Err(Refusal::bad_token());
     }
-    let mut lifetime = issue::lifetime(Some(asked), minted)?;
+    let left = lifetime::left(here, minted, &facts, now).ok_or_else(Refusal::bad_token)?;
+    let mut lifetime = issue::lifetime(Some(asked), minted)?.min(left);
     if exchange::owner(&facts).is_some() {
         // It was cut to what it came from, which this must not undo.
         let ends = facts.verified.claims().expires().ok_or_else(Refusal::internal)?;
-        lifetime = lifetime.min(ends.0.saturating_sub(clock::now().0));
+        lifetime = lifetime.min(ends.0.saturating_sub(now.0));
     }
     if lifetime <= 0 {
         return Err(Refusal::bad_token());
@@ -221,10 +226,10 @@ async fn by_itself(
         subject: Some(&grant.subject),
         scopes: Some(&grant.scopes),
         session: Some(&grant.session),
-        ..Filling::new(Some(asked), clock::now().0)
+        ..Filling::new(Some(asked), now.0)
     };
     let said = said.again(minted, &filling);
-    let made = here.one(minted, &said, clock::now().0).await?;
+    let made = here.one(minted, &said, now.0).await?;
     Ok(Refreshed { grant, made: vec![made] })
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use crate::authority::clock;
-use crate::authority::holder::Holder;
+use crate::authority::holder::{Holder, Stamp};
 use crate::authority::means::Means;
 use crate::mint::managed::NotDone;
 use crate::store::error::StoreError;
@@ -74,6 +74,9 @@ pub(in crate::authority) struct Body {
     /// Of an API key: at most two.
     #[serde(default)]
     pub(in crate::authority) secrets: Vec<HashedSecret>,
+    /// How often a secret was taken away, or a password changed.
+    #[serde(default)]
+    pub(in crate::authority) taken: u32,
     /// Of a person: a PHC string.
     #[serde(default)]
     pub(in crate::authority) password: Option<Box<str>>,
@@ -252,6 +255,7 @@ impl Entry {
             scopes: body.scopes.clone().into(),
             attributes: Arc::new(attributes),
             expires: body.expires.map(NumericDate),
+            stamp: Stamp { created: body.created, taken: body.taken },
         };
         let last_used = AtomicI64::new(body.last_used.unwrap_or(NEVER));
         let hash_of =

@@ -9,8 +9,8 @@ use crate::config::endpoint::{Action, Selection};
 use crate::config::minted::Minted;
 use crate::config::template::{Piece, Source, Text};
 use crate::revocation::{Kind, watermark};
-use crate::store::Entry;
 use crate::store::error::StoreError;
+use crate::store::{Entry, Id};
 
 /// Tokens of one issuer that are made from a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn made(config: &Config, token: &Minted, is_holder: bool) -> Option<Made> {
 }
 
 /// `{credential.id}`, and nothing else.
-fn is_the_id(subject: &Text) -> bool {
+pub(in crate::authority) fn is_the_id(subject: &Text) -> bool {
     match subject.0.as_slice() {
         [Piece::Hole(hole)] => matches!(&hole.source, Source::Credential(name) if **name == *"id"),
         [] | [Piece::Literal(_)] | [_, ..] => false,
@@ -101,4 +101,16 @@ pub(in crate::authority) fn entries(made: &[Made], id: &str, reason: &str) -> Re
         }
     }
     Ok(entries)
+}
+
+/// Their ids, as a record keeps them: before they are in force.
+pub(in crate::authority) fn ids(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.id.to_string()).collect()
+}
+
+/// The same entries under ids that were kept before they were made: their moment is after that.
+pub(in crate::authority) fn under(ids: &[String], entries: Vec<Entry>) -> Vec<Entry> {
+    let ids = ids.iter().map(|id| id.parse().ok()).chain(std::iter::repeat(None));
+    let named = |(entry, id): (Entry, Option<Id>)| Entry { id: id.unwrap_or(entry.id), ..entry };
+    entries.into_iter().zip(ids).map(named).collect()
 }

@@ -1,6 +1,8 @@
 //! API keys and people, managed while the gateway runs: by the admin listener and by the command line. What is answered is in
 //! force for every request, and on the disk.
 
+mod racing;
+
 use std::fs;
 
 use serde_json::{Value, json};

@@ -19,7 +19,7 @@ use crate::mint::managed::{
     KeyChange, KeyMade, KeyShown, Keys, NewKey, NotDone, SECRET_CHARACTERS, SECRET_OCTETS, SecretShown,
 };
 use crate::revocation::Kind;
-use crate::store::error::StoreError;
+use crate::store::{self, error::StoreError};
 
 impl ApiKeys {
     /// Makes a key. It counts once this returns, which alone has its secret.
@@ -102,15 +102,24 @@ impl ApiKeys {
         if let Some(expires) = change.expires {
             body.expires = expires;
         }
-        if change.disabled == Some(true) && !body.disabled {
-            body.stopped_by = self.stop(&ring, id, DISABLED, None).await?;
+        // What refuses what was made until now comes after what has no more made: nobody comes in between. Asked for again
+        // after a failure, this ends what was begun.
+        let stops = change.disabled == Some(true) && !self.is_stopped(&entry).await?;
+        if stops && !body.disabled {
+            // Enabled before, and cut short: what refused it then has no end.
+            (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
         }
+        let ids = if stops { stopping::ids(&entries(&ring, id, DISABLED, None)?) } else { body.stopped_by };
+        body.stopped_by = ids.clone();
         body.disabled = change.disabled.unwrap_or(body.disabled);
         // That it is disabled, its revocation says: what is known of other keys is known still, and their streams go on.
         let says_else =
             |body: &Body| Body { disabled: false, stopped_by: Vec::new(), last_used: None, ..body.clone() };
         let is_told = says_else(&body) != says_else(&entry.body);
         let entry = self.put(&turn, entry.name(), body).await?;
+        if stops {
+            self.revoke(stopping::under(&ids, entries(&ring, id, DISABLED, None)?)).await?;
+        }
         if change.disabled == Some(false) {
             // What is not in force any more is lifted too: asked for again after a failure, this ends what was begun.
             (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
@@ -126,7 +135,9 @@ impl ApiKeys {
         let ring = self.ring(credential)?;
         let turn = self.managed.turn().await;
         let entry = self.managed.get(credential, id).ok_or(NotDone::Unknown)?;
-        self.stop(&ring, id, REMOVED, Some(REMEMBERED)).await?;
+        let body = Body { last_used: entry.last_used(), disabled: true, ..entry.body.clone() };
+        let entry = self.put(&turn, entry.name(), body).await?;
+        self.revoke(entries(&ring, id, REMOVED, Some(REMEMBERED))?).await?;
         self.managed.remove(&turn, &entry.name()).await.map_err(not_kept)?;
         // What disabled it has no end, and another key of its id may come.
         (self.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
@@ -169,10 +180,13 @@ impl ApiKeys {
                 "it is the key's only secret: add another one first, or remove or disable the key".into(),
             ));
         }
-        // Whoever knew it may hold tokens that it brought.
-        let entries = stopping::entries(&ring.made, id, SECRET_REMOVED).map_err(not_kept)?;
-        (self.means.revoke)(entries).await.map_err(not_kept)?;
+        body.taken = body.taken.wrapping_add(1);
+        // Whoever knew it may hold tokens that it brought: refused before, so that nothing is left of it where what follows
+        // fails, and after, so that nobody comes in between.
+        let made = || stopping::entries(&ring.made, id, SECRET_REMOVED).map_err(not_kept);
+        self.revoke(made()?).await?;
         self.put(&turn, entry.name(), body).await?;
+        self.revoke(made()?).await?;
         self.tell(credential).await
     }
 
@@ -181,24 +195,14 @@ impl ApiKeys {
         self.managed.put(turn, name, body, &inherited).await.map_err(not_kept)
     }
 
-    /// Refuses what was made from a key until now, and the key itself on routes; gives the entries' ids.
-    async fn stop(
-        &self,
-        ring: &Ring,
-        id: &str,
-        reason: &str,
-        seconds: Option<i64>,
-    ) -> Result<Vec<String>, NotDone> {
-        let until = seconds.map(|seconds| clock::now().0.saturating_add(seconds));
-        let entries = || -> Result<Vec<_>, StoreError> {
-            let mut entries = stopping::entries(&ring.made, id, reason)?;
-            entries.push(Means::entry(Kind::ApiKey, &ring.issuer, id, until, reason)?);
-            Ok(entries)
-        };
-        let entries = entries().map_err(not_kept)?;
-        let ids = entries.iter().map(|entry| entry.id.to_string()).collect();
-        (self.means.revoke)(entries).await.map_err(not_kept)?;
-        Ok(ids)
+    /// Whether what was made from it is refused already, because it is disabled.
+    async fn is_stopped(&self, entry: &Entry) -> Result<bool, NotDone> {
+        let any = self.means.has_any(entry.stopped_by()).await.map_err(not_kept)?;
+        Ok(entry.body.disabled && any)
+    }
+
+    async fn revoke(&self, entries: Vec<store::Entry>) -> Result<(), NotDone> {
+        (self.means.revoke)(entries).await.map_err(not_kept)
     }
 
     /// What was found of this credential's keys may not be so any more.
@@ -209,6 +213,17 @@ impl ApiKeys {
     fn ring(&self, credential: &str) -> Result<Arc<Ring>, NotDone> {
         self.rings.load().get(credential).map(Arc::clone).ok_or(NotDone::Unknown)
     }
+}
+
+/// What refuses what was made from a key until now, and the key itself on routes, for so many seconds or without an end.
+fn entries(ring: &Ring, id: &str, reason: &str, seconds: Option<i64>) -> Result<Vec<store::Entry>, NotDone> {
+    let until = seconds.map(|seconds| clock::now().0.saturating_add(seconds));
+    let entries = || -> Result<Vec<_>, StoreError> {
+        let mut entries = stopping::entries(&ring.made, id, reason)?;
+        entries.push(Means::entry(Kind::ApiKey, &ring.issuer, id, until, reason)?);
+        Ok(entries)
+    };
+    entries().map_err(not_kept)
 }
 
 /// Everything that is wrong with a key that is to be made.

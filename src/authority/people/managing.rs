@@ -16,6 +16,7 @@ use crate::config::problems::quoted;
 use crate::mint::managed::{
     self, Hidden, NewPerson, NotDone, PASSWORD_CHARACTERS, PASSWORD_OCTETS, PersonChange, PersonShown, SCOPES,
 };
+use crate::store;
 
 impl People {
     /// Lets somebody in, once this returns.
@@ -105,17 +106,27 @@ impl People {
         let (own, belongs) = without_namespaces(&body.attributes);
         let belongs = change.namespaces.unwrap_or(belongs);
         body.attributes = with_namespaces(change.attributes.unwrap_or(own), belongs);
-        if hash.is_some() {
-            // Whoever knew the password before may hold tokens that it brought.
-            self.stop(&room, id, PASSWORD_CHANGED).await?;
+        // What refuses what was made until now comes after what has no more made: nobody signs in between. Asked for again
+        // after a failure, this ends what was begun.
+        let is_other = hash.is_some();
+        if is_other {
+            body.taken = body.taken.wrapping_add(1);
+            body.password = hash;
         }
-        body.password = hash.or(body.password);
-        if change.disabled == Some(true) && !body.disabled {
-            body.stopped_by = self.stop(&room, id, DISABLED).await?;
-        }
+        let stops = change.disabled == Some(true) && !self.is_stopped(&entry).await?;
+        let entries = |reason| stopping::entries(&room.made, id, reason).map_err(not_kept);
+        let ids = if stops { stopping::ids(&entries(DISABLED)?) } else { body.stopped_by };
+        body.stopped_by = ids.clone();
         body.disabled = change.disabled.unwrap_or(body.disabled);
         let name = entry.name();
         let entry = self.inner.managed.put(&turn, name, body, &|_, _| Map::new()).await.map_err(not_kept)?;
+        if is_other {
+            // Whoever knew the password before may hold tokens that it brought.
+            self.revoke(entries(PASSWORD_CHANGED)?).await?;
+        }
+        if stops {
+            self.revoke(stopping::under(&ids, entries(DISABLED)?)).await?;
+        }
         if change.disabled == Some(false) {
             // What is not in force any more is lifted too: asked for again after a failure, this ends what was begun.
             (self.inner.means.lift)(entry.stopped_by()).await.map_err(not_kept)?;
@@ -128,15 +139,21 @@ impl People {
         let room = self.inner.room(credential).ok_or(NotDone::Unknown)?;
         let turn = self.inner.managed.turn().await;
         let entry = self.inner.managed.get(credential, id).ok_or(NotDone::Unknown)?;
-        self.stop(&room, id, REMOVED).await?;
+        let body = Body { last_used: entry.last_used(), disabled: true, ..entry.body.clone() };
+        let name = entry.name();
+        let entry = self.inner.managed.put(&turn, name, body, &|_, _| Map::new()).await.map_err(not_kept)?;
+        self.revoke(stopping::entries(&room.made, id, REMOVED).map_err(not_kept)?).await?;
         self.inner.managed.remove(&turn, &entry.name()).await.map_err(not_kept)
     }
 
-    async fn stop(&self, room: &Room, id: &str, reason: &str) -> Result<Vec<String>, NotDone> {
-        let entries = stopping::entries(&room.made, id, reason).map_err(not_kept)?;
-        let ids = entries.iter().map(|entry| entry.id.to_string()).collect();
-        (self.inner.means.revoke)(entries).await.map_err(not_kept)?;
-        Ok(ids)
+    /// Whether what was made for them is refused already, because they are disabled.
+    async fn is_stopped(&self, entry: &Entry) -> Result<bool, NotDone> {
+        let any = self.inner.means.has_any(entry.stopped_by()).await.map_err(not_kept)?;
+        Ok(entry.body.disabled && any)
+    }
+
+    async fn revoke(&self, entries: Vec<store::Entry>) -> Result<(), NotDone> {
+        (self.inner.means.revoke)(entries).await.map_err(not_kept)
     }
 
     async fn hashed(&self, room: &Room, password: Hidden) -> Result<Box<str>, NotDone> {
