@@ -3,7 +3,8 @@
 //! One question is under way about a token, however many requests come with it. An answer counts for no longer than `cache`,
 //! and not beyond the token's `exp`; that a token does not count is remembered likewise. A provider in trouble is asked by one
 //! request a second, and all others are told at once that it cannot be asked: that is no answer about any token, and none is
-//! remembered.
+//! remembered. One that answers, and not about this token, is in no trouble: whoever sends strange tokens would keep
+//! everybody's from being asked about.
 
 mod asking;
 
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::config::{Introspection, Issuer, KeySource, Records};
-use crate::control::introspection::asking::{Question, asked};
+use crate::control::introspection::asking::{Asked, Question, asked};
 use crate::control::key_fetch::client::Client;
 use crate::token::claims::Claims;
 
@@ -89,7 +90,7 @@ impl Introspections {
                 tokio::spawn(async move {
                     let answer = match question {
                         Some(question) => asked(&client, question).await,
-                        None => None,
+                        None => Asked::Trouble,
                     };
                     provider.end(key, answer, &sender);
                 });
@@ -117,12 +118,17 @@ impl Introspections {
 }
 
 impl Provider {
-    /// Ends a question: `None` is trouble.
-    fn end(&self, key: Hash, answer: Option<(Answer, Duration)>, waiting: &watch::Sender<Option<Answer>>) {
+    /// Ends a question.
+    fn end(&self, key: Hash, answer: Asked, waiting: &watch::Sender<Option<Answer>>) {
         let (now, name) = (Instant::now(), &*self.issuer.name);
         let mut state = self.lock();
         state.asking.remove(&key);
-        let said = match answer {
+        let answered = match answer {
+            Asked::Answer(answer, lasts) => Some((answer, lasts)),
+            Asked::NotThis => Some((Answer::Unavailable, COOLDOWN)),
+            Asked::Trouble => None,
+        };
+        let said = match answered {
             Some((answer, lasts)) => {
                 if state.troubled.take().is_some() {
                     tracing::info!(issuer = name, "tokens can be asked about again");

@@ -26,8 +26,22 @@ export function smallSchema(graphql, runs) {
       }
     },
   };
+  // What is of several types: a vault, and the door before it.
+  const named = new graphql.GraphQLInterfaceType({
+    name: "Named",
+    fields: { name: { type: String } },
+    resolveType: (value) => value.kind,
+  });
+  const kind = (name, fields) =>
+    new graphql.GraphQLObjectType({ name, interfaces: [named], fields: { name: said(name, "name"), ...fields } });
+  const vault = kind("Vault", {});
+  const door = kind("Door", { behind: { type: named, resolve: () => ({ kind: "Vault" }) } });
+  const query = of("Query", "hello", "secret").toConfig();
+  query.fields.named = { type: named, args, resolve: (_, { text }) => ({ kind: text ?? "Door" }) };
+  query.fields.door = { type: door, resolve: () => ({ kind: "Door" }) };
   return new graphql.GraphQLSchema({
-    query: of("Query", "hello", "secret"),
+    query: new graphql.GraphQLObjectType(query),
+    types: [vault, door],
     mutation: of("Mutation", "create", "erase"),
     subscription: new graphql.GraphQLObjectType({ name: "Subscription", fields: { ticks } }),
   });

@@ -34,6 +34,7 @@ credentials:
 tokens:
   access: {format: jwt, lifetime: 1h}
 endpoints:
+  POST /again: {refresh: access, from: bearer, answer: {body: {access: '{token.access}'}}}
   POST /auth: {issue: [access], credential: clients, answer: {body: {access: '{token.access}'}}}
   POST /login: {issue: [access], credential: people, answer: {body: {access: '{token.access}'}}}
 ";
@@ -366,6 +367,28 @@ fn a_token_lives_no_longer_than_the_key_that_it_was_made_from() {
     let key = made(&scene, KEYS, &json!({"credential": "clients", "expires": ends}));
     let token = claims(&issue(&scene, "/auth", by_key(&key)));
     assert_eq!(token["exp"], ends, "{token}");
+}
+
+/// What refreshes itself is cut to the key each time, and ends with it.
+#[test]
+fn bug_a_token_that_refreshed_itself_outlived_its_key() {
+    let scene = scene();
+    let again = |token: &str| scene.ask(&Request::post("/again", "").bearer(token));
+    let ends = now() + 600;
+    let key =
+        made(&scene, KEYS, &json!({"credential": "clients", "scopes": ["orders:read"], "expires": ends}));
+    let first = issue(&scene, "/auth", by_key(&key));
+    let second = again(&first);
+    assert_eq!(second.status, 200, "{second:?}");
+    let second = text(&second.json(), "access");
+    assert_eq!(claims(&second)["exp"], ends);
+    let one = format!("{KEYS}/clients/{}", text(&key, "id"));
+    change(&scene, &one, &json!({"expires": now() + 1}));
+    wait_until("the key is over", || scene.ask(&by_key(&key)).status == 401);
+    assert_eq!(again(&second).status, 400, "what was shown counts, and is good for no other");
+    change(&scene, &one, &json!({"expires": null}));
+    let third = text(&again(&second).json(), "access");
+    assert!(claims(&third)["exp"].as_i64() > Some(ends));
 }
 
 #[test]

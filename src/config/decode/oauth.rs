@@ -230,8 +230,7 @@ impl OAuth {
             actions.push(("GET /.well-known/jwks.json".into(), Action::KeySet(vec![Arc::clone(access)])));
         }
         // RFC 8414 section 3.1: the path of the issuer stands behind the well-known one.
-        let own = self.url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
-        let own = own.map(|path| format!("/{path}")).unwrap_or_default();
+        let own = self.url.get(self.origin().len()..).unwrap_or_default();
         let metadata = self.metadata(has_keys, refresh.is_some());
         actions
             .push((format!("GET /.well-known/oauth-authorization-server{own}"), Action::Metadata(metadata)));
@@ -239,9 +238,18 @@ impl OAuth {
         actions
     }
 
+    /// The issuer's URL without its path.
+    fn origin(&self) -> &str {
+        let host = self.url.find("://").map_or(0, |at| at + 3);
+        let path = self.url.get(host..).and_then(|rest| rest.find('/')).map(|at| host + at);
+        self.url.get(..path.unwrap_or(self.url.len())).unwrap_or_default()
+    }
+
     /// RFC 8414 section 2.
     fn metadata(&self, has_keys: bool, refreshes: bool) -> Template {
-        let url = |path: &str| Template::Text(Text::literal(&format!("{}{path}", self.url)));
+        let text = |text: String| Template::Text(Text::literal(&text));
+        // Where they are served: behind the host, whatever path the issuer's name has.
+        let url = |path: &str| text(format!("{}{path}", self.origin()));
         let words = |words: &[&str]| {
             Template::List(words.iter().map(|word| Template::Text(Text::literal(word))).collect())
         };
@@ -251,7 +259,7 @@ impl OAuth {
         let methods = || words(&["client_secret_basic", "client_secret_post"]);
         let path = &self.path;
         let mut members = vec![
-            ("issuer", url("")),
+            ("issuer", text(self.url.clone())),
             ("token_endpoint", url(&format!("{path}/token"))),
             ("token_endpoint_auth_methods_supported", methods()),
             ("revocation_endpoint", url(&format!("{path}/revoke"))),

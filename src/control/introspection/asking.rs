@@ -63,8 +63,30 @@ impl Question {
     }
 }
 
-/// Asks. An answer, and for how long it counts; none where the provider is in trouble.
-pub(super) async fn asked(client: &Arc<Client>, question: Question) -> Option<(Answer, Duration)> {
+/// What asking has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Asked {
+    /// An answer, and for how long it counts.
+    Answer(Answer, Duration),
+    /// The provider answers, and not about this token.
+    NotThis,
+    /// It is in trouble, or takes us for nobody.
+    Trouble,
+}
+
+impl Trouble {
+    /// Whether it may be this token's alone: whoever sends a strange one is not to keep all others from being asked about.
+    fn is_of_the_token(&self) -> bool {
+        match self {
+            Self::NoAnswer | Self::Claims(_) | Self::Fetch(FetchError::TooLong(_)) => true,
+            Self::Fetch(FetchError::Status(status)) => matches!(status, 400 | 413 | 414 | 422 | 431),
+            Self::Fetch(_) => false,
+        }
+    }
+}
+
+/// Asks.
+pub(super) async fn asked(client: &Arc<Client>, question: Question) -> Asked {
     let Question { place, authorization, form, cache, timeout: patience, name, issuer } = question;
     let text = client.post(&place, authorization, String::clone(&form), ANSWER);
     let text = match timeout(patience, text).await {
@@ -72,10 +94,10 @@ pub(super) async fn asked(client: &Arc<Client>, question: Question) -> Option<(A
         Err(_) => Err(Trouble::Fetch(FetchError::Timeout(patience))),
     };
     match text.and_then(|text| read(&text, &issuer, cache, clock::now())) {
-        Ok(answer) => Some(answer),
+        Ok((answer, lasts)) => Asked::Answer(answer, lasts),
         Err(error) => {
             tracing::warn!(issuer = &*name, %error, "a token cannot be asked about");
-            None
+            if error.is_of_the_token() { Asked::NotThis } else { Asked::Trouble }
         }
     }
 }

@@ -46,6 +46,23 @@ fn the_metadata_names_the_endpoints() {
     }
 }
 
+/// The name of the issuer has a path; what it names stands where it is served.
+#[test]
+fn bug_an_issuer_with_a_path_named_endpoints_that_are_not_there() {
+    let scene = Scene::with(&OAUTH.replace("issuer: http://localhost", "issuer: http://localhost/tenant"));
+    let metadata = document(&scene, "/.well-known/oauth-authorization-server/tenant");
+    assert_eq!(metadata["issuer"], "http://localhost/tenant");
+    let path = |name: &str| {
+        let url = metadata[name].as_str().unwrap_or_default();
+        url.strip_prefix("http://localhost").unwrap_or_else(|| panic!("{name}: {metadata}")).to_owned()
+    };
+    assert!(document(&scene, &path("jwks_uri"))["keys"].is_array());
+    for name in ["token_endpoint", "revocation_endpoint", "introspection_endpoint"] {
+        let answer = scene.ask(&Request::post(&path(name), ""));
+        assert!(matches!(answer.status, 400 | 401), "{name}: {answer:?}");
+    }
+}
+
 #[test]
 fn a_resource_says_what_its_routes_ask_for() {
     let scene = Scene::with(OAUTH);

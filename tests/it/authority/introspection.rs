@@ -32,6 +32,7 @@ impl Provider {
                 "foreign" => r#"{"active": true, "iss": "https://elsewhere", "scope": "orders:read"}"#,
                 "twice" => r#"{"active": false, "active": true, "scope": "orders:read"}"#,
                 "broken" => "<html>",
+                "strange" => return exchange.answer_read(400, "", b""),
                 "trouble" => return exchange.answer_read(500, "", b""),
                 "redirected" => return exchange.answer_read(307, "Location: /elsewhere\r\n", b""),
                 _ => r#"{"active": false}"#,
@@ -109,6 +110,22 @@ fn a_provider_in_trouble_is_503_and_is_left_alone() {
         assert_eq!(scene.status("/orders", "good-1"), 200, "what is remembered counts");
         wait_until("it is asked again", || scene.status("/orders", "good-2") == 200);
     }
+}
+
+/// One that cannot say anything of one token is in no trouble: a stranger's would keep everybody's from being asked about.
+#[test]
+fn bug_a_strange_token_kept_all_others_from_being_asked_about() {
+    let provider = Provider::start();
+    let scene = provider.scene("");
+    for (number, token) in ["strange-1", "broken-1", "twice-1"].into_iter().enumerate() {
+        assert_eq!(scene.status("/orders", token), 503, "{token}: nobody can say");
+        assert_eq!(scene.status("/orders", &format!("good-{number}")), 200, "behind {token}");
+    }
+    let asked = provider.asked();
+    for _ in 0..20 {
+        assert_eq!(scene.status("/orders", "strange-2"), 503);
+    }
+    assert!(provider.asked() <= asked + 5, "{} questions", provider.asked() - asked);
 }
 
 #[test]

@@ -183,6 +183,55 @@ fn what_is_multiplied_is_counted_as_often() {
     }
 }
 
+/// Who may not read a type does not read it as what it implements, nor behind another one (GHSA-x33c-7c2v-mrj9,
+/// GHSA-mx7m-j9xf-62hw): the server runs it.
+#[test]
+fn what_is_of_several_types_is_asked_for_as_each_of_them() {
+    const SCHEMA: &str = "type Query { hello: String, named(text: String): Named, door: Door }\n\
+                          interface Named { name(text: String): String } type Vault implements Named { name(text: String): String }\n\
+                          type Door implements Named { name(text: String): String, behind: Named }";
+    let (mut servers, issuer) = (Servers::old(), Issuer::start());
+    let rules = "{issuers: [corp], graphql: {permission: any, public: [Query], schema: schema.graphql, \
+                 types: {Vault.name: 'vault:read'}}}";
+    let gateway = Gateway::new()
+        .issuer("corp", &issuer)
+        .upstream_as("old", &servers.url(""))
+        .route("POST /apollo", &format!("{{upstream: old, require: {rules}}}"))
+        .file("schema.graphql", SCHEMA)
+        .start();
+    let ask = |address, document: &str, scope: Option<&str>| {
+        let asked = post("/apollo", json!({"query": document}).to_string());
+        let asked = if let Some(scope) = scope { asked.bearer(&issuer.mint(scope)) } else { asked };
+        send(address, &asked)
+    };
+    for document in [
+        r#"{named(text:"Vault"){name}}"#,
+        r#"{named(text:"Vault"){...on Vault{n:name}}}"#,
+        r#"{named(text:"Vault"){...F}} fragment F on Named{name}"#,
+        r#"{named(text:"Vault"){...on Named{...on Vault{name}}}}"#,
+        "{door{behind{name}}}",
+        "{door{...F}} fragment F on Door{behind{...{name}}}",
+        "{named{...on Door{behind{name}}}}",
+    ] {
+        let answer = ask(servers.address(""), document, None);
+        assert_eq!(servers.ran(), ["Vault.name"], "direct, {document}: {answer:?}");
+        for (scope, status) in [(None, 401), (Some("other"), 403)] {
+            let answer = ask(gateway.ports.public, document, scope);
+            assert_eq!((answer.status, servers.ran().len()), (status, 0), "{document}: {answer:?}");
+        }
+        let answer = ask(gateway.ports.public, document, Some("vault:read"));
+        assert_eq!(
+            (answer.status, servers.ran()),
+            (200, vec!["Vault.name".to_owned()]),
+            "{document}: {answer:?}"
+        );
+    }
+    for document in ["{door{name}}", "{named{...on Door{name}}}", "{named{__typename}}"] {
+        let answer = ask(gateway.ports.public, document, None);
+        assert_eq!(answer.status, 200, "{document}: {answer:?}");
+    }
+}
+
 /// What a condition takes for an argument is what the server is asked with: the server says it back. Whatever is let through
 /// says `alice`, and what is plain is let through.
 #[test]
