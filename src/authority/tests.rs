@@ -13,7 +13,7 @@ use crate::config::credential::{
 };
 use crate::config::problems::Position;
 use crate::config::{Context, Secret, SecretSource};
-use crate::store::{Entry, Id, Store};
+use crate::store::{Change, Entry, Id, Store};
 use crate::token::scope::ScopeMatch;
 
 /// An authority with a store, and what it said to the outside.
@@ -102,11 +102,15 @@ impl Scene {
         let store = Store::open(&self.store_file()).unwrap_or_else(|error| panic!("{error}"));
         let (revoked, lifted, changed) =
             (Arc::clone(&self.said), Arc::clone(&self.said), Arc::clone(&self.said));
+        let store = Arc::new(store);
+        let kept = Arc::clone(&store);
         let means = Means {
-            store: Some(Arc::new(store)),
+            store: Some(store),
             revoke: Arc::new(move |entries| {
-                revoked.revoked.lock().expect("whole").extend(entries);
-                Box::pin(async { Ok(()) })
+                revoked.revoked.lock().expect("whole").extend(entries.clone());
+                let kept = Arc::clone(&kept);
+                let changes = entries.into_iter().map(Change::Added).collect();
+                Box::pin(async move { kept.append(changes).await.map(drop) })
             }),
             lift: Arc::new(move |ids: Vec<Id>| {
                 lifted.revoked.lock().expect("whole").retain(|entry| !ids.contains(&entry.id));

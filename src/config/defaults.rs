@@ -188,6 +188,8 @@ pub const GRAPHQL_WALK_STEPS: usize = 200_000;
 pub const GRAPHQL_WALK_DEPTH: usize = 500;
 /// Octets of the arguments that a condition sees: a condition's cost is bounded for as much as a token has.
 pub const GRAPHQL_ARGUMENTS: usize = 8 * 1024;
+/// The same of all operations of a request together: of a list, and of every operation of its documents.
+pub const GRAPHQL_ARGUMENTS_IN_ALL: usize = 64 * 1024;
 /// What is needed below the roots of a document, each thing counted for each field at a root that needs it.
 pub const GRAPHQL_WALK_NEEDS: usize = 16_384;
 /// Words of 64 bits that are kept of what fragments need: one for every 64 different needs of the schema, a fragment and a type.

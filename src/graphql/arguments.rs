@@ -15,6 +15,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use crate::config::defaults::GRAPHQL_ARGUMENTS;
+use crate::graphql::envelope::PROTOTYPE;
 use crate::graphql::members::Members;
 use crate::graphql::plan::{Planned, RootField};
 use crate::graphql::pruned::is;
@@ -26,13 +27,17 @@ use crate::token::json::{self, Bounds};
 /// Bounds of them.
 const BOUNDS: Bounds = Bounds { depth: DEPTH, members: 256, elements: 256 };
 const DEPTH: usize = 16;
+/// Octets that an operation counts for beside its text.
+const LEAST: usize = 64;
 
 /// The arguments of these operations of a document that was planned, by their places in it; `variables` is an object of JSON, as
-/// it came. None of one where they can be read in more than one way.
+/// it came. None of one where they can be read in more than one way, and of none behind that: it has to be known of all of
+/// them. `left` are the octets that all of a request may have yet.
 pub fn read<'p>(
     document: &str,
     operations: impl Iterator<Item = (usize, &'p Planned)>,
     variables: Option<&str>,
+    left: &mut usize,
 ) -> Vec<Option<Document>> {
     // The document is gone through once, however many operations it has.
     let tokens = tokens::read(document);
@@ -43,7 +48,13 @@ pub fn read<'p>(
         let declared = declared(document, tokens, outline, place)?;
         Reading { document, variables, declared }.operation(planned, tokens)
     };
-    operations.map(one).collect()
+    let within = |operation: (usize, &Planned)| {
+        let read = if *left > 0 { one(operation) } else { None };
+        // Of a request that is refused no more is read.
+        *left = read.as_ref().map_or(0, |(text, _)| left.saturating_sub(text.len() + LEAST));
+        read.map(|(_, arguments)| arguments)
+    };
+    operations.map(within).collect()
 }
 
 /// What variables stand for.
@@ -60,6 +71,9 @@ fn given(text: &str) -> Option<HashMap<String, &RawValue>> {
         return Some(HashMap::new());
     }
     let Members(members) = serde_json::from_str(text).ok()?;
+    if members.iter().any(|(name, _)| name == PROTOTYPE) {
+        return None;
+    }
     Some(members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
 }
 
@@ -92,7 +106,8 @@ fn declared<'d>(
 }
 
 impl<'d> Reading<'d> {
-    fn operation(&self, planned: &Planned, tokens: &[Token]) -> Option<Document> {
+    /// What it asks with, as text and as it is read.
+    fn operation(&self, planned: &Planned, tokens: &[Token]) -> Option<(String, Document)> {
         let mut asked: HashMap<&str, String> = HashMap::new();
         let mut text = String::from("{");
         for field in &planned.fields {
@@ -113,7 +128,8 @@ impl<'d> Reading<'d> {
         }
         text.push('}');
         // As strictly as a token: no name twice, however deep.
-        json::document(text.as_bytes(), BOUNDS).ok()
+        let read = json::document(text.as_bytes(), BOUNDS).ok()?;
+        Some((text, read))
     }
 
     /// The arguments of a field, as an object; `tokens` are the field's.

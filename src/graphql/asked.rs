@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::config::defaults::GRAPHQL_BATCH_MAX;
+use crate::config::defaults::{GRAPHQL_ARGUMENTS_IN_ALL, GRAPHQL_BATCH_MAX};
 use crate::config::graphql::{Bound, Counted, SafelistMode};
 use crate::graphql::arguments;
 use crate::graphql::envelope::{self, Brought, Envelope, Malformed, Name, Written};
@@ -64,7 +64,7 @@ pub fn read(
     documents: &mut Documents,
     incoming: &Incoming<'_>,
 ) -> Result<Asked, Rejected> {
-    let mut reading = Reading { rules, documents };
+    let mut reading = Reading { rules, documents, arguments: GRAPHQL_ARGUMENTS_IN_ALL };
     match incoming.way {
         Way::Message(text) => reading.text(text, Bound { most: 0, warn: false }),
         Way::Request { method: "POST", body, .. } => {
@@ -77,6 +77,8 @@ pub fn read(
 struct Reading<'r> {
     rules: &'r Arc<Rules>,
     documents: &'r mut Documents,
+    /// Octets of arguments that may be read yet.
+    arguments: usize,
 }
 
 /// A document, found.
@@ -192,7 +194,7 @@ impl Reading<'_> {
 
     /// What a condition is to see of an operation, if there is one that does; and of those that a server could take for it.
     fn arguments(
-        &self,
+        &mut self,
         item: &Item,
         document: &Written<'_>,
         variables: Option<&str>,
@@ -204,7 +206,7 @@ impl Reading<'_> {
         let operations = item.plan.operations.iter().enumerate();
         let counted =
             operations.filter(|(place, _)| config.operations == Counted::Strict || *place == item.operation);
-        let read = arguments::read(&document.text(), counted, variables);
+        let read = arguments::read(&document.text(), counted, variables, &mut self.arguments);
         read.into_iter().map(|arguments| arguments.map(Arc::new)).collect()
     }
 

@@ -26,6 +26,9 @@ const MEMBERS: usize = 64;
 /// Octets of the name of one, at most: each is held against each other.
 const NAME: usize = 256;
 
+/// What a copy of the object finds its missing members in, to servers in JavaScript (`Object.assign`).
+pub(in crate::graphql) const PROTOTYPE: &str = "__proto__";
+
 /// Nesting of what is in them, at most.
 const DEPTH: usize = 128;
 
@@ -248,6 +251,9 @@ impl<'t> Member<'t> {
 }
 
 fn meaning(key: &str, known: &[(&str, Name)]) -> Result<Name, Malformed> {
+    if key == PROTOTYPE {
+        return Err(Malformed("a member whose members some servers take for the object's own"));
+    }
     if let Some((_, meaning)) = known.iter().find(|(name, _)| *name == key) {
         return Ok(*meaning);
     }

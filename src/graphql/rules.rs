@@ -79,8 +79,16 @@ impl Rules {
         };
         let template = config.permission.as_ref().map(Template::new);
         let listed = config.persisted.safelist.as_ref().map(Listed::compile);
-        let schema = config.schema.as_ref().map(|rules| Schema::compile(rules));
-        Self { config: config.clone(), kinds, introspection, template, schema, listed }
+        let mut rules = Self { config: config.clone(), kinds, introspection, template, schema: None, listed };
+        let schema = config.schema.as_ref();
+        // A field may come to a root again: what is read there needs what it needs at the root.
+        rules.schema = schema.map(|schema| {
+            let at_root = |kind, field: &str| rules.needs(kind, field);
+            // What it is asked with there, conditions do not see.
+            let again = config.arguments.then(|| Needs::nobody("a root below the root"));
+            Schema::compile(schema, &at_root, again.as_ref())
+        });
+        rules
     }
 
     /// What a field at the root of an operation of this kind needs. The name is the field's own, never its alias.

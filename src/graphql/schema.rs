@@ -56,17 +56,19 @@ struct BoundField {
 
 impl Schema {
     /// Binds rules; cannot fail. Where the schema is none nothing is known, and everything below the root is for nobody:
-    /// [`check`] says so before.
-    pub fn compile(rules: &SchemaRules) -> Self {
-        read(&rules.text).map_or_else(|_| Self::default(), |known| bind(&known, &rules.rules))
+    /// [`check`] says so before. `at_root` says what the fields of roots need, wherever a field comes to a root again;
+    /// `again` is what such a field needs besides.
+    pub fn compile(
+        rules: &SchemaRules,
+        at_root: &dyn Fn(OperationKind, &str) -> Needs,
+        again: Option<&Needs>,
+    ) -> Self {
+        let bound = |known: Known| bind(&known, &rules.rules, at_root, again);
+        read(&rules.text).map_or_else(|_| Self::default(), bound)
     }
 
     fn root(&self, kind: OperationKind) -> Option<usize> {
-        self.roots[match kind {
-            OperationKind::Query => 0,
-            OperationKind::Mutation => 1,
-            OperationKind::Subscription => 2,
-        }]
+        KINDS.into_iter().zip(self.roots).find_map(|(known, root)| root.filter(|_| known == kind))
     }
 }
 
@@ -131,7 +133,12 @@ fn unbound(known: &Known, rule: &TypeRule) -> Option<Problem> {
 }
 
 /// Binds rules to what is known.
-fn bind(known: &Known, rules: &[TypeRule]) -> Schema {
+fn bind(
+    known: &Known,
+    rules: &[TypeRule],
+    at_root: &dyn Fn(OperationKind, &str) -> Needs,
+    again: Option<&Needs>,
+) -> Schema {
     let mut own: Vec<Needs> = vec![Needs::nothing(); known.types.len()];
     let mut fields: HashMap<(usize, &str), Needs> = HashMap::new();
     for rule in rules {
@@ -153,10 +160,15 @@ fn bind(known: &Known, rules: &[TypeRule]) -> Schema {
             Needs::all(std::iter::once(index).chain(one.implements.iter().copied()).map(|index| &own[index]))
         })
         .collect();
+    let is_root = |index: usize| known.roots.contains(&Some(index));
     let of_field = |index: usize, name: &str, of: usize| {
         let implemented = known.types[index].implements.iter().copied();
         let rules = std::iter::once(index).chain(implemented).filter_map(|index| fields.get(&(index, name)));
-        Needs::all(rules.chain([&reaching[index], &reaching[of]]))
+        let kinds = KINDS.into_iter().zip(known.roots).filter(|(_, root)| *root == Some(index));
+        let own: Vec<Needs> = kinds.map(|(kind, _)| at_root(kind, name)).collect();
+        let comes_to_root = is_root(of) || known.types[of].possible.iter().any(|index| is_root(*index));
+        let again = again.filter(|_| comes_to_root);
+        Needs::all(rules.chain([&reaching[index], &reaching[of]]).chain(&own).chain(again))
     };
     let mut kept = Kept::default();
     kept.place(Needs::nothing());
@@ -194,6 +206,9 @@ impl Kept {
     }
 }
 
+/// Kinds of operations, in the order of their roots.
+const KINDS: [OperationKind; 3] =
+    [OperationKind::Query, OperationKind::Mutation, OperationKind::Subscription];
 /// Mistakes of one file that are said.
 const SHOWN: usize = 20;
 /// How many names are searched for the one that was meant.

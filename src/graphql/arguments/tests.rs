@@ -8,7 +8,7 @@ fn of(document: &str, operation: usize, variables: Option<&str>) -> String {
     let rules = rules("{public: [Query, Mutation]}");
     let plan = rules.plan(document, 1).unwrap_or_else(|rejected| panic!("{document}: {rejected:?}"));
     let asked = [(operation, &plan.operations[operation])];
-    let read = read(document, asked.into_iter(), variables).pop().flatten();
+    let read = read(document, asked.into_iter(), variables, &mut 65_536).pop().flatten();
     read.map_or("-".to_owned(), |read| Value::Object(Map::from(read.members())).to_string())
 }
 
@@ -119,7 +119,26 @@ fn d7_what_is_long_is_not_copied_for_each_operation() {
         (format!("{operations} fragment F on Query {{f(v: \"{long}\", w: $v)}}"), "{}".to_owned()),
     ] {
         let plan = rules.plan(&document, 1).expect("a plan");
-        let read = read(&document, plan.operations.iter().enumerate(), Some(&variables));
+        let read = read(&document, plan.operations.iter().enumerate(), Some(&variables), &mut 65_536);
         assert_eq!((read.len(), read.iter().flatten().count()), (90, 0));
     }
+}
+
+/// A few letters may ask for the same many times: of all operations together no more is read than is bounded, and nothing
+/// behind one that could be read in two ways.
+#[test]
+fn what_all_operations_are_asked_with_is_bounded_together() {
+    let rules = rules("{public: [Query, Mutation]}");
+    let operations: String = (0..100).map(|number| format!("query Q{number}($v: X) {{a(b: $v)}} ")).collect();
+    let plan = rules.plan(&operations, 1).unwrap_or_else(|rejected| panic!("{rejected:?}"));
+    let read = |variables: &str, left: &mut usize| {
+        let read = read(&operations, plan.operations.iter().enumerate(), Some(variables), left);
+        read.iter().take_while(|arguments| arguments.is_some()).count()
+    };
+    let (mut many, mut few) = (65_536, 65_536);
+    assert_eq!(read(&format!("{{\"v\":\"{}\"}}", "x".repeat(8_000)), &mut many), 9);
+    assert_eq!((read("{\"v\":1}", &mut few), read("{\"v\":1}", &mut 0)), (100, 0));
+    assert!(many == 0 && few > 50_000, "{many} {few}");
+    let mut left = 65_536;
+    assert_eq!((read("{\"v\":1,\"v\":2}", &mut left), left), (0, 0));
 }

@@ -90,6 +90,23 @@ fn a_known_name_in_another_case_is_refused() {
     assert_eq!(one(r#"{"variables":{"Query":1,"query":2,"query":3}}"#).query, None);
 }
 
+/// Copied, an object finds in there what it does not have itself.
+#[test]
+fn a_prototype_is_refused_where_a_server_could_copy_it() {
+    let why = "a member whose members some servers take for the object's own";
+    for text in [
+        r#"{"query":"{a}","__proto__":{"variables":{}}}"#,
+        r#"{"query":"{a}","__proto__":null}"#,
+        r#"{"query":"{a}","\u005f_proto__":{}}"#,
+        r#"{"query":"{a}","extensions":{"__proto__":{}}}"#,
+        r#"{"extensions":{"persistedQuery":{"sha256Hash":"a","__proto__":{}}}}"#,
+    ] {
+        refused(text, why);
+    }
+    // Below is the operation's own.
+    assert!(one(r#"{"query":"{a}","variables":{"a":{"__proto__":1}}}"#).query.is_some());
+}
+
 #[test]
 fn what_is_of_another_kind_is_refused() {
     let text = "a string belongs there, or null";

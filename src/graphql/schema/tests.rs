@@ -63,12 +63,11 @@ fn rules(rules: &[(&str, &str)]) -> Vec<TypeRule> {
 
 fn schema(text: &str, of: &[(&str, &str)]) -> Schema {
     assert_eq!(check(text, &rules(of)), Ok(()));
-    Schema::compile(&SchemaRules {
-        path: "schema".into(),
-        at: Position::default(),
-        text: text.into(),
-        rules: rules(of),
-    })
+    Schema::compile(
+        &SchemaRules { path: "schema".into(), at: Position::default(), text: text.into(), rules: rules(of) },
+        &|_, _| Needs::nothing(),
+        None,
+    )
 }
 
 /// What an operation needs, all its root fields together.
@@ -247,12 +246,16 @@ fn u6_what_the_schema_does_not_know_is_for_nobody() {
         ],
     );
     // Without a schema that can be read, and so with none that could be configured.
-    let none = Schema::compile(&SchemaRules {
-        path: "schema".into(),
-        at: Position::default(),
-        text: "".into(),
-        rules: rules(&[("Person.email", "email")]),
-    });
+    let none = Schema::compile(
+        &SchemaRules {
+            path: "schema".into(),
+            at: Position::default(),
+            text: "".into(),
+            rules: rules(&[("Person.email", "email")]),
+        },
+        &|_, _| Needs::nothing(),
+        None,
+    );
     assert_eq!(shown(&needs(&none, OperationKind::Query, "{ person }")), "nobody: Query.person");
 }
 

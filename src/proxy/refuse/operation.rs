@@ -137,7 +137,10 @@ impl Said {
         }
         let keys = denial.whole.as_ref().and_then(|whole| whole.keys.get(place));
         let keys = keys.map(Vec::as_slice).unwrap_or_default();
-        if let Some(first) = keys.first() {
+        // Which of a list it was is not known here.
+        if let Some(first) = keys.first()
+            && denial.list() < 2
+        {
             error["path"] = json!([first]);
         }
         let data: Map<String, Value> = keys.iter().map(|key| (key.to_string(), Value::Null)).collect();

@@ -123,3 +123,23 @@ fn a_condition_sees_what_comes_in_a_message() {
         assert_eq!(client.only_result("2"), "alice");
     }
 }
+
+/// What a field is asked with where the root is reached again is not among what conditions see.
+#[test]
+fn a_root_that_is_reached_again_is_for_nobody_where_a_condition_asks_for_arguments() {
+    const SCHEMA: &str = "type Query { me: Person, order(owner: String): Order } type Order { id: ID } \
+                          type Person { id: ID, query: Query }";
+    let rules = "{public: [Query], fields: {Query.order: authenticated}, schema: schema.graphql, types: {Person.id: any}}";
+    let api = Api::with_issuer(Issuer::start(), |setup, issuer| {
+        setup
+            .issuer("corp", issuer)
+            .route("/graphql", &format!("{{require: {{when: '{OWN}', graphql: {rules}}}}}"))
+            .file("schema.graphql", SCHEMA)
+    });
+    let by = |query: &str| post(asked(query, json!(null))).bearer(&api.issuer.mint("any"));
+    check(&api, &by("{ me { query { order(owner: \"bob\") { id } } } }"), FORBIDDEN);
+    check(&api, &by("{ order(owner: \"bob\") { id } }"), FORBIDDEN);
+    for own in ["{ order(owner: \"alice\") { id } }", "{ me { id } }"] {
+        check(&api, &by(own), None);
+    }
+}

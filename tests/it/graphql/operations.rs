@@ -230,3 +230,37 @@ fn u6_rules_below_the_root_are_asked_for_over_http() {
     assert_eq!(api.gateway.admin("POST", "/v1/reload").status, 422);
     check(&api, &post(body("{ me { mail } }")), None);
 }
+
+/// What is public of a type is not what is public of a root that it leads back to.
+#[test]
+fn bug_a_root_that_was_reached_again_was_not_asked_for_what_it_needs() {
+    const SCHEMA: &str = "type Query { me: Person, secret: String, open: String, again: Again }\n\
+                          type Mutation { create: Payload } type Payload { query: Query, done: Boolean }\n\
+                          interface Again { secret: String } type Other { id: ID } type Person { name: String, query: Query }";
+    let schema = SCHEMA.replace("type Query {", "type Query implements Again {");
+    let graphql = "{public: [Query, Mutation], fields: {Query.secret: secret}, schema: schema.graphql, types: {Other.id: other}}";
+    let api = Api::with_issuer(Issuer::start(), |setup, issuer| {
+        setup
+            .issuer("corp", issuer)
+            .route("/graphql", &format!("{{require: {{graphql: {graphql}}}}}"))
+            .file("schema.graphql", schema)
+    });
+    for document in [
+        "{secret}",
+        "{me{query{secret}}}",
+        "{me{query{me{query{open x:secret}}}}}",
+        "{me{...F}} fragment F on Person{query{...G}} fragment G on Query{secret}",
+        "{again{secret}}",
+        "{again{...on Query{secret}}}",
+        "mutation{create{query{secret}}}",
+        "mutation{create{done query{...{secret}}}}",
+    ] {
+        println!("{document}");
+        check(&api, &post(body(document)), Some("UNAUTHENTICATED"));
+        check(&api, &by(&api, post(body(document)), Some("other")), FORBIDDEN);
+        check(&api, &by(&api, post(body(document)), Some("secret")), None);
+    }
+    for document in ["{me{query{open}}}", "mutation{create{query{open me{name}}}}", "{again{__typename}}"] {
+        check(&api, &post(body(document)), None);
+    }
+}

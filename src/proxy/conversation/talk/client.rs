@@ -58,8 +58,12 @@ impl Talk<'_> {
                 Some(token) => self.renew(token, self.word(&Message::Ack(None))),
                 None => return Err(self.fault(Fault::TwoInits)),
             },
-            Said::Ping(payload) => match self.token_in(payload)?.filter(|_| self.conversation.has_begun()) {
-                Some(token) => self.renew(token, self.word(&Message::Pong(None))),
+            Said::Ping(payload) => match self.token_in(payload)? {
+                Some(token) if self.conversation.has_begun() => {
+                    self.renew(token, self.word(&Message::Pong(None)))
+                }
+                // A token is not said back to anybody.
+                Some(_) => self.say(&Message::Pong(None)),
                 None => self.say(&Message::Pong(payload)),
             },
             Said::Begin { id, payload } => {

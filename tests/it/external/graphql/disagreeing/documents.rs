@@ -232,20 +232,28 @@ fn what_is_of_several_types_is_asked_for_as_each_of_them() {
     }
 }
 
+/// Servers, and a gateway before these of their paths that lets nobody ask for another's secret; and alice's token.
+fn conditioned(paths: &[&str]) -> (Servers, Gateway, String) {
+    let (servers, issuer) = (Servers::old(), Issuer::start());
+    let rules =
+        "{issuers: [corp], when: 'request.arguments.secret.text == claims.sub', graphql: {permission: any}}";
+    let mut setup = Gateway::new().workers(1).issuer("corp", &issuer).upstream_as("old", &servers.url(""));
+    for path in paths {
+        setup = setup.route(&format!("POST {path}"), &format!("{{upstream: old, require: {rules}}}"));
+    }
+    (servers, setup.start(), issuer.mint("any"))
+}
+
+/// A secret by a variable.
+fn named(default: &str) -> String {
+    format!("query ($t: String{default}) {{ secret(text: $t) }}")
+}
+
 /// What a condition takes for an argument is what the server is asked with: the server says it back. Whatever is let through
 /// says `alice`, and what is plain is let through.
 #[test]
 fn what_a_condition_saw_is_what_the_server_was_asked_with() {
-    let (mut servers, issuer) = (Servers::old(), Issuer::start());
-    let rules =
-        "{issuers: [corp], when: 'request.arguments.secret.text == claims.sub', graphql: {permission: any}}";
-    let mut setup = Gateway::new().workers(1).issuer("corp", &issuer).upstream_as("old", &servers.url(""));
-    for path in ["/apollo", "/express-graphql"] {
-        setup = setup.route(&format!("POST {path}"), &format!("{{upstream: old, require: {rules}}}"));
-    }
-    let gateway = setup.start();
-    let token = issuer.mint("any");
-    let named = |default: &str| format!("query ($t: String{default}) {{ secret(text: $t) }}");
+    let (mut servers, gateway, token) = conditioned(&["/apollo", "/express-graphql"]);
     let plain = [
         ("{ secret(text: \"alice\") }".to_owned(), "null"),
         (
@@ -296,5 +304,23 @@ fn what_a_condition_saw_is_what_the_server_was_asked_with() {
                 );
             }
         }
+    }
+}
+
+/// What is missing is found in the prototype of a copy.
+#[test]
+fn a_prototype_is_refused() {
+    let (mut servers, gateway, token) = conditioned(&["/assign"]);
+    for name in ["__proto__", "\\u005f_proto__"] {
+        let document = json!(named(" = \"alice\""));
+        let body = format!("{{\"query\":{document},\"{name}\":{{\"variables\":{{\"t\":\"bob\"}}}}}}");
+        let answer = send(servers.address(""), &post("/assign", &body));
+        assert_eq!(
+            (answer.json()["data"]["secret"].as_str(), servers.ran().len()),
+            (Some("bob"), 1),
+            "direct"
+        );
+        let answer = send(gateway.ports.public, &post("/assign", body).bearer(&token));
+        assert_eq!((answer.status, servers.ran().len()), (400, 0), "{answer:?}");
     }
 }
