@@ -6,6 +6,7 @@ mod tests;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::graphql::envelope::PROTOTYPE;
 use crate::token::claims::{Place, Selector};
 use crate::token::json::{self, Bounds};
 
@@ -47,6 +48,8 @@ pub fn without(places: &[Selector], payload: &str) -> Result<String, Ambiguous> 
 /// Removes what these names lead to, one within the other, if it is an object's member. It is as deep as the operator has written.
 fn remove(members: &mut Map<String, Value>, names: &[String]) {
     let Some((name, rest)) = names.split_first() else { return };
+    // A copy finds in there what is missing beside it.
+    members.remove(PROTOTYPE);
     if rest.is_empty() {
         members.retain(|known, _| !known.eq_ignore_ascii_case(name));
         return;

@@ -57,4 +57,7 @@ fn no_place_of_a_token_is_left_in_what_goes_on() {
     // Decoders that do not regard case would find these.
     let folded = r#"{"TOKEN":"a","authorization":"b","AUTHORIZATION":"c","Headers":{"AuthorizatioN":"d","y":2},"x":1}"#;
     assert_eq!(without(&places(), folded).as_deref(), Ok(r#"{"Headers":{"y":2},"x":1}"#));
+    // And these whoever copies an object.
+    let copied = r#"{"__proto__":{"token":"a"},"headers":{"__proto__":{"Authorization":"b"},"y":2},"x":1}"#;
+    assert_eq!(without(&places(), copied).as_deref(), Ok(r#"{"headers":{"y":2},"x":1}"#));
 }
