@@ -10,35 +10,35 @@
 //! read here, so that what the load needs for its own turn is in it. Where a success is stale, or a stream ends that
 //! should not, the bench panics.
 //!
-//! As it was on 2026-11-22 on two cores that compilers of others shared (a load of 5 to 7, for `set` of 3); the store on ext4. That
-//! machine gives a process 20,000 descriptors, of which a stream takes two. The real run asks for 10,000 streams.
+//! As it was on 2026-11-23 on two cores of an AMD EPYC; the store on ext4. That machine gives a process 20,000 descriptors, of
+//! which a stream takes two. The real run asks for 10,000 streams.
 //!
 //! | what | figure | bound |
 //! |---|---|---|
-//! | revoke: asked to answered, idle | p50 1.51 ms, p99 9.08 ms, max 9.08 ms |  |
-//! | revoke: answered to first refusal on each of 200 connections, idle | p50 3.03 ms, p99 9.21 ms, max 9.31 ms |  |
+//! | revoke: asked to answered, idle | p50 1.25 ms, p99 1.57 ms, max 1.57 ms |  |
+//! | revoke: answered to first refusal on each of 200 connections, idle | p50 2.55 ms, p99 4.18 ms, max 4.26 ms |  |
 //! | revoke: stale successes after the answer, 15 rounds, idle | 0 | 0 |
-//! | revoke: asked to answered, under load | p50 7.23 ms, p99 14.17 ms, max 14.17 ms |  |
-//! | revoke: answered to first refusal on each of 200 connections, under load | p50 3.60 ms, p99 7.47 ms, max 7.54 ms |  |
+//! | revoke: asked to answered, under load | p50 1.79 ms, p99 7.61 ms, max 7.61 ms |  |
+//! | revoke: answered to first refusal on each of 200 connections, under load | p50 2.71 ms, p99 3.77 ms, max 3.82 ms |  |
 //! | revoke: stale successes after the answer, 15 rounds, under load | 0 | 0 |
-//! | rate: single ones, 1 at once | 1431/s; p50 0.45 ms, p99 4.49 ms, max 11.26 ms |  |
-//! | rate: single ones, 32 at once | 12403/s; p50 2.13 ms, p99 9.03 ms, max 28.64 ms |  |
-//! | rate: lists of 1000, 1 at once | 102271/s; p50 7.26 ms, p99 32.78 ms, max 123.00 ms |  |
-//! | rate: lists of 1000, 4 at once | 75751/s; p50 40.26 ms, p99 171.78 ms, max 188.01 ms |  |
-//! | rate: import of 1000000 lines | 84010/s; 11.9 s |  |
-//! | streams: 9400 idle WebSockets, resident | 18.9 KiB each | 25 KiB |
-//! | streams: processor while all are idle | 0.61 % of a core |  |
-//! | streams: answered to Close, 94 of them by `jti` | p50 19.60 ms, p99 53.01 ms, max 53.01 ms | 1 s |
+//! | rate: single ones, 1 at once | 2326/s; p50 0.38 ms, p99 0.89 ms, max 7.84 ms |  |
+//! | rate: single ones, 32 at once | 21616/s; p50 1.38 ms, p99 3.14 ms, max 9.11 ms |  |
+//! | rate: lists of 1000, 1 at once | 145495/s; p50 5.83 ms, p99 9.26 ms, max 67.80 ms |  |
+//! | rate: lists of 1000, 4 at once | 222515/s; p50 15.71 ms, p99 83.92 ms, max 101.98 ms |  |
+//! | rate: import of 1000000 lines | 140495/s; 7.1 s |  |
+//! | streams: 9400 idle WebSockets, resident | 17.9 KiB each | 25 KiB |
+//! | streams: processor while all are idle | 0.34 % of a core |  |
+//! | streams: answered to Close, 94 of them by `jti` | p50 95.51 ms, p99 100.77 ms, max 100.77 ms | 1 s |
 //! | streams: the others go on | 9306 of 9306 | all |
-//! | streams: answered to Close, all 9306 by their subject | p50 329.26 ms, p99 539.72 ms, max 543.96 ms | 1 s |
-//! | set: restart with 10000000 entries from the disk | 11.19 s to ready, 11.19 s to the first 200 | 20 s |
-//! | set: restart with 10000000 entries from the disk, memory | 371 MiB resident, 371 MiB at the peak | 400 MB |
-//! | set: restart with 10000000 entries from the page cache | 6.44 s to ready, 6.44 s to the first 200 | 20 s |
-//! | set: restart with 10000000 entries from the page cache, memory | 371 MiB resident, 371 MiB at the peak | 400 MB |
-//! | set: processor of a request, no entries | 12.98 µs, ratio 1.000 (of the least: 11.54 µs, 1.000) |  |
-//! | set: processor of a request, no entries, another process | 12.82 µs, ratio 0.988 (of the least: 11.75 µs, 1.017) |  |
-//! | set: processor of a request, 10000000 of `jti` | 13.14 µs, ratio 1.013 (of the least: 11.92 µs, 1.032) | 1.03 |
-//! | set: processor of a request, 10000 of each of client, subject, session and jti | 12.93 µs, ratio 0.997 (of the least: 11.76 µs, 1.019) | 1.03 |
+//! | streams: answered to Close, all 9306 by their subject | p50 246.68 ms, p99 478.13 ms, max 481.54 ms | 1 s |
+//! | set: restart with 10000000 entries from the disk | 5.24 s to ready, 5.24 s to the first 200 | 20 s |
+//! | set: restart with 10000000 entries from the disk, memory | 375 MiB resident, 375 MiB at the peak | 400 MB |
+//! | set: restart with 10000000 entries from the page cache | 3.19 s to ready, 3.19 s to the first 200 | 20 s |
+//! | set: restart with 10000000 entries from the page cache, memory | 374 MiB resident, 374 MiB at the peak | 400 MB |
+//! | set: processor of a request, no entries | 14.63 µs, ratio 1.000 (of the least: 13.71 µs, 1.000) |  |
+//! | set: processor of a request, no entries, another process | 14.55 µs, ratio 0.994 (of the least: 13.57 µs, 0.990) |  |
+//! | set: processor of a request, 10000000 of `jti` | 14.64 µs, ratio 1.000 (of the least: 13.23 µs, 0.965) | 1.03 |
+//! | set: processor of a request, 10000 of each of client, subject, session and jti | 14.86 µs, ratio 1.015 (of the least: 13.22 µs, 0.964) | 1.03 |
 //!
 //! The price of the entries is within what two processes without any differ by: a hundredth or two.
 
