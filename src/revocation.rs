@@ -33,7 +33,7 @@
 //! | papaya | 10⁷ | 7.15 s | 594 MB | 598 MB | 142 ns | 255 ns | 405 ns | 543 ns | 6 µs |
 //! | floor | 10⁷ | | | | 104 ns | 151 ns | | | |
 //!
-//! Of ten runs at 10⁷ the medians of a miss were 54 to 181 ns, in the middle 68 (the floor's 50 to 133): it depends on how much
+//! Of ten runs at 10⁷ the medians of a miss were 54 to 181 ns, in the middle 86 (the floor's 50 to 133): it depends on how much
 //! of the last cache other machines on the same processor leave to this one.
 //!
 //! The maps are quicker to find what is there, which is only ever refused; they take half as much again, cannot be
