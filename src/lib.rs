@@ -32,6 +32,9 @@
 //!   token.rs       the vocabulary: bearer, JWS, claims, scopes, dates
 //! ```
 //!
+//! Below them all stands `argon2id/`, which knows nothing and is known by [`authority`] alone: how a password is hashed
+//! without keeping requests waiting. It is a package of its own, for the tests' sake: they are not optimised, and it is.
+//!
 //! # Who may know whom
 //!
 //! ```text

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use argon2::Params;
+use argon2id::Memory;
 use aws_lc_rs::hmac;
 use serde_json::Map;
 use subtle::ConstantTimeEq;
@@ -129,7 +130,7 @@ impl People {
         let (pepper, decoy) = (inner.own_pepper.clone(), room.decoy.clone());
         let work = {
             let password = password.clone();
-            move || is_password(&password, known.as_ref(), &decoy, &pepper)
+            move |memory: &mut Memory| is_password(&password, known.as_ref(), &decoy, &pepper, memory)
         };
         let is_proven = inner.hashing.run(work).await.map_err(|Overloaded| NotSignedIn::Overloaded)?;
         // Hashing took its time: meanwhile they may have been disabled, or the password be another one.
@@ -208,7 +209,9 @@ impl Inner {
     fn rehash(self: &Arc<Self>, entry: &Arc<Entry>, password: Zeroizing<String>, costs: Params) {
         let (inner, before) = (Arc::clone(self), Arc::clone(entry));
         tokio::spawn(async move {
-            let Ok(Ok(hash)) = inner.hashing.run(move || hashing::hash(&password, &costs)).await else {
+            let Ok(Ok(hash)) =
+                inner.hashing.run(move |memory| hashing::hash(&password, &costs, memory)).await
+            else {
                 return;
             };
             let turn = inner.managed.turn().await;
@@ -227,15 +230,21 @@ impl Inner {
 }
 
 /// Whether it is the password: one hash is made in every case.
-fn is_password(password: &str, known: Option<&Known>, decoy: &str, pepper: &hmac::Key) -> bool {
+fn is_password(
+    password: &str,
+    known: Option<&Known>,
+    decoy: &str,
+    pepper: &hmac::Key,
+    memory: &mut Memory,
+) -> bool {
     match known {
-        Some(Known::Hash(known)) => hashing::verify(password, known),
+        Some(Known::Hash(known)) => hashing::verify(password, known, memory),
         Some(Known::Listed(listed, decoy)) => {
-            let _never = hashing::verify(password, decoy);
+            let _never = hashing::verify(password, decoy, memory);
             hashed(pepper, password).ct_eq(listed).into()
         }
         None => {
-            let _never = hashing::verify(password, decoy);
+            let _never = hashing::verify(password, decoy, memory);
             false
         }
     }

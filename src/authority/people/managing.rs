@@ -158,7 +158,7 @@ impl People {
 
     async fn hashed(&self, room: &Room, password: Hidden) -> Result<Box<str>, NotDone> {
         let costs = room.costs.clone();
-        let hashed = self.inner.hashing.run(move || hashing::hash(&password.0, &costs)).await;
+        let hashed = self.inner.hashing.run(move |memory| hashing::hash(&password.0, &costs, memory)).await;
         let overloaded =
             |Overloaded| NotDone::Unavailable("too many people are signing in; ask again".to_owned());
         hashed.map_err(overloaded)?.map_err(not_kept)

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use argon2::{Algorithm, Argon2, Version};
+use argon2id::{Costs, Memory, argon2id};
 use serde_json::json;
 
 use super::*;
@@ -74,7 +76,7 @@ fn t2_a_name_that_nobody_has_costs_as_much_as_a_password_that_is_wrong() {
     let mut scene = Scene::new();
     let memory = 8 * 1024;
     let costs = Params::new(memory, 1, 1, None).expect("costs");
-    let hash = hashing::hash(&PASSWORD.to_owned().into(), &costs).expect("a hash");
+    let hash = hashing::hash(&PASSWORD.to_owned().into(), &costs, &mut Memory::default()).expect("a hash");
     let listed = PeopleConfig { memory, ..people(Some(entries()), false) };
     scene.credential("listed", CredentialKind::People(Arc::new(listed)));
     scene.list("listed", &json!([{"id": "hash", "secret": &*hash}, {"id": "plain", "secret": PASSWORD}]));
@@ -98,6 +100,39 @@ fn t2_a_name_that_nobody_has_costs_as_much_as_a_password_that_is_wrong() {
         seen.push((wrong, ["nobody", "", "plain"].map(|name| quickest(name, "another password"))));
     }
     assert!(seen.last().is_some_and(is_worked_for), "a wrong password, and names that are none: {seen:?}");
+}
+
+#[test]
+fn a_password_has_the_tag_that_the_library_finds() {
+    let library = |password: &[u8], salt: &[u8], costs: &Params, tag: &mut [u8]| {
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs.clone());
+        hasher.hash_password_into(password, salt, tag).expect("a tag");
+    };
+    let shapes =
+        [(8, 1, 1), (9, 2, 1), (15, 3, 1), (16, 1, 2), (37, 4, 3), (128, 1, 16), (1031, 2, 1), (2400, 3, 4)];
+    let long = [b'x'; 1000];
+    // The same for all of them: what one leaves is nothing to the next.
+    let mut kept = Memory::default();
+    for (memory, passes, lanes) in shapes {
+        for (length, password, salt) in
+            [(4, "", "12345678"), (32, PASSWORD, "somesaltsomesalt"), (64, "ä€", "salt of twenty octets")]
+                .map(|(length, password, salt)| (length, password.as_bytes(), salt.as_bytes()))
+                .into_iter()
+                .chain([(65, &long[..], &long[..48]), (96, &long[..1], &long[..8]), (1000, &long, &long)])
+        {
+            let costs = Params::new(memory, passes, lanes, None).expect("costs");
+            let (mut theirs, mut ours, mut pauses) = (vec![0; length], vec![0; length], 0);
+            library(password, salt, &costs, &mut theirs);
+            let costs = Costs { memory, passes, lanes };
+            argon2id(password, salt, costs, &mut ours, &mut kept, &mut || pauses += 1);
+            assert_eq!(ours, theirs, "{costs:?}, {length} octets");
+            // Nobody waits for more than a hundred microseconds' work.
+            assert!(
+                pauses * 128 + 8 * lanes >= memory / (4 * lanes) * 4 * lanes * passes,
+                "{costs:?}: {pauses}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -167,7 +202,7 @@ fn what_is_asked_for_is_bounded() {
 fn listed_people_have_hashes_or_plain_passwords() {
     let mut scene = Scene::new();
     let costs = Params::new(8, 1, 1, None).expect("costs");
-    let hash = hashing::hash(&PASSWORD.to_owned().into(), &costs).expect("a hash");
+    let hash = hashing::hash(&PASSWORD.to_owned().into(), &costs, &mut Memory::default()).expect("a hash");
     let dear = hash.replace("m=8", "m=4294967295");
     let list = json!([
         {"id": "ann", "secret": &*hash, "namespaces": ["n"]},
@@ -219,25 +254,25 @@ fn t2_as_many_hash_as_may_some_wait_and_the_rest_hear_so() {
     wait(async {
         let first = Arc::clone(&held);
         let running = Arc::clone(&hashing);
-        let running = tokio::spawn(async move { running.run(move || first.wait().is_leader()).await });
+        let running = tokio::spawn(async move { running.run(move |_| first.wait().is_leader()).await });
         let waiting: Vec<_> = (0..hashing::WAITING)
             .map(|_| {
                 let hashing = Arc::clone(&hashing);
-                tokio::spawn(async move { hashing.run(|| ()).await })
+                tokio::spawn(async move { hashing.run(|_| ()).await })
             })
             .collect();
         while hashing.places.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(hashing.running.available_permits(), 0, "half of two cores");
-        assert_eq!(hashing.run(|| ()).await, Err(Overloaded));
+        assert_eq!(hashing.run(|_| ()).await, Err(Overloaded));
         let end = Arc::clone(&held);
         let other = tokio::task::spawn_blocking(move || end.wait().is_leader()).await.expect("it ends");
         assert_eq!(running.await.expect("it ends"), Ok(!other));
         for waiting in waiting {
             assert_eq!(waiting.await.expect("it ends"), Ok(()));
         }
-        assert_eq!(hashing.run(|| 7).await, Ok(7), "places are free again");
+        assert_eq!(hashing.run(|_| 7).await, Ok(7), "places are free again");
     });
 }
 
