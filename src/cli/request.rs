@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::config::endpoint::Errors;
 use crate::config::limits::Limits;
 use crate::gate::denial::{Denial, Reason, Refusal};
 use crate::gate::explain::{self, Outcome};
@@ -92,8 +93,8 @@ impl Verdict {
     }
 }
 
-impl From<Outcome> for Verdict {
-    fn from(outcome: Outcome) -> Self {
+impl Verdict {
+    fn of(outcome: Outcome, all: Option<&Errors>) -> Self {
         match outcome {
             Outcome::Allowed { route, issuer, subject, headers, shadow } => {
                 let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
@@ -110,7 +111,7 @@ impl From<Outcome> for Verdict {
             Outcome::Preflight { route } => Self::Preflight(route),
             Outcome::Conversation { route } => Self::Conversation(route),
             Outcome::Refused(refusal) => {
-                let status = status(&refusal);
+                let status = status(&refusal, all);
                 let Denial { reason, detail, .. } = refusal.denial;
                 Self::Refused { reason, status, detail: detail.into_owned() }
             }
@@ -186,7 +187,7 @@ impl Described {
             message: None,
         };
         let explanation = explain::explain_with(snapshot, &request, &self.body, now);
-        Told { steps: explanation.steps, verdict: explanation.outcome.into() }
+        Told { steps: explanation.steps, verdict: Verdict::of(explanation.outcome, snapshot.routes.errors()) }
     }
 }
 
@@ -212,12 +213,13 @@ fn refused(detail: String, reason: Reason) -> Told {
 }
 
 /// The status that a refusal is answered with: of the route's own words, of `compat`, or its own.
-fn status(refusal: &Refusal) -> u16 {
+fn status(refusal: &Refusal, all: Option<&Errors>) -> u16 {
     let Refusal { denial, route, .. } = refusal;
     let own = denial.reason.status();
-    let Some(route) = route else { return own };
-    let compat = route.graphql.as_ref().is_some_and(|rules| rules.config.compat);
-    let words = route.config.errors.as_ref().and_then(|errors| errors.find(denial.reason.code()));
+    let compat =
+        route.as_ref().and_then(|route| route.graphql.as_ref()).is_some_and(|rules| rules.config.compat);
+    let errors = route.as_ref().map_or(all, |route| route.config.errors.as_deref());
+    let words = errors.and_then(|errors| errors.find(denial.reason.code()));
     words.and_then(|words| words.status).unwrap_or(if compat { 200 } else { own })
 }
 

@@ -11,7 +11,7 @@ mod trees;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::endpoint::{Action, Endpoint};
+use crate::config::endpoint::{Action, Endpoint, Errors};
 use crate::config::pattern::{HostPattern, Segment};
 use crate::config::streams::Reauthenticate;
 use crate::config::{Config, Issuer, KeySource, Require, Requirement, Route, TokenPlace, Upstream};
@@ -33,6 +33,7 @@ pub struct Routes {
     issuers_by_iss: HashMap<Box<str>, usize>,
     identity: FieldNames,
     credentials: CredentialPlaces,
+    errors: Option<Arc<Errors>>,
 }
 
 /// Every place where some issuer's tokens may stand: what stands there is not forwarded.
@@ -109,6 +110,7 @@ impl Routes {
                 config.routes.iter().flat_map(|route| &route.forward.headers).map(|header| &*header.name),
             ),
             credentials: CredentialPlaces::of(config),
+            errors: config.authority.errors.clone(),
             ..Self::default()
         };
         // Where several have one `iss`, it is in signed tokens that it has to be told by it whose they are.
@@ -167,6 +169,11 @@ impl Routes {
     /// Every header that some route fills: removed from every request on every route.
     pub fn identity_headers(&self) -> &FieldNames {
         &self.identity
+    }
+
+    /// What a request that no route matches is answered with.
+    pub fn errors(&self) -> Option<&Errors> {
+        self.errors.as_deref()
     }
 
     /// Every place where a credential may stand.

@@ -107,9 +107,12 @@ impl Record {
         self.view.as_ref()?.upstream(grant.upstream_index())
     }
 
-    /// The matched route's own answers to refusals.
+    /// The matched route's answers to refusals, or those of the file where the decision found no route.
     pub(in crate::proxy) fn errors(&self) -> Option<&Errors> {
-        self.route.as_ref()?.config.errors.as_deref()
+        match &self.route {
+            Some(route) => route.config.errors.as_deref(),
+            None => self.view.as_ref()?.errors(),
+        }
     }
 
     /// It is for an endpoint whose clients are those of OAuth 2.0.

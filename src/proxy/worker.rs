@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::config::address::Address;
+use crate::config::endpoint::Errors;
 use crate::config::limits::Limits;
 use crate::gate::memo::{Memo, MemoCounts};
 use crate::gate::reserved::Seal;
@@ -405,6 +406,11 @@ impl View {
             upstreams,
             routes,
         }
+    }
+
+    /// What a request that no route matches is answered with.
+    pub(in crate::proxy) fn errors(&self) -> Option<&Errors> {
+        self.routes.errors()
     }
 
     /// The upstream at this index of the configuration.

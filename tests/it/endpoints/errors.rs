@@ -65,9 +65,15 @@ fn what_goes_wrong_behind_the_gate_is_worded_too() {
 }
 
 #[test]
-fn what_matches_no_route_is_answered_as_ever() {
+fn what_matches_no_route_is_answered_in_the_words_of_all() {
     let api = api();
-    assert_refused(&api.gateway.send(&Request::get("/nowhere")), Reason::NoRoute);
+    let (none, method) = (ask(&api, &Request::get("/nowhere")), ask(&api, &Request::new("PUT", "/own")));
+    assert_eq!((none.status, &none.json()["why"]), (404, &json!("no_route")), "{none:?}");
+    assert_eq!((method.status, &method.json()["why"]), (405, &json!("method_not_allowed")), "{method:?}");
+    assert_eq!(method.header("allow"), Some("GET, HEAD"));
+    let without = Api::start();
+    assert_refused(&without.gateway.send(&Request::get("/nowhere")), Reason::NoRoute);
+    assert_eq!(api.upstream.count(), 0);
 }
 
 #[test]
