@@ -72,7 +72,7 @@ pub enum CredentialPlace {
 pub enum Reader {
     /// `bearer`: `Authorization: Bearer`.
     Bearer,
-    /// `{header: X-API-KEY}`, lower-case.
+    /// `{header: X-Key}`, lower-case.
     Header(Box<str>),
     /// `{cookie: sid}`.
     Cookie(Box<str>),

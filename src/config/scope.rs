@@ -1,4 +1,4 @@
-//! Required scopes that are built from the request: `read:ds/{set}`.
+//! Required scopes that are built from the request: `read:orders/{id}`.
 
 /// Scopes of a requirement with parameters of the route's path in them, beside those that are literal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

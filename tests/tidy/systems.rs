@@ -11,6 +11,7 @@ const OURS: &[&str] = &[
     "pubq",
     "ce-api",
     "x-app-id",
+    "x-api-key",
     "digitaldocument",
     "musiccomposition",
     "controlaction",
@@ -24,7 +25,7 @@ const OURS: &[&str] = &[
 ];
 
 /// Words that only their case tells from ours, or their surroundings: methods of signing in, members, paths, scopes.
-const OURS_AS_WRITTEN: &[&str] = &["apk", " ums:", "apiKey", "/ds/", "/fs/", "/ums/", "clientId"];
+const OURS_AS_WRITTEN: &[&str] = &["apk", " ums:", "apiKey", "/ds/", ":ds/", "/fs/", "/ums/", "clientId"];
 
 /// What is short enough to be anybody's: `/auth`, `/refresh`, `ok`.
 const ANYBODYS: usize = 12;

@@ -185,7 +185,7 @@ fn built(text: &str, parameters: &[&str]) -> Result<BuiltScope, Wrong> {
         let (literal, brace) = rest.split_at(at);
         let hole = brace.strip_prefix('{').and_then(|after| after.split_once('}'));
         let Some((name, after)) = hole.filter(|(name, _)| !name.contains('{')) else {
-            return Err(Wrong::is("has a brace without its pair").hint("write `read:ds/{set}`"));
+            return Err(Wrong::is("has a brace without its pair").hint("write `read:orders/{id}`"));
         };
         if !parameters.contains(&name) {
             let wrong =

@@ -4,7 +4,7 @@ use crate::config::scope::{Built, BuiltScope, ScopePiece};
 use crate::token::scope::{Granted, ScopeMatch};
 
 fn read_of(name: &str) -> BuiltScope {
-    BuiltScope(vec![ScopePiece::Literal("read:ds/".into()), ScopePiece::Parameter(name.into())])
+    BuiltScope(vec![ScopePiece::Literal("read:sets/".into()), ScopePiece::Parameter(name.into())])
 }
 
 fn granted(scopes: &str, how: ScopeMatch) -> Granted {
@@ -20,10 +20,10 @@ fn asked(scopes: Vec<BuiltScope>, set: &str, has: &Granted) -> Result<(), Missin
 
 #[test]
 fn a_scope_is_built_from_the_path_and_covers_no_other_path() {
-    let has = granted("read:ds/orders", ScopeMatch::Exact);
-    assert_eq!(asked(vec![read_of("set")], "people", &has), Err(MissingScopes("read:ds/people".into())));
+    let has = granted("read:sets/orders", ScopeMatch::Exact);
+    assert_eq!(asked(vec![read_of("set")], "people", &has), Err(MissingScopes("read:sets/people".into())));
     assert_eq!(asked(vec![read_of("set")], "orders", &has), Ok(()));
-    let all = granted("read:ds/*", ScopeMatch::Glob);
+    let all = granted("read:sets/*", ScopeMatch::Glob);
     assert_eq!(asked(vec![read_of("set")], "people", &all), Ok(()));
 }
 
@@ -49,13 +49,13 @@ fn literal_scopes_and_alternatives_count_beside_built_ones() {
         check_built(requirement, built, &[("set", "orders")], &granted(has, ScopeMatch::Exact))
     };
     let all = Built { scopes: vec![read_of("set")], any_scope: Vec::new() };
-    assert!(ask(&literal(&["a"], &[]), &all, "read:ds/orders").is_err());
+    assert!(ask(&literal(&["a"], &[]), &all, "read:sets/orders").is_err());
     assert!(ask(&literal(&["a"], &[]), &all, "a").is_err());
-    assert_eq!(ask(&literal(&["a"], &[]), &all, "a read:ds/orders"), Ok(()));
+    assert_eq!(ask(&literal(&["a"], &[]), &all, "a read:sets/orders"), Ok(()));
     let any = Built { scopes: Vec::new(), any_scope: vec![read_of("set")] };
-    assert_eq!(ask(&literal(&[], &[]), &any, "x"), Err(MissingScopes("read:ds/orders".into())));
+    assert_eq!(ask(&literal(&[], &[]), &any, "x"), Err(MissingScopes("read:sets/orders".into())));
     assert_eq!(ask(&literal(&[], &["a"]), &any, "x"), Err(MissingScopes("a".into())));
     assert_eq!(ask(&literal(&[], &["a"]), &any, "a"), Ok(()));
-    assert_eq!(ask(&literal(&[], &["a"]), &any, "read:ds/orders"), Ok(()));
+    assert_eq!(ask(&literal(&[], &["a"]), &any, "read:sets/orders"), Ok(()));
     assert_eq!(check(&literal(&["a"], &[]), &granted("a", ScopeMatch::Exact)), Ok(()));
 }

@@ -17,7 +17,7 @@ signing_keys: {sealed_with: {file: kek}, rotate: 7d}
 credentials:
   keys:
     api_keys: {prefixes: {live_: {env: production}, test_: {env: staging}}, managed: true, pepper: {file: pepper}}
-    from: {header: X-API-KEY}
+    from: {header: X-Key}
     scope_match: glob
   listed:
     api_keys: {entries: {env: KEYS, secret: password}}
@@ -101,7 +101,7 @@ fn tokens_and_keys_are_issuers_that_routes_trust() {
     assert_eq!(records("user"), Records::Opaque { prefix: "usr_".into() });
     assert_eq!(records("keys"), Records::ApiKeys { prefixes: vec!["live_".into(), "test_".into()] });
     assert!(matches!(records("partner"), Records::Introspection(_)));
-    assert_eq!(issuer("keys").from, [TokenPlace::Header("x-api-key".into())]);
+    assert_eq!(issuer("keys").from, [TokenPlace::Header("x-key".into())]);
     let required = |index: usize| match &config.routes[index].require {
         Require::Token(requirement) => requirement.issuers.clone(),
         Require::Public => panic!("public"),
@@ -119,7 +119,7 @@ fn credentials_are_where_they_are_said_to_be() {
     let CredentialKind::ApiKeys(keys) = &credential("keys").kind else { panic!("no keys") };
     assert_eq!(keys.prefixes[0].attributes["env"], "production");
     assert!(keys.managed && keys.pepper.is_some());
-    assert_eq!(credential("keys").from, CredentialPlace::Whole(Reader::Header("x-api-key".into())));
+    assert_eq!(credential("keys").from, CredentialPlace::Whole(Reader::Header("x-key".into())));
     let CredentialKind::ApiKeys(listed) = &credential("listed").kind else { panic!("no keys") };
     let entries = listed.entries.as_ref().expect("entries");
     assert_eq!((&*entries.id, &*entries.secret, &*entries.scopes), ("id", "password", "scopes"));
