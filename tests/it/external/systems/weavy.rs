@@ -260,8 +260,10 @@ fn tokens_are_given_again_until_they_are_refreshed_and_revoked_by_their_user() {
 fn the_server_key_is_a_super_user_and_a_users_token_is_not() {
     let weavy = Weavy::new();
     let gateway = weavy.setup("https://app.example").start();
-    let put =
-        |path: &str, token: &str| send(&gateway, &Request::new("PUT", path).bearer(token).body("{}")).status;
+    let ask = |method: &str, path: &str, token: &str| {
+        send(&gateway, &Request::new(method, path).bearer(token).body("{}")).status
+    };
+    let put = |path: &str, token: &str| ask("PUT", path, token);
     let user = token(&gateway, &weavy.token_request(false));
     let given = token(&gateway, &Request::new("POST", "/api/users/daffy/tokens").bearer(&weavy.key).body(""));
     for path in ["/api/users/x", "/api/agents/x"] {
@@ -274,7 +276,36 @@ fn the_server_key_is_a_super_user_and_a_users_token_is_not() {
         assert_eq!(put(path, &given), 403);
         assert_eq!(put(path, "wyu_nothing"), 401);
         assert_eq!(weavy.upstream.count(), before);
+        assert_eq!(
+            ["GET", "DELETE", "PATCH"].map(|method| ask(method, path, &weavy.key)),
+            [200; 3],
+            "{path}"
+        );
+        assert_eq!(
+            ["GET", "DELETE", "PATCH"].map(|method| ask(method, path, &user)),
+            [200, 403, 403],
+            "{path}"
+        );
     }
+    // What the upstream takes for the same path.
+    let before = weavy.upstream.count();
+    for (method, path) in [
+        ("PUT", "/api/users/daffy/"),
+        ("PUT", "/api/agents/x/"),
+        ("PUT", "/api/Users/x"),
+        ("PUT", "/api/%55sers/x"),
+        ("POST", "/api/users/daffy/tokens/"),
+        ("DELETE", "/api/users/daffy/TOKENS"),
+        ("PUT", "/api/AGENTS/x"),
+    ] {
+        assert_eq!(ask(method, path, &user), 403, "{method} {path}");
+        assert_eq!(ask(method, path, &given), 403, "{method} {path}");
+    }
+    assert_eq!(weavy.upstream.count(), before);
+    assert_eq!([put("/api/users/daffy/", &weavy.key), put("/api/messages/1", &user)], [200; 2]);
+    let tokens =
+        [&weavy.key, &user].map(|token| send(&gateway, &Request::get("/api/users/x/tokens").bearer(token)));
+    assert_eq!(tokens.map(|answer| answer.status), [200, 401]);
     // Headers of that name that a client sends are nobody's.
     let forged = Request::get("/api/user").bearer(&user).header("X-Sudo", "server").header("X-User", "daffy");
     assert_eq!(send(&gateway, &forged).status, 200);
