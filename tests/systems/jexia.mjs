@@ -20,6 +20,9 @@ const acts = {
   signIn: ({ email, password }) => first(ums.signIn({ email, password, default: true })),
   read: ({ set }) => first(ds.dataset(set).select()),
   insert: ({ set, record }) => first(ds.dataset(set).insert([record])),
+  update: ({ set, id, record }) =>
+    first(ds.dataset(set).update(record).where((field) => field("id").isEqualTo(id))),
+  delete: ({ set, id }) => first(ds.dataset(set).delete().where((field) => field("id").isEqualTo(id))),
   // So many at the same time: each of them refreshes when the token is over.
   reads: ({ set, count }) =>
     Promise.all(

@@ -43,7 +43,7 @@ impl Jexia {
         let keys = json!([{"id": "blog", "secret": self.key, "scopes": ["read:ds/orders"]}]);
         let people = json!([{
             "email": EMAIL, "password": HASH,
-            "scopes": ["read:ds/orders", "update:ds/orders", "delete:ds/orders"],
+            "scopes": ["read:ds/orders", "update:ds/orders", "delete:ds/orders", "create:ds/people"],
         }]);
         let setup = system("jexia", &self.upstream.url()).file("jexia-users.json", people.to_string());
         setup.env("JEXIA_KEYS", &keys.to_string()).env("JEXIA_SECRET", &secret("signs-"))
@@ -95,6 +95,9 @@ fn a_key_reads_what_it_may_and_a_person_changes_it_in_node() {
     assert_eq!(client.value("read", json!({"set": "orders"}))[0]["total"], 7);
     assert_eq!(client.error("read", json!({"set": "people"}))["status"], 403);
     assert_eq!(client.error("insert", json!({"set": "orders", "record": {"total": 1}}))["status"], 403);
+    let change = json!({"set": "orders", "id": "1", "record": {"total": 8}});
+    assert_eq!(client.error("update", change.clone())["status"], 403);
+    assert_eq!(client.error("delete", change.clone())["status"], 403);
     let held = client.value("tokens", json!({}));
     let access = claims(held["access_token"].as_str().expect("a token"));
     assert_eq!(
@@ -108,6 +111,11 @@ fn a_key_reads_what_it_may_and_a_person_changes_it_in_node() {
     // It asks who has signed in with the new token.
     assert_eq!(client.value("signIn", json!({"email": EMAIL, "password": PASSWORD}))["email"], EMAIL);
     assert_eq!(jexia.upstream.last().head.header("x-user"), Some(EMAIL));
+    // From now on what it does is the person's.
+    assert_eq!(client.value("update", change.clone())[0]["total"], 7);
+    assert_eq!(jexia.upstream.last().head.method, "PATCH");
+    assert_eq!(client.value("delete", change)[0]["total"], 7);
+    assert_eq!(jexia.upstream.last().head.method, "DELETE");
     let wrong = client.error("signIn", json!({"email": EMAIL, "password": "another"}));
     assert_eq!(wrong["status"], 401, "{wrong}");
     let wrong = client.error("signIn", json!({"email": "nobody@x.com", "password": PASSWORD}));
@@ -234,6 +242,44 @@ fn t5_a_replayed_refresh_token_kills_its_family() {
     wait_until("the family's token is refused", || read(&access).status == 401);
     errs(&read(&access), 401);
     assert!(holds(Duration::from_millis(100), || read(&access).status == 401));
+}
+
+#[test]
+fn every_method_asks_for_its_own_scope_of_its_own_set() {
+    let jexia = Jexia::new();
+    let gateway = jexia.setup().start();
+    let token = |body: Value| {
+        let issued = send(&gateway, &post("/auth", &body));
+        issued.json()["access_token"].as_str().expect("a token").to_owned()
+    };
+    let key = token(json!({"method": "apk", "key": "blog", "secret": jexia.key}));
+    let person = token(json!({"method": "ums", "email": EMAIL, "password": PASSWORD}));
+    let (mut sent, passes) = (0, 200);
+    for (method, path, by_key, by_person) in [
+        ("GET", "/ds/orders", 200, 200),
+        ("POST", "/ds/orders", 403, 403),
+        ("PUT", "/ds/orders", 403, 200),
+        ("PATCH", "/ds/orders", 403, 200),
+        ("DELETE", "/ds/orders", 403, 200),
+        ("GET", "/ds/people", 403, 403),
+        ("POST", "/ds/people", 403, 200),
+        ("PUT", "/ds/people", 403, 403),
+        ("DELETE", "/ds/people", 403, 403),
+        ("GET", "/ums/user", 403, 200),
+        ("PUT", "/ums/user", 405, 405),
+        ("GET", "/rtc", 404, 404),
+    ] {
+        for (token, status) in [(&key, by_key), (&person, by_person)] {
+            let answer = send(&gateway, &Request::new(method, path).bearer(token).body("{}"));
+            assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+            if status == passes {
+                sent += 1;
+            } else {
+                errs(&answer, status);
+            }
+            assert_eq!(jexia.upstream.count(), sent, "{method} {path}");
+        }
+    }
 }
 
 #[test]
