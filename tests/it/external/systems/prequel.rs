@@ -219,3 +219,41 @@ fn an_api_key_says_its_environment_by_its_prefix() {
     assert_eq!(prequel.upstream.count(), before);
     never_reached(&prequel.upstream, &[&prequel.production, &prequel.staging]);
 }
+
+/// A browser asks before it calls the functions' paths, and may read what is refused.
+#[test]
+fn pages_of_the_application_may_ask_and_no_others() {
+    let prequel = Prequel::new();
+    let gateway = prequel.setup().start();
+    let app = "https://app.example";
+    let preflight = |method: &str, path: &str, origin: &str| {
+        let request = Request::new("OPTIONS", path).header("Origin", origin);
+        let request = request.header("Access-Control-Request-Method", method);
+        send(
+            &gateway,
+            &request.header("Access-Control-Request-Headers", "authorization,content-type,x-app-id"),
+        )
+    };
+    for (method, path) in [
+        ("GET", "/destinations-for-recipient"),
+        ("GET", "/export/models"),
+        ("GET", "/export/destinations/d1/transfers"),
+        ("POST", "/destinations"),
+        ("POST", "/test-destination"),
+        ("PATCH", "/export/destinations/d1"),
+        ("DELETE", "/destinations/d1"),
+        ("GET", "/public/vendors"),
+    ] {
+        let answer = preflight(method, path, app);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(app), "{method} {path}: {answer:?}");
+        assert!(
+            answer.header("access-control-allow-methods").is_some_and(|all| all.contains(method)),
+            "{path}"
+        );
+        let strange = preflight(method, path, "https://evil.example");
+        assert_eq!(strange.header("access-control-allow-origin"), None, "{method} {path}");
+    }
+    let refused = send(&gateway, &Request::get("/export/models").header("Origin", app));
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some(app)));
+    assert_eq!(prequel.upstream.count(), 0);
+}

@@ -186,6 +186,15 @@ fn every_row_of_the_token_endpoint() {
     for key in [json!(7), json!(true), json!([admin]), json!({})] {
         says(&ask(&json!({"id": "admin", "apiKey": key, "scopes": ["*"]})), 403, WRONG_PAIR);
     }
+    // What it is called is nothing to the gateway, a form counts too (the server took both for nothing).
+    let body = json!({"id": "admin", "apiKey": admin, "scopes": ["*"]}).to_string();
+    let plain = Request::post("/jwt", body).header("Content-Type", "text/plain");
+    let form = Request::post("/jwt", format!("id=admin&apiKey={admin}&scopes=*"));
+    for request in [plain, form.header("Content-Type", "application/x-www-form-urlencoded")] {
+        assert_eq!(send(&gateway, &request).status, 200, "{request:?}");
+    }
+    let xml = Request::post("/jwt", "<id>admin</id>").header("Content-Type", "application/xml");
+    says(&send(&gateway, &xml), 401, MISSING);
     // And what is no JSON, or another method.
     assert_eq!(send(&gateway, &post("/jwt", &json!(null)).body("{\"id\":")).status, 400);
     for method in ["GET", "PUT"] {

@@ -11,9 +11,11 @@ use crate::harness::client::{Connection, Request};
 use crate::harness::gateway::Gateway;
 use crate::harness::keys::Key;
 use crate::harness::setup::{Ports, Setup};
+use crate::harness::tls::TlsClient;
 use crate::harness::token::Token;
 use crate::harness::upstream::{Exchange, Then, Upstream};
 use crate::harness::wait::{wait_for, wait_until};
+use crate::harness::websocket::{WebSocket, echo, handshake};
 
 /// The kit wants the environment to be of its own version.
 const VERSION: &str = "32.2.0";
@@ -182,7 +184,8 @@ impl Drop for AuthServer {
 #[test]
 fn the_vendors_auth_server_is_a_super_user_over_tls() {
     let weavy = Weavy::new();
-    let issued = Authority::new("weavy").server(&["localhost"]);
+    let authority = Authority::new("weavy");
+    let issued = authority.server(&["localhost"]);
     let setup = weavy.setup("https://app.example").yaml(|text| {
         let (before, rest) = text.split_once("listeners: [").expect("listeners");
         let (address, after) = rest.split_once(']').expect("one");
@@ -206,7 +209,35 @@ fn the_vendors_auth_server_is_a_super_user_over_tls() {
     assert_eq!(same["access_token"], first["access_token"]);
     let other = server.token(true).expect("an answer");
     assert_ne!(other["access_token"], first["access_token"]);
-    never_reached(&weavy.upstream, &[&weavy.key]);
+    // What it handed on is a user's, at the gateway that it speaks to.
+    let client = TlsClient::new(&authority);
+    let me = |token: &Value| {
+        let token = token["access_token"].as_str().expect("a token");
+        let mut connection = client.connect(gateway.ports.public, "localhost");
+        (connection.send(&Request::get("/api/user").bearer(token)).status, token.to_owned())
+    };
+    let ((one, handed), (two, _)) = (me(&first), me(&other));
+    assert_eq!((one, two), (200, 200));
+    let seen = weavy.upstream.last();
+    assert!(seen.head.header("x-user").is_some_and(|user| !user.is_empty()), "{seen:?}");
+    assert_eq!(seen.head.header("x-sudo"), None);
+    never_reached(&weavy.upstream, &[&weavy.key, &handed]);
+}
+
+/// As the kit opens it: a browser can put a token into the query alone.
+#[test]
+fn a_socket_opens_with_the_token_in_its_query() {
+    let weavy = Weavy::new();
+    weavy.upstream.on("/hubs/rtm", echo);
+    let gateway = weavy.setup("https://app.example").start();
+    let user = token(&gateway, &weavy.token_request(false));
+    let rtm = |token: &str| handshake(&format!("/hubs/rtm?id=1&access_token={token}"));
+    WebSocket::open(&gateway, &rtm(&user).header("Origin", "https://app.example")).echoes("hello");
+    let seen = weavy.upstream.last();
+    assert_eq!((&*seen.head.target, seen.head.header("x-user")), ("/hubs/rtm?id=1", Some(USER)));
+    assert_eq!(send(&gateway, &rtm("wyu_nothing")).status, 401);
+    assert_eq!(send(&gateway, &rtm(&user).header("Origin", "https://evil.example")).status, 403);
+    never_reached(&weavy.upstream, &[&user]);
 }
 
 #[test]
