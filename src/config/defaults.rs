@@ -269,8 +269,8 @@ pub const TOKEN_OCTETS_MAX: u64 = 64;
 pub const TOKEN_LEEWAY: Duration = Duration::ZERO;
 /// `grace` of a refresh token: tabs that refresh at once, and an answer that was lost.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
-/// The longest `grace`: a stolen token counts for as long.
-pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(5 * 60);
+/// The longest `grace` (threats T5): a stolen token counts for as long.
+pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(30);
 /// `subject`.
 pub const TOKEN_SUBJECT: &str = "{credential.id}";
 /// `scopes.ceiling`.
