@@ -90,10 +90,12 @@ pub(in crate::authority) fn fits(password: &str) -> bool {
 /// signs in on a machine that is never idle, too.
 fn tag_of(password: &str, salt: &[u8], costs: &Params, tag: &mut [u8], memory: &mut Memory) {
     let costs = Costs { memory: costs.m_cost(), passes: costs.t_cost(), lanes: costs.p_cost() };
-    let begun = Instant::now();
+    let mut given = Duration::ZERO;
     let mut pause = || {
-        if begun.elapsed() < PATIENCE {
+        if given < PATIENCE {
+            let begun = Instant::now();
             yield_now();
+            given += begun.elapsed();
         }
     };
     argon2id(password.as_bytes(), salt, costs, tag, memory, &mut pause);
@@ -131,8 +133,11 @@ pub(in crate::authority) fn costs(known: &str, costs: &Params) -> bool {
 /// A PHC string of argon2id that is not dearer than any that is sensible.
 fn read(known: &str) -> Option<(PasswordHash, Params)> {
     let parsed = PasswordHash::new(known).ok()?;
-    let is_ours = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(Version::V0x13.into());
     let costs = Params::try_from(&parsed).ok()?;
+    let is_ours = parsed.algorithm.as_str() == "argon2id"
+        && parsed.version == Some(Version::V0x13.into())
+        // Data that is hashed with it: somebody else's, which nobody brings.
+        && costs.data().is_empty();
     let bounded = costs.m_cost() <= MEMORY && costs.t_cost() <= PASSES && costs.p_cost() <= LANES;
     (is_ours && bounded).then_some((parsed, costs))
 }
@@ -156,7 +161,7 @@ fn written(costs: &Params, salt: &[u8], hash: &[u8]) -> Box<str> {
     format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", base64(salt), base64(hash)).into()
 }
 
-/// How long one that hashes gives way: some times as long as it takes on an idle machine.
+/// What one that hashes gives others of its time: a password of the usual costs takes a fifth of that.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Sign-ins that wait for their turn: at thirty milliseconds each, the last of them waits two seconds.
 pub(in crate::authority) const WAITING: usize = 64;

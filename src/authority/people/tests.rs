@@ -135,6 +135,17 @@ fn a_password_has_the_tag_that_the_library_finds() {
     }
 }
 
+/// It would never be anybody's.
+#[test]
+fn a_hash_over_data_of_somebody_elses_is_none() {
+    let hash = |parameters: &str| {
+        hashing::is_hash(&format!(
+            "$argon2id$v=19$m=64,t=1,p=1{parameters}$c29tZXNhbHRzb21lc2FsdA$P0hTHdXq1eYLNOrw0sDqyYYfzTCGnXDG7l0kXK1lSBY"
+        ))
+    };
+    assert_eq!([hash(""), hash(",data=c29tZQ"), hash(",x=1")], [true, false, false]);
+}
+
 #[test]
 fn somebody_signs_in_and_does_so_after_a_restart() {
     let scene = Scene::new();
