@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, RsaSubjectPublicKey,
 };
 
+use crate::keys::rsassa::Rsassa;
 use crate::token::Algorithm;
 
 /// A key prepared for one algorithm.
@@ -25,6 +26,7 @@ pub(crate) struct Prepared {
 
 enum Verifier {
     Public(ParsedPublicKey),
+    Rsassa(Box<Rsassa>),
     /// Boxed: it is twenty times the size of the other.
     Secret(Box<hmac::Key>),
 }
@@ -95,7 +97,7 @@ impl Prepared {
             Material::P384(octets) => (elliptic(&signature::ECDSA_P384_SHA384_FIXED, octets)?, [octets, &[]]),
             Material::Ed25519(octets) => (elliptic(&signature::ED25519, octets)?, [octets, &[]]),
         };
-        Ok(Self { algorithm, fingerprint: fingerprint(parts), verifier: Verifier::Public(verifier) })
+        Ok(Self { algorithm, fingerprint: fingerprint(parts), verifier })
     }
 
     /// Prepares a shared secret. Its length is the caller's to judge.
@@ -113,6 +115,7 @@ impl Prepared {
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.verifier {
             Verifier::Public(key) => key.verify_sig(message, signature).is_ok(),
+            Verifier::Rsassa(key) => key.verifies(message, signature),
             Verifier::Secret(key) => hmac::verify(key, message, signature).is_ok(),
         }
     }
@@ -149,7 +152,7 @@ pub(crate) fn hmac_algorithm(algorithm: Algorithm) -> Option<hmac::Algorithm> {
     }
 }
 
-fn rsa(modulus: &[u8], exponent: &[u8], algorithm: Algorithm) -> Result<ParsedPublicKey, &'static str> {
+fn rsa(modulus: &[u8], exponent: &[u8], algorithm: Algorithm) -> Result<Verifier, &'static str> {
     let parameters = rsa_parameters(algorithm).ok_or("its `alg` is not one of its key type and curve")?;
     let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
     if bits < RSA_BITS_MIN {
@@ -172,7 +175,10 @@ fn rsa(modulus: &[u8], exponent: &[u8], algorithm: Algorithm) -> Result<ParsedPu
     // Components are taken unchecked; reading the key back from DER runs the library's own checks.
     let der: PublicKeyX509Der<'_> = key.as_der().map_err(|_| rejected)?;
     RsaSubjectPublicKey::from_der(der.as_ref()).map_err(|_| rejected)?;
-    Ok(key)
+    Ok(match Rsassa::new(modulus, exponent, algorithm) {
+        Some(faster) => Verifier::Rsassa(Box::new(faster)),
+        None => Verifier::Public(key),
+    })
 }
 
 /// 1 signs everything and an even exponent nothing. 3 stays allowed: what made it infamous are verifiers that
@@ -206,8 +212,8 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 fn elliptic(
     algorithm: &'static dyn signature::VerificationAlgorithm,
     octets: &[u8],
-) -> Result<ParsedPublicKey, &'static str> {
-    ParsedPublicKey::new(algorithm, octets).map_err(|_| "not a public key on its curve")
+) -> Result<Verifier, &'static str> {
+    ParsedPublicKey::new(algorithm, octets).map(Verifier::Public).map_err(|_| "not a public key on its curve")
 }
 
 /// Without leading zeros, which some writers put before a modulus (RFC 7518 section 6.3.1.1).
