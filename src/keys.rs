@@ -1,7 +1,7 @@
 //! Key sets by issuer, and the only maker of [`Verified`].
 //!
-//! Keys are parsed once, at load, into prepared keys of aws-lc-rs, or of our own where those are slow ([`rsassa`]);
-//! policy is ours (threats J15). The algorithm comes from the issuer and the key, never from the token (RFC 8725
+//! Keys are parsed once, at load, into prepared keys of aws-lc-rs, or of our own where those are slow
+//! ([`rsassa`], [`ecdsa`]); policy is ours (threats J15). The algorithm comes from the issuer and the key, never from the token (RFC 8725
 //! section 3.1).
 //!
 //! A token is first [`Unverified`]: taken apart and strictly read, its claims locked away with the octets they
@@ -10,6 +10,7 @@
 pub mod jwk;
 pub mod rotation;
 
+mod ecdsa;
 mod pem;
 mod prepared;
 mod rsassa;

@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, RsaSubjectPublicKey,
 };
 
+use crate::keys::ecdsa::Ecdsa;
 use crate::keys::rsassa::Rsassa;
 use crate::token::Algorithm;
 
@@ -27,6 +28,7 @@ pub(crate) struct Prepared {
 enum Verifier {
     Public(ParsedPublicKey),
     Rsassa(Box<Rsassa>),
+    Ecdsa(Box<Ecdsa>),
     /// Boxed: it is twenty times the size of the other.
     Secret(Box<hmac::Key>),
 }
@@ -93,9 +95,13 @@ impl Prepared {
                 let (modulus, exponent) = (minimal(modulus), minimal(exponent));
                 (rsa(modulus, exponent, algorithm)?, [modulus, exponent])
             }
-            Material::P256(octets) => (elliptic(&signature::ECDSA_P256_SHA256_FIXED, octets)?, [octets, &[]]),
-            Material::P384(octets) => (elliptic(&signature::ECDSA_P384_SHA384_FIXED, octets)?, [octets, &[]]),
-            Material::Ed25519(octets) => (elliptic(&signature::ED25519, octets)?, [octets, &[]]),
+            Material::P256(octets) => (p256(octets)?, [octets, &[]]),
+            Material::P384(octets) => {
+                (Verifier::Public(elliptic(&signature::ECDSA_P384_SHA384_FIXED, octets)?), [octets, &[]])
+            }
+            Material::Ed25519(octets) => {
+                (Verifier::Public(elliptic(&signature::ED25519, octets)?), [octets, &[]])
+            }
         };
         Ok(Self { algorithm, fingerprint: fingerprint(parts), verifier })
     }
@@ -116,6 +122,7 @@ impl Prepared {
         match &self.verifier {
             Verifier::Public(key) => key.verify_sig(message, signature).is_ok(),
             Verifier::Rsassa(key) => key.verifies(message, signature),
+            Verifier::Ecdsa(key) => key.verifies(message, signature),
             Verifier::Secret(key) => hmac::verify(key, message, signature).is_ok(),
         }
     }
@@ -212,8 +219,19 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 fn elliptic(
     algorithm: &'static dyn signature::VerificationAlgorithm,
     octets: &[u8],
-) -> Result<Verifier, &'static str> {
-    ParsedPublicKey::new(algorithm, octets).map(Verifier::Public).map_err(|_| "not a public key on its curve")
+) -> Result<ParsedPublicKey, &'static str> {
+    ParsedPublicKey::new(algorithm, octets).map_err(|_| "not a public key on its curve")
+}
+
+fn p256(octets: &[u8]) -> Result<Verifier, &'static str> {
+    let key = elliptic(&signature::ECDSA_P256_SHA256_FIXED, octets)?;
+    // Whatever it was written as, this is a SubjectPublicKeyInfo, which ends with the point.
+    let der: Option<PublicKeyX509Der<'_>> = key.as_der().ok();
+    let point = der.as_ref().and_then(|der| der.as_ref().last_chunk::<POINT>());
+    Ok(match point.and_then(|point| Ecdsa::new(point)) {
+        Some(faster) => Verifier::Ecdsa(Box::new(faster)),
+        None => Verifier::Public(key),
+    })
 }
 
 /// Without leading zeros, which some writers put before a modulus (RFC 7518 section 6.3.1.1).
@@ -252,6 +270,9 @@ fn fingerprint(parts: [&[u8]; 2]) -> [u8; 32] {
     fingerprint.copy_from_slice(context.finish().as_ref());
     fingerprint
 }
+
+/// Octets of an uncompressed point of P-256 (SEC 1 section 2.3.3).
+const POINT: usize = 65;
 
 /// RFC 7518 section 3.3.
 const RSA_BITS_MIN: usize = 2048;
