@@ -1,8 +1,7 @@
 //! Key sets by issuer, and the only maker of [`Verified`].
 //!
-//! Keys are parsed once, at load, into prepared keys of aws-lc-rs, or of our own where those are slow
-//! ([`rsassa`], [`ecdsa`]); policy is ours (threats J15). The algorithm comes from the issuer and the key, never from the token (RFC 8725
-//! section 3.1).
+//! Keys are parsed once, at load, into prepared keys of aws-lc-rs, or of `verification` where those are faster; policy is
+//! ours (threats J15). The algorithm comes from the issuer and the key, never from the token (RFC 8725 section 3.1).
 //!
 //! A token is first [`Unverified`]: taken apart and strictly read, its claims locked away with the octets they
 //! were read from. A key turns it into [`Verified`], and nothing else opens it.
@@ -10,10 +9,8 @@
 pub mod jwk;
 pub mod rotation;
 
-mod ecdsa;
 mod pem;
 mod prepared;
-mod rsassa;
 
 #[cfg(test)]
 mod tests;

@@ -289,8 +289,8 @@ fn white_space(source: &Source, report: &mut Vec<String>) {
 fn reachable(sources: &[Source], report: &mut Vec<String>) {
     for source in sources.iter().filter(|source| source.path.starts_with("src/")) {
         let Some((above, name)) = source.path.trim_end_matches(".rs").rsplit_once('/') else { continue };
-        let parents =
-            if above == "src" { vec!["src/lib.rs".to_owned()] } else { vec![format!("{above}.rs")] };
+        // The first is that of a package.
+        let parents = [format!("{above}/lib.rs"), format!("{above}.rs")];
         let declares = |parent: &Source| {
             parents.contains(&parent.path)
                 && parent.code.lines().any(|line| line.trim().ends_with(&format!("mod {name};")))

@@ -11,9 +11,9 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, RsaSubjectPublicKey,
 };
+use verification::ecdsa::Ecdsa;
+use verification::rsassa::{Hash, Rsassa};
 
-use crate::keys::ecdsa::Ecdsa;
-use crate::keys::rsassa::Rsassa;
 use crate::token::Algorithm;
 
 /// A key prepared for one algorithm.
@@ -182,7 +182,8 @@ fn rsa(modulus: &[u8], exponent: &[u8], algorithm: Algorithm) -> Result<Verifier
     // Components are taken unchecked; reading the key back from DER runs the library's own checks.
     let der: PublicKeyX509Der<'_> = key.as_der().map_err(|_| rejected)?;
     RsaSubjectPublicKey::from_der(der.as_ref()).map_err(|_| rejected)?;
-    Ok(match Rsassa::new(modulus, exponent, algorithm) {
+    let faster = rsassa_hash(algorithm).and_then(|hash| Rsassa::new(modulus, exponent, hash));
+    Ok(match faster {
         Some(faster) => Verifier::Rsassa(Box::new(faster)),
         None => Verifier::Public(key),
     })
@@ -207,6 +208,24 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
         Algorithm::PS384 => Some(&signature::RSA_PSS_2048_8192_SHA384),
         Algorithm::PS512 => Some(&signature::RSA_PSS_2048_8192_SHA512),
         Algorithm::ES256
+        | Algorithm::ES384
+        | Algorithm::EdDSA
+        | Algorithm::HS256
+        | Algorithm::HS384
+        | Algorithm::HS512 => None,
+    }
+}
+
+/// The hash of RSASSA-PKCS1-v1_5, if the algorithm is one.
+fn rsassa_hash(algorithm: Algorithm) -> Option<Hash> {
+    match algorithm {
+        Algorithm::RS256 => Some(Hash::Sha256),
+        Algorithm::RS384 => Some(Hash::Sha384),
+        Algorithm::RS512 => Some(Hash::Sha512),
+        Algorithm::PS256
+        | Algorithm::PS384
+        | Algorithm::PS512
+        | Algorithm::ES256
         | Algorithm::ES384
         | Algorithm::EdDSA
         | Algorithm::HS256

@@ -24,8 +24,8 @@ pub const LAYERS: &[&[&str]] = &[
     &["path", "token"],
 ];
 
-/// A package of its own, below all of them: it knows no room, and is no module that could.
-const PACKAGE: &str = "argon2id";
+/// Packages of their own, below all of them: they know no room, and are no modules that could.
+const PACKAGES: &[&str] = &["argon2id", "verification"];
 
 /// The rooms that do no I/O and read no clock and no randomness.
 const CORE: &[&str] = &[
@@ -41,7 +41,8 @@ const CORE: &[&str] = &[
     "config",
     "path",
     "token",
-    PACKAGE,
+    "argon2id",
+    "verification",
 ];
 
 /// Paths that only some rooms (or files) may name. A path that begins with `::` is meant wherever it stands in
@@ -131,6 +132,7 @@ const BANS: &[Ban] = &[
         only: Only::In(&["authority", "config"]),
         why: "passwords are hashed in one place",
     },
+    Ban { paths: &["verification"], only: Only::In(&["keys"]), why: "signatures are verified in one place" },
     Ban { paths: &["anyhow"], only: Only::In(&["main", "cli", "app"]), why: "below `app` errors are typed" },
     Ban { paths: &["reqwest"], only: Only::In(&["control"]), why: "only control fetches" },
     Ban { paths: &["axum"], only: Only::In(&["admin"]), why: "the data plane frames its own HTTP" },
@@ -149,7 +151,7 @@ fn layer(room: &str) -> Option<usize> {
 /// Every room is drawn, imports only from below, and spells its imports `use crate::module::Item`.
 pub fn edges(source: &Source, report: &mut Vec<String>) {
     let room = source.room().unwrap_or_default();
-    if source.is_test() || source.path == "src/lib.rs" || room == PACKAGE {
+    if source.is_test() || source.path == "src/lib.rs" || PACKAGES.contains(&room) {
         return;
     }
     let Some(from) = layer(room) else {

@@ -1,9 +1,5 @@
 //! ECDSA on P-256 with SHA-256 (FIPS 186-5 section 6.4.2), with multiples of each key reckoned beforehand: in two thirds of
 //! the time that the library takes, which meets each key as if for the first time.
-//!
-//! A signature is public, and so is a key that verifies: nothing here has to take the same time for all of them, and
-//! nothing here could sign. The library stays the judge of keys ([`crate::keys::prepared`]), and is what this is compared
-//! with by its tests.
 
 mod multiples;
 mod point;
@@ -15,9 +11,9 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
 
-use crate::keys::ecdsa::multiples::{Digits, Multiples};
-use crate::keys::ecdsa::point::{Affine, Jacobian};
-use crate::keys::ecdsa::residue::{Field, FieldPrime, Order};
+use crate::ecdsa::multiples::{Digits, Multiples};
+use crate::ecdsa::point::{Affine, Jacobian};
+use crate::ecdsa::residue::{Field, FieldPrime, Order};
 
 /// Bits of a digit of the key's factor, and of the generator's: a key has 64 multiples (4 KiB), the generator 512.
 const KEY: u32 = 5;
@@ -30,13 +26,13 @@ static OF_GENERATOR: LazyLock<Multiples> = LazyLock::new(|| Multiples::of(point:
 const LENGTH: usize = 32;
 
 /// A key that verifies.
-pub(in crate::keys) struct Ecdsa {
+pub struct Ecdsa {
     multiples: Multiples,
 }
 
 impl Ecdsa {
     /// Of an uncompressed point (SEC 1 section 2.3.3). `None` where it is none of the curve's.
-    pub(in crate::keys) fn new(point: &[u8]) -> Option<Self> {
+    pub fn new(point: &[u8]) -> Option<Self> {
         let (&4, coordinates) = point.split_first()? else { return None };
         let (x, y) = coordinates.split_at_checked(LENGTH)?;
         let point = Affine::new(Field::read(x)?, Field::read(y)?)?;
@@ -46,7 +42,7 @@ impl Ecdsa {
     }
 
     /// Whether `signature`, the two numbers one after the other (RFC 7518 section 3.4), is this key's over `message`.
-    pub(in crate::keys) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let Some((r, s)) = signature.split_at_checked(LENGTH) else { return false };
         let number = |octets| Order::read(octets).filter(|number| *number != Order::ZERO);
         let (Some(r), Some(s)) = (number(r), number(s)) else { return false };

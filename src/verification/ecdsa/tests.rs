@@ -1,33 +1,32 @@
 //! Verdicts against the library's, and points against points.
 
-use aws_lc_rs::signature::{self, ParsedPublicKey};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair, ParsedPublicKey};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 
 use super::*;
-use crate::keys::rotation::SigningKey;
-use crate::token::Algorithm;
 
 const MESSAGE: &[u8] = b"header.payload";
 
 const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
 struct Both {
-    key: SigningKey,
+    key: EcdsaKeyPair,
     ours: Ecdsa,
     library: ParsedPublicKey,
 }
 
 impl Both {
     fn new() -> Self {
-        let key = SigningKey::generate(Algorithm::ES256).expect("a key");
-        let jwk = key.public_jwk().expect("public");
-        let member = |name: &str| {
-            base64_simd::URL_SAFE_NO_PAD.decode_to_vec(jwk[name].as_str().expect("text")).expect("base64url")
-        };
-        let point = [vec![4], member("x"), member("y")].concat();
-        let library = ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, &point).expect("a key");
-        Self { key, ours: Ecdsa::new(&point).expect("a key"), library }
+        let key = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let point = key.public_key().as_ref();
+        let library = ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).expect("a key");
+        Self { ours: Ecdsa::new(point).expect("a key"), library, key }
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec()
     }
 
     #[track_caller]
@@ -52,7 +51,7 @@ fn verdicts_are_the_librarys() {
     for round in 0..6_u8 {
         let both = Both::new();
         let message = [MESSAGE, &[round]].concat();
-        let signature = both.key.sign(&message).expect("a signature");
+        let signature = both.sign(&message);
         assert!(both.verdict(&message, &signature));
         assert!(!both.verdict(MESSAGE, &signature));
         for at in (0..signature.len() * 8).step_by(7) {

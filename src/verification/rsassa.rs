@@ -3,11 +3,9 @@
 //! alone.
 //!
 //! What is compared is the whole encoded message, which is made anew from the message's digest: nothing of the padding is
-//! parsed, so that there is nothing in it to be lenient about (RFC 8017 section 8.2.2, note; Bleichenbacher 2006). A
-//! signature is public, and so is a key that verifies: nothing here has to take the same time for all of them.
+//! parsed, so that there is nothing in it to be lenient about (RFC 8017 section 8.2.2, note; Bleichenbacher 2006).
 //!
-//! The library stays the judge of keys ([`crate::keys::prepared`]), verifies for all that is not the case above, and is
-//! what this is compared with by its tests.
+//! The library verifies what is not the case above.
 
 #[cfg(target_arch = "x86_64")]
 mod montgomery;
@@ -17,8 +15,7 @@ mod tests;
 use aws_lc_rs::digest;
 
 #[cfg(target_arch = "x86_64")]
-use crate::keys::rsassa::montgomery::Modulus;
-use crate::token::Algorithm;
+use crate::rsassa::montgomery::Modulus;
 
 /// The only exponent that is verified here: nearly all keys have it.
 const EXPONENT: [u8; 3] = [1, 0, 1];
@@ -26,8 +23,17 @@ const EXPONENT: [u8; 3] = [1, 0, 1];
 /// Octets of the longest modulus that is verified here: 4096 bits.
 const LONGEST: usize = 512;
 
+/// What a message's digest is made with (FIPS 180-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
 /// A key that verifies.
-pub(in crate::keys) struct Rsassa {
+pub struct Rsassa {
     modulus: Modulus,
     /// Octets of the modulus, and of every signature.
     length: usize,
@@ -37,30 +43,22 @@ pub(in crate::keys) struct Rsassa {
 }
 
 impl Rsassa {
-    /// `None` where the library verifies: the processor, the algorithm, the exponent or the modulus's length is another.
-    pub(in crate::keys) fn new(modulus: &[u8], exponent: &[u8], algorithm: Algorithm) -> Option<Self> {
-        let (digest, info) = match algorithm {
-            Algorithm::RS256 => (&digest::SHA256, &SHA256),
-            Algorithm::RS384 => (&digest::SHA384, &SHA384),
-            Algorithm::RS512 => (&digest::SHA512, &SHA512),
-            Algorithm::PS256
-            | Algorithm::PS384
-            | Algorithm::PS512
-            | Algorithm::ES256
-            | Algorithm::ES384
-            | Algorithm::EdDSA
-            | Algorithm::HS256
-            | Algorithm::HS384
-            | Algorithm::HS512 => return None,
-        };
+    /// Of a modulus and an exponent, big-endian and without leading zeros, which make a key. `None` where the library has to
+    /// verify: the processor, the exponent or the modulus's length is another.
+    pub fn new(modulus: &[u8], exponent: &[u8], hash: Hash) -> Option<Self> {
         if exponent != EXPONENT {
             return None;
         }
+        let (digest, info) = match hash {
+            Hash::Sha256 => (&digest::SHA256, &SHA256),
+            Hash::Sha384 => (&digest::SHA384, &SHA384),
+            Hash::Sha512 => (&digest::SHA512, &SHA512),
+        };
         Some(Self { modulus: Modulus::new(modulus)?, length: modulus.len(), digest, info })
     }
 
     /// Whether `signature` is this key's over `message`.
-    pub(in crate::keys) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         if signature.len() != self.length {
             return false;
         }

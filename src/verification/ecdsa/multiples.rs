@@ -7,8 +7,8 @@
 
 use std::{array, iter};
 
-use crate::keys::ecdsa::point::{Affine, Jacobian};
-use crate::keys::ecdsa::residue::Limbs;
+use crate::ecdsa::point::{Affine, Jacobian};
+use crate::ecdsa::residue::Limbs;
 
 /// Bits of a slice.
 const SLICE: usize = 32;

@@ -1,10 +1,12 @@
 //! Verdicts against the library's.
 
-use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaEncoding, RsaParameters};
 use num_bigint::BigUint;
 
 use super::*;
-use crate::keys::rotation::SigningKey;
 
 const MESSAGE: &[u8] = b"header.payload";
 
@@ -16,21 +18,22 @@ struct Both {
 }
 
 impl Both {
-    fn new(algorithm: Algorithm, parameters: &'static RsaParameters) -> Self {
-        let key = SigningKey::generate(algorithm).expect("a key");
-        let jwk = key.public_jwk().expect("public");
-        let member = |name: &str| {
-            base64_simd::URL_SAFE_NO_PAD.decode_to_vec(jwk[name].as_str().expect("text")).expect("base64url")
+    fn new(hash: Hash, size: KeySize) -> Self {
+        let (parameters, encoding): (&'static RsaParameters, &'static dyn RsaEncoding) = match hash {
+            Hash::Sha256 => (&signature::RSA_PKCS1_2048_8192_SHA256, &signature::RSA_PKCS1_SHA256),
+            Hash::Sha384 => (&signature::RSA_PKCS1_2048_8192_SHA384, &signature::RSA_PKCS1_SHA384),
+            Hash::Sha512 => (&signature::RSA_PKCS1_2048_8192_SHA512, &signature::RSA_PKCS1_SHA512),
         };
-        let (modulus, exponent) = (member("n"), member("e"));
-        let library = RsaPublicKeyComponents { n: &modulus, e: &exponent }.to_parsed_public_key(parameters);
-        let ours = Rsassa::new(&modulus, &exponent, algorithm);
-        Self {
-            ours,
-            library: library.expect("a key"),
-            signature: key.sign(MESSAGE).expect("a signature"),
-            modulus,
-        }
+        let key = RsaKeyPair::generate(size).expect("a key");
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(encoding, &SystemRandom::new(), MESSAGE, &mut signature).expect("a signature");
+        let public = key.public_key();
+        let modulus = public.modulus().big_endian_without_leading_zero().to_vec();
+        let exponent = public.exponent().big_endian_without_leading_zero().to_vec();
+        let ours = Rsassa::new(&modulus, &exponent, hash);
+        let der = public.as_der().expect("a public key");
+        let library = ParsedPublicKey::new(parameters, der.as_ref()).expect("a public key");
+        Self { ours, library, signature, modulus }
     }
 
     /// What both say. A processor without the instructions has one opinion.
@@ -46,13 +49,13 @@ impl Both {
 
 #[test]
 fn verdicts_are_the_librarys() {
-    let algorithms = [
-        (Algorithm::RS256, &signature::RSA_PKCS1_2048_8192_SHA256),
-        (Algorithm::RS384, &signature::RSA_PKCS1_2048_8192_SHA384),
-        (Algorithm::RS512, &signature::RSA_PKCS1_2048_8192_SHA512),
+    let keys = [
+        (Hash::Sha256, KeySize::Rsa2048),
+        (Hash::Sha384, KeySize::Rsa3072),
+        (Hash::Sha512, KeySize::Rsa4096),
     ];
-    for (algorithm, parameters) in algorithms {
-        let both = Both::new(algorithm, parameters);
+    for (hash, size) in keys {
+        let both = Both::new(hash, size);
         assert_eq!(both.ours.is_some(), std::is_x86_feature_detected!("avx512ifma"));
         let signature = &both.signature;
         assert!(both.verdict(MESSAGE, signature));
@@ -84,8 +87,7 @@ fn verdicts_are_the_librarys() {
 
 #[test]
 fn what_is_not_verified_here() {
-    let both = Both::new(Algorithm::RS256, &signature::RSA_PKCS1_2048_8192_SHA256);
-    assert!(Rsassa::new(&both.modulus, &[3], Algorithm::RS256).is_none(), "another exponent");
-    assert!(Rsassa::new(&both.modulus, &EXPONENT, Algorithm::PS256).is_none(), "another padding");
-    assert!(Rsassa::new(&[0xff; 1024], &EXPONENT, Algorithm::RS256).is_none(), "too long a modulus");
+    let both = Both::new(Hash::Sha256, KeySize::Rsa2048);
+    assert!(Rsassa::new(&both.modulus, &[3], Hash::Sha256).is_none(), "another exponent");
+    assert!(Rsassa::new(&[0xff; 1024], &EXPONENT, Hash::Sha256).is_none(), "too long a modulus");
 }

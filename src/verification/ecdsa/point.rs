@@ -1,6 +1,6 @@
 //! Points of P-256 (SP 800-186 section 3.2.1.3): y^2 = x^3 - 3x + b.
 
-use crate::keys::ecdsa::residue::Field;
+use crate::ecdsa::residue::Field;
 
 /// A point, not the one at infinity.
 #[derive(Debug, Clone, Copy, PartialEq)]
