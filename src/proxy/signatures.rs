@@ -11,6 +11,8 @@
 //! bring the same token wait for the same signature.
 
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -177,7 +179,7 @@ impl Signatures {
         // Requests have begun that do not wait here: there is other work.
         let begun = worker.ids.given();
         let busy = begun.wrapping_sub(self.begun.replace(begun)) > self.came.take();
-        if busy && saved < self.cost.get() {
+        if busy && !is_enough(saved, self.cost.get()) {
             return;
         }
         let most = TURN.max(saved);
@@ -218,6 +220,12 @@ impl Signatures {
             }
         }
     }
+}
+
+/// Whether so much time, saved up, is enough for a signature when the last one took so long. One that took longer than is
+/// ever saved up (its thread may have lost the processor in the middle of it) keeps no others from their turn.
+fn is_enough(saved: Duration, cost: Duration) -> bool {
+    saved >= cost.min(SAVED)
 }
 
 /// Verifies what comes, a turn of the worker's loop at a time.
