@@ -44,10 +44,11 @@ pub(in crate::proxy) struct Record {
     /// Bounds of GraphQL that only warn, and what is on no safelist that only logs.
     warned: Option<Box<str>>,
     generation: u64,
-    pub(in crate::proxy) decided: Option<Instant>,
+    decided: Option<Instant>,
     pub(in crate::proxy) upstream: Option<Duration>,
     logged: bool,
-    counted: bool,
+    /// When it was counted.
+    counted: Option<Instant>,
 }
 
 impl Record {
@@ -72,13 +73,30 @@ impl Record {
             decided: None,
             upstream: None,
             logged,
-            counted: false,
+            counted: None,
         }
+    }
+
+    /// Its decision has waited for something.
+    pub(in crate::proxy) fn waited(&mut self) {
+        self.decided = Some(Instant::now());
+    }
+
+    /// It is decided. Without having waited it was so at once, and only a line of the log says how many microseconds that is.
+    pub(in crate::proxy) fn decided(&mut self) {
+        if self.logged {
+            self.decided = Some(Instant::now());
+        }
+    }
+
+    /// When it was decided; as good as that, where nothing was waited for.
+    pub(in crate::proxy) fn decided_at(&self) -> Instant {
+        self.decided.unwrap_or(self.started)
     }
 
     /// From the request's first octet to its decision.
     pub(in crate::proxy) fn decision_took(&self) -> Duration {
-        self.decided.map_or(Duration::ZERO, |decided| decided.saturating_duration_since(self.started))
+        self.decided_at().saturating_duration_since(self.started)
     }
 
     /// The request line, without its query: a query may hold a credential.
@@ -219,19 +237,20 @@ impl Record {
 
     /// Counts it, once. An answer of our own is counted before it is sent: whoever has read it finds it counted.
     pub(in crate::proxy) fn count(&mut self, status: u16) {
-        let counted = std::mem::replace(&mut self.counted, true);
         // Nothing needs the table after this, and a long stream would keep it alive.
-        let Some(view) = self.view.take().filter(|_| !counted) else { return };
+        let Some(view) = self.view.take().filter(|_| self.counted.is_none()) else { return };
         let metrics = self.metrics(&view);
-        metrics.request(self.method, status, self.started.elapsed().as_secs_f64());
-        self.decided(metrics);
+        let now = Instant::now();
+        metrics.request(self.method, status, now.saturating_duration_since(self.started).as_secs_f64());
+        self.counted = Some(now);
+        self.count_decision(metrics);
     }
 
     /// Counts the decision alone: it was about a stream that goes on, or does not, or an operation within one, and not
     /// about a request.
     pub(in crate::proxy) fn end_within(mut self, what: &str) {
         if let Some(view) = self.view.take() {
-            self.decided(self.metrics(&view));
+            self.count_decision(self.metrics(&view));
         }
         if self.logged {
             let refused = self.reason.filter(|_| self.decision == Some(Decision::Refuse));
@@ -239,7 +258,7 @@ impl Record {
         }
     }
 
-    fn decided(&self, metrics: &RouteMetrics) {
+    fn count_decision(&self, metrics: &RouteMetrics) {
         if let Some(decision) = self.decision {
             let decided = match decision {
                 Decision::Allow => None,
@@ -249,12 +268,16 @@ impl Record {
         }
     }
 
-    /// Ends it: counts, and writes the line. `status` 0 says that no answer was sent.
-    pub(in crate::proxy) fn end(mut self, status: u16) {
+    /// Ends it, at the moment that it returns: counts, and writes the line. `status` 0 says that no answer was sent.
+    pub(in crate::proxy) fn end(mut self, status: u16) -> Instant {
+        let before = self.counted.is_some();
         self.count(status);
+        // An answer of our own was counted before it was sent.
+        let now = self.counted.filter(|_| !before).unwrap_or_else(Instant::now);
         if self.logged {
-            self.write("request", status, self.started.elapsed());
+            self.write("request", status, now.saturating_duration_since(self.started));
         }
+        now
     }
 
     /// The issuer's name; empty if none was found out.

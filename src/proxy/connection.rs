@@ -183,7 +183,7 @@ impl Connection {
         if let Some(why) = self.over.take() {
             record.failed(&Denial::new(why, "the stream ended with its token"));
         }
-        record.end(status);
+        self.worker.moment.set(record.end(status));
         self.unfinished = false;
         self.inspected = None;
         if next == Next::Again {
@@ -208,8 +208,10 @@ impl Connection {
         let draining = self.worker.draining.get();
         let wait = if draining { FAREWELL } else { self.worker.limits().idle_time };
         self.idle.set(!draining);
-        let readable =
-            self.deadline.at_most(wait, poll_fn(|context| self.stream.poll_readable(context))).await;
+        // Right after a request the moment is known.
+        let now = if self.served > 0 { self.worker.moment.get() } else { Instant::now() };
+        let readable = poll_fn(|context| self.stream.poll_readable(context));
+        let readable = self.deadline.within(now + wait, readable).await;
         self.idle.set(false);
         if !matches!(readable, Ok(Ok(()))) {
             return false;
@@ -293,8 +295,9 @@ impl Connection {
                 Ok(judged) => judged,
                 Err(answered) => return answered,
             };
+            record.waited();
         }
-        record.decided = Some(Instant::now());
+        record.decided();
         match judged {
             Judged::Refuse(refusal) => {
                 record.refused(&refusal);

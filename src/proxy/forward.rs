@@ -89,7 +89,7 @@ pub(in crate::proxy) async fn forward(
         } else if whole {
             let mut answer = connection.worker.spares.lend_for(connection.downstream.version);
             // A connection that waits is sent on at once.
-            let started = record.decided.filter(|_| link.reused && !again).unwrap_or_else(Instant::now);
+            let started = if link.reused && !again { record.decided_at() } else { Instant::now() };
             match exchange::send_whole(connection, grant, &mut link, &mut answer, started).await {
                 Ok(()) => {
                     record.answered(started, &view.metrics);

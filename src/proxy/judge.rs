@@ -123,16 +123,20 @@ async fn judge_rounds(
                 let Some(answer) = unless_gone(&mut gone, (worker.shared.parts.ask_keys)(miss)).await else {
                     return Judged::Gone;
                 };
+                record.waited();
                 evidence.keys = Some(answer);
             }
             Decision::Need(Need::Record(asked)) => {
                 let found = unless_gone(&mut gone, (worker.shared.parts.ask_record)(asked)).await;
                 let Some(found) = found else { return Judged::Gone };
+                record.waited();
                 evidence.record = Some(found);
             }
             Decision::Need(Need::Signature(work)) => {
                 let wait = worker.signatures.wait(work, record.client, alone);
-                match unless_gone(&mut gone, wait).await {
+                let waited = unless_gone(&mut gone, wait).await;
+                record.waited();
+                match waited {
                     Some(Waited::Verdict(verdict)) => evidence.signature = Some(verdict),
                     Some(Waited::Shared) => alone = true,
                     Some(Waited::Refused(refusal)) => return Judged::Refuse(refusal),

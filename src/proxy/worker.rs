@@ -427,7 +427,8 @@ fn give_back_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(PAGE)));
 }
 
-/// The moment, for `exp` and its like. Before 1970 is 1970: tokens are then not yet valid, and nothing fails.
+/// The moment, for `exp` and its like. Before 1970 is 1970: tokens are then not yet valid, and nothing fails. A cheaper
+/// clock, of the last tick, would not do: a token that was made a moment ago is then of the future, once a second.
 pub(in crate::proxy) fn now() -> NumericDate {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     NumericDate(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

@@ -54,7 +54,7 @@ pub(super) async fn operation(
     let presented = token.as_ref().map(|token| token.as_bytes());
     let asked = opened.asked(presented, Some(payload.as_bytes()));
     let judged = judge_unless(&worker, asked, |_| Poll::Pending, &mut head, &mut record).await;
-    record.decided = Some(Instant::now());
+    record.decided();
     let decided = match judged {
         // Results that come one by one are not told what was left out: then all of it is refused.
         Judged::Forward(grant) if grant.narrowed().is_some() => {
@@ -92,7 +92,7 @@ pub(super) async fn renewal(
     let mut record = record(&worker, &opened);
     let asked = opened.asked(Some(token.as_bytes()), None);
     let judged = judge_unless(&worker, asked, |_| Poll::Pending, &mut Vec::new(), &mut record).await;
-    record.decided = Some(Instant::now());
+    record.decided();
     let decided = match judged {
         Judged::Forward(grant) => {
             record.granted(&grant);
