@@ -29,7 +29,7 @@ enum Verifier {
     Public(ParsedPublicKey),
     Rsassa(Box<Rsassa>),
     Ecdsa(Box<Ecdsa>),
-    /// Boxed: it is twenty times the size of the other.
+    /// Boxed, as all that is larger than the first.
     Secret(Box<hmac::Key>),
 }
 

@@ -44,6 +44,7 @@ impl Ecdsa {
     /// Whether `signature`, the two numbers one after the other (RFC 7518 section 3.4), is this key's over `message`.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let Some((r, s)) = signature.split_at_checked(LENGTH) else { return false };
+        // Neither may be zero (FIPS 186-5 section 6.4.2 step 1).
         let number = |octets| Order::read(octets).filter(|number| *number != Order::ZERO);
         let (Some(r), Some(s)) = (number(r), number(s)) else { return false };
         let message = Order::reduced(digest::digest(&digest::SHA256, message).as_ref());
@@ -57,7 +58,7 @@ impl Ecdsa {
     }
 }
 
-/// Whether the point's x, modulo the order, is `r`. Not at infinity: it has none.
+/// Whether the point's x, modulo the order, is `r`. At infinity there is none (FIPS 186-5 section 6.4.2 step 7).
 fn is_x(point: &Jacobian, r: Order) -> bool {
     if point.is_infinity() {
         return false;

@@ -20,7 +20,8 @@ use crate::rsassa::montgomery::Modulus;
 /// The only exponent that is verified here: nearly all keys have it.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 
-/// Octets of the longest modulus that is verified here: 4096 bits.
+/// Octets of the moduli that are verified with here: 2048 to 4096 bits.
+const SHORTEST: usize = 256;
 const LONGEST: usize = 512;
 
 /// What a message's digest is made with (FIPS 180-4).
@@ -32,29 +33,42 @@ pub enum Hash {
     Sha512,
 }
 
+impl Hash {
+    fn digest(self, message: &[u8]) -> digest::Digest {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, message)
+    }
+
+    /// The DigestInfo before the digest itself (RFC 8017 section 9.2, note 1).
+    fn info(self) -> &'static [u8; 19] {
+        match self {
+            Self::Sha256 => &SHA256,
+            Self::Sha384 => &SHA384,
+            Self::Sha512 => &SHA512,
+        }
+    }
+}
+
 /// A key that verifies.
 pub struct Rsassa {
     modulus: Modulus,
     /// Octets of the modulus, and of every signature.
     length: usize,
-    digest: &'static digest::Algorithm,
-    /// The DigestInfo before the digest itself (RFC 8017 section 9.2, note 1).
-    info: &'static [u8; 19],
+    hash: Hash,
 }
 
 impl Rsassa {
     /// Of a modulus and an exponent, big-endian and without leading zeros, which make a key. `None` where the library has to
     /// verify: the processor, the exponent or the modulus's length is another.
     pub fn new(modulus: &[u8], exponent: &[u8], hash: Hash) -> Option<Self> {
-        if exponent != EXPONENT {
+        if exponent != EXPONENT || !(SHORTEST..=LONGEST).contains(&modulus.len()) {
             return None;
         }
-        let (digest, info) = match hash {
-            Hash::Sha256 => (&digest::SHA256, &SHA256),
-            Hash::Sha384 => (&digest::SHA384, &SHA384),
-            Hash::Sha512 => (&digest::SHA512, &SHA512),
-        };
-        Some(Self { modulus: Modulus::new(modulus)?, length: modulus.len(), digest, info })
+        Some(Self { modulus: Modulus::new(modulus)?, length: modulus.len(), hash })
     }
 
     /// Whether `signature` is this key's over `message`.
@@ -62,23 +76,23 @@ impl Rsassa {
         if signature.len() != self.length {
             return false;
         }
-        let mut room = [0xff; LONGEST];
+        let mut room = [0; LONGEST];
         let encoded = &mut room[..self.length];
-        self.encode(message, encoded);
+        encode(self.hash, message, encoded);
         self.modulus.is_root(signature, encoded)
     }
+}
 
-    /// EMSA-PKCS1-v1_5 (RFC 8017 section 9.2), into octets of 0xff.
-    fn encode(&self, message: &[u8], encoded: &mut [u8]) {
-        let digest = digest::digest(self.digest, message);
-        let (padding, end) = encoded.split_at_mut(self.length - self.info.len() - digest.as_ref().len());
-        let (info, hash) = end.split_at_mut(self.info.len());
-        info.copy_from_slice(self.info);
-        hash.copy_from_slice(digest.as_ref());
-        [padding[0], padding[1]] = [0, 1];
-        if let Some(last) = padding.last_mut() {
-            *last = 0;
-        }
+/// EMSA-PKCS1-v1_5 (RFC 8017 section 9.2), into octets as many as the modulus has.
+fn encode(hash: Hash, message: &[u8], encoded: &mut [u8]) {
+    let (info, digest) = (hash.info(), hash.digest(message));
+    let (padding, end) = encoded.split_at_mut(encoded.len() - info.len() - digest.as_ref().len());
+    end[..info.len()].copy_from_slice(info);
+    end[info.len()..].copy_from_slice(digest.as_ref());
+    padding.fill(0xff);
+    [padding[0], padding[1]] = [0, 1];
+    if let Some(last) = padding.last_mut() {
+        *last = 0;
     }
 }
 

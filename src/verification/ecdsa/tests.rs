@@ -160,8 +160,36 @@ fn an_x_beyond_the_order_counts() {
     let r = Order::reduced(&octets(&x));
     assert!(is_x(&point, r), "x less the order");
     assert!(!is_x(&point.doubled(), r));
-    assert!(!is_x(&Jacobian::INFINITY, r));
     assert!(!is_x(&point, r + Order::ONE));
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    octets(&BigUint::parse_bytes(text.as_bytes(), 16).expect("a number"))
+}
+
+/// Keys and signatures that were made for what they lead to; ours and the library say the same of them.
+#[test]
+fn signatures_that_lead_to_the_ends() {
+    let verdict = |x: &str, y: &str, r: &str, s: &str| {
+        let point = [vec![4], hex(x), hex(y)].concat();
+        let signature = [hex(r), hex(s)].concat();
+        let library = ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, &point).expect("a key");
+        let verdict = library.verify_sig(MESSAGE, &signature).is_ok();
+        assert_eq!(Ecdsa::new(&point).expect("a key").verifies(MESSAGE, &signature), verdict, "{r}");
+        verdict
+    };
+    let (x, y) = (
+        "3ecdad053e4709f89d73f0494388850eaa07d6207896ad8ad681be8e9c942591",
+        "eeb2f7511b4cf3879c6b1940a18a5d6add7ce151be3bdd74a4b606b6670ac98c",
+    );
+    assert!(verdict(x, y, "3", "1"), "an x of the order and three");
+    assert!(!verdict(x, y, "4", "1"));
+    let (x, y) = (
+        "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+    );
+    let infinity = "1c0143a70c42b74c720eb4d8e066fa549772d88245bcb71e491e6a53c428dabe";
+    assert!(!verdict(x, y, infinity, "1"), "infinity");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A number to the power of 65537 modulo another, with AVX-512 IFMA: numbers are digits of 52 bits, eight to a vector,
 //! multiplied as in P. L. Montgomery, "Modular Multiplication Without Trial Division" (1985), a digit at a time.
 //!
-//! R = 2^(52 * 8 * N) is more than four times the modulus. So factors may be up to twice the modulus, products stay below
+//! R = 2^(52 * 8 * N) is more than four times the modulus (256 times, as it happens). So factors may be up to twice the modulus, products stay below
 //! twice of it, and nothing is subtracted before the end (C. D. Walter, "Montgomery exponentiation needs no final
 //! subtractions", 1999).
 //!
@@ -77,7 +77,8 @@ impl Modulus {
         })
     }
 
-    /// Whether `root` is below the modulus, and is `power` when raised to 65537 (RSAVP1, RFC 8017 section 5.2.2).
+    /// Whether `root` is below the modulus, and is `power` when raised to 65537 (RSAVP1, RFC 8017 section 5.2.2). Both are
+    /// as many octets as the modulus.
     pub(super) fn is_root(&self, root: &[u8], power: &[u8]) -> bool {
         match self {
             Self::Of5(prepared) => prepared.is_root(raised_5, root, power),
@@ -296,9 +297,11 @@ impl<const N: usize> Prepared<N> {
         let inverse = (0..5).fold(lowest, |inverse, _| {
             inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse)))
         });
+        // The highest bit of the modulus alone, which is less than it: from there to R * R bit by bit.
+        let highest = octets.len() * 8 - 1 - octets.first().map_or(0, |first| first.leading_zeros() as usize);
         let mut square = [[0; LANES]; N];
-        square[0][0] = 1;
-        for _ in 0..2 * BITS as usize * LANES * N {
+        square.as_flattened_mut()[highest / BITS as usize] = 1 << (highest % BITS as usize);
+        for _ in highest..2 * BITS as usize * LANES * N {
             double(&mut square);
             reduce(&mut square, &modulus);
         }
@@ -310,14 +313,16 @@ impl<const N: usize> Prepared<N> {
         if !is_less(&root, &self.modulus) {
             return false;
         }
+        // Less than twice the modulus, as every product is.
         let mut found = raised(self.avx512, self, &root);
         reduce(&mut found, &self.modulus);
         found == number(power)
     }
 }
 
-/// The number that big-endian octets write, as many of them as fit.
+/// The number that big-endian octets write.
 fn number<const N: usize>(octets: &[u8]) -> Number<N> {
+    debug_assert!(octets.len() <= LANES * N / 2 * PAIR, "a number that does not fit");
     let mut number = [[0; LANES]; N];
     for (digits, octets) in number.as_flattened_mut().chunks_exact_mut(2).zip(octets.rchunks(PAIR)) {
         let mut wide = [0; 16];

@@ -3,7 +3,9 @@
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaEncoding, RsaParameters};
+use aws_lc_rs::signature::{
+    self, KeyPair, ParsedPublicKey, RsaEncoding, RsaParameters, RsaPublicKeyComponents,
+};
 use num_bigint::BigUint;
 
 use super::*;
@@ -36,6 +38,27 @@ impl Both {
         Self { ours, library, signature, modulus }
     }
 
+    /// Of two primes that are so much more than a power of two: a modulus whose bits do not fill its octets.
+    fn of_primes(exponent: u32, more: [u32; 2]) -> Self {
+        let one = BigUint::from(1_u32);
+        let [p, q] = more.map(|more| (&one << exponent) + more);
+        let (public, modulus) = (BigUint::from(65537_u32), &p * &q);
+        let private = public.modinv(&((p - 1_u32) * (q - 1_u32))).expect("an inverse");
+        let octets = modulus.to_bytes_be();
+        let ours = Rsassa::new(&octets, &EXPONENT, Hash::Sha256);
+        let mut encoded = vec![0; octets.len()];
+        encode(Hash::Sha256, MESSAGE, &mut encoded);
+        let signature = BigUint::from_bytes_be(&encoded).modpow(&private, &modulus);
+        let library = RsaPublicKeyComponents { n: octets.as_slice(), e: &EXPONENT[..] }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256);
+        Self {
+            ours,
+            library: library.expect("a public key"),
+            signature: padded(&signature, octets.len()),
+            modulus: octets,
+        }
+    }
+
     /// What both say. A processor without the instructions has one opinion.
     #[track_caller]
     fn verdict(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -47,6 +70,16 @@ impl Both {
     }
 }
 
+/// Whether the processor has the instructions.
+fn is_here() -> bool {
+    Rsassa::new(&[0xff; SHORTEST], &EXPONENT, Hash::Sha256).is_some()
+}
+
+fn padded(number: &BigUint, length: usize) -> Vec<u8> {
+    let octets = number.to_bytes_be();
+    [vec![0; length - octets.len()], octets].concat()
+}
+
 #[test]
 fn verdicts_are_the_librarys() {
     let keys = [
@@ -56,7 +89,7 @@ fn verdicts_are_the_librarys() {
     ];
     for (hash, size) in keys {
         let both = Both::new(hash, size);
-        assert_eq!(both.ours.is_some(), std::is_x86_feature_detected!("avx512ifma"));
+        assert_eq!(both.ours.is_some(), is_here());
         let signature = &both.signature;
         assert!(both.verdict(MESSAGE, signature));
         assert!(!both.verdict(b"header.Payload", signature));
@@ -76,18 +109,40 @@ fn verdicts_are_the_librarys() {
         for other in
             [&modulus - &number, modulus.clone(), &modulus - 1_u32, BigUint::ZERO, BigUint::from(1_u32)]
         {
-            let octets = other.to_bytes_be();
-            let octets = [vec![0; signature.len() - octets.len()], octets].concat();
-            assert!(!both.verdict(MESSAGE, &octets));
+            assert!(!both.verdict(MESSAGE, &padded(&other, signature.len())));
         }
         let same = (&number + &modulus).to_bytes_be();
         assert!(!both.verdict(MESSAGE, &same));
     }
 }
 
+/// The numbers that stand for the same as a signature fit as many octets here.
 #[test]
-fn what_is_not_verified_here() {
-    let both = Both::new(Hash::Sha256, KeySize::Rsa2048);
-    assert!(Rsassa::new(&both.modulus, &[3], Hash::Sha256).is_none(), "another exponent");
-    assert!(Rsassa::new(&[0xff; 1024], &EXPONENT, Hash::Sha256).is_none(), "too long a modulus");
+fn moduli_that_do_not_fill_their_octets() {
+    for (exponent, more) in [(1024, [643, 1081]), (1039, [23, 545])] {
+        let both = Both::of_primes(exponent, more);
+        assert_eq!(both.ours.is_some(), is_here());
+        assert!(both.verdict(MESSAGE, &both.signature));
+        let same = BigUint::from_bytes_be(&both.signature) + BigUint::from_bytes_be(&both.modulus);
+        assert!(!both.verdict(MESSAGE, &padded(&same, both.signature.len())));
+    }
+}
+
+/// A key of 4097 bits was taken, and then no signature fitted the room for it.
+#[test]
+fn a_key_of_more_than_4096_bits_is_the_librarys() {
+    let both = Both::of_primes(2048, [981, 1617]);
+    assert!(both.ours.is_none() && both.verdict(MESSAGE, &both.signature));
+    for (length, taken) in [(255, false), (256, true), (512, true), (513, false), (519, false), (1024, false)]
+    {
+        let key = Rsassa::new(&vec![0xff; length], &EXPONENT, Hash::Sha512);
+        assert_eq!(key.is_some(), taken && is_here(), "{length} octets");
+    }
+}
+
+#[test]
+fn another_exponent_is_the_librarys() {
+    assert!(Rsassa::new(&[0xff; 256], &[3], Hash::Sha256).is_none());
+    assert!(Rsassa::new(&[0xff; 256], &[1, 0, 1, 0], Hash::Sha256).is_none());
+    assert!(Rsassa::new(&[0xff; 256], &[], Hash::Sha256).is_none());
 }

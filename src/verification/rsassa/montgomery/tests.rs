@@ -14,7 +14,7 @@ const LENGTHS: [usize; 8] = [256, 257, 259, 260, 384, 415, 416, 519];
 /// A processor without the instructions has nothing here to be tested: it never comes this far.
 fn modulus(octets: &[u8]) -> Option<Modulus> {
     let modulus = Modulus::new(octets);
-    assert_eq!(modulus.is_some(), is_x86_feature_detected!("avx512ifma"), "{} octets", octets.len());
+    assert_eq!(modulus.is_some(), Level::new().as_avx512().is_some(), "{} octets", octets.len());
     modulus
 }
 
@@ -91,6 +91,16 @@ fn roots_at_the_ends_of_the_range() {
                 assert!(!modulus.is_root(&root, &one));
             }
         }
+    }
+}
+
+/// A power of zero that is found as the modulus itself.
+#[test]
+fn what_is_found_is_less_the_modulus() {
+    for length in LENGTHS {
+        let root = (BigUint::from(1_u32) << (4 * length)) - 1_u32;
+        let Some(modulus) = modulus(&(&root * &root).to_bytes_be()) else { return };
+        assert!(modulus.is_root(&padded(&root, length), &vec![0; length]), "{length} octets");
     }
 }
 
