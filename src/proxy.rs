@@ -40,6 +40,7 @@ mod signatures;
 mod sparse;
 mod stream;
 mod tunnel;
+mod turn;
 mod whole;
 mod worker;
 

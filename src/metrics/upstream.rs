@@ -76,7 +76,7 @@ impl UpstreamSeries {
     pub(crate) fn new(registry: &Registry, name: &str) -> Self {
         let duration = HistogramOpts::new(
             "portcullis_upstream_duration_seconds",
-            "From sending a request upstream to the head of the answer",
+            "From a request, or the end of what its decision waited for, to the head of its upstream's answer",
         );
         let duration = duration.const_label("upstream", name).buckets(REQUEST_BUCKETS.to_vec());
         let shown = Opts::new(

@@ -39,6 +39,7 @@ use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
+use crate::proxy::turn;
 use crate::proxy::whole::Bodies;
 use crate::proxy::{Parts, Signals};
 use crate::snapshot::Snapshot;
@@ -138,8 +139,10 @@ impl Worker {
         sockets: Vec<Dealt>,
         signals: Signals,
     ) -> io::Result<()> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .event_interval(turn::ROUND)
+            .build_local(LocalOptions::default())?;
         runtime.block_on(async move {
             let on_runtime = |Dealt { listener, address, socket, .. }| {
                 Accepting::on_runtime(socket).map(|socket| Open { listener, address, socket })
