@@ -79,7 +79,9 @@ impl Socket {
 
     /// Writes what can be written without waiting. It asks the kernel: the runtime, which has not looked at a socket
     /// that was just accepted, would say that nothing can. And it asks by a call that the C library does not make a point
-    /// at which threads can be cancelled, at the price of two locked instructions.
+    /// at which threads can be cancelled, at the price of two locked instructions. Not inlined, so that the bench of
+    /// instructions sees it called.
+    #[inline(never)]
     pub(in crate::proxy) fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
         let at_once = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match self {
