@@ -29,7 +29,6 @@ use crate::proxy::refuse::operation::Said;
 use crate::proxy::refuse::{self, Addition, Manner};
 use crate::proxy::relay;
 use crate::proxy::stream::Stream;
-use crate::proxy::turn;
 use crate::proxy::worker::{FAREWELL, Worker};
 
 /// How long a connection that is being closed is read, so that the client sees the answer before the reset.
@@ -330,7 +329,7 @@ impl Connection {
                 if let Some(asked) = grant.asked() {
                     inspected::make_ready(self, asked);
                 }
-                turn::after_others().await;
+                worker.turns.after_others().await;
                 match forward::forward(self, &grant, record).await {
                     Forwarded::Answered(status, next) => (status, next),
                     Forwarded::Failed(denial) => {

@@ -39,7 +39,7 @@ use crate::proxy::request_id::RequestIds;
 use crate::proxy::signatures::{self, Signatures};
 use crate::proxy::sparse::Sparse;
 use crate::proxy::stream::Socket;
-use crate::proxy::turn;
+use crate::proxy::turn::{self, Turns};
 use crate::proxy::whole::Bodies;
 use crate::proxy::{Parts, Signals};
 use crate::snapshot::Snapshot;
@@ -105,6 +105,7 @@ pub(in crate::proxy) struct Worker {
     /// Calls of our own endpoints that are being answered.
     pub(in crate::proxy) answering: Cell<usize>,
     drain_begun: Notify,
+    pub(in crate::proxy) turns: Turns,
     pub(in crate::proxy) signatures: Signatures,
     pub(in crate::proxy) parting: Parting,
     pub(in crate::proxy) recheck: Recheck,
@@ -168,6 +169,7 @@ impl Worker {
             draining: Cell::new(false),
             answering: Cell::new(0),
             drain_begun: Notify::new(),
+            turns: Turns::default(),
             signatures: Signatures::new(shared.parts.limits.signatures_in_flight),
             parting: Parting::default(),
             recheck: Recheck::default(),
