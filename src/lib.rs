@@ -94,7 +94,8 @@
 //! proxy   Refuse(denial) → the only place where a refusal becomes HTTP
 //!         Need(need)     → do that work, bounded; add it to Evidence; load again; decide again from step 1
 //!         Answer(called) → the body read whole, the authority asked; its answer is written, also to a token it refuses
-//!         Allow(grant)   → identity headers: every configured one removed, then this grant's set; to the upstream
+//!         Allow(grant)   → identity headers: every configured one removed, then this grant's set; when others that are
+//!                          ready have had their turn, to the upstream
 //! ```
 //!
 //! Everything that waits, costs much or changes something is a `Need`: the edge does it, a bounded number

@@ -78,9 +78,8 @@ impl Socket {
     }
 
     /// Writes what can be written without waiting. It asks the kernel: the runtime, which has not looked at a socket
-    /// that was just accepted, would say that nothing can. And it asks by a call that the C library does not make a point
-    /// at which threads can be cancelled, at the price of two locked instructions. Not inlined, so that the bench of
-    /// instructions sees it called.
+    /// that was just accepted, would say that nothing can. The call goes past the C library, whose own can be
+    /// cancelled and takes two locked instructions for that. Not inlined, so that the bench of instructions sees it called.
     #[inline(never)]
     pub(in crate::proxy) fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
         let at_once = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
@@ -231,6 +230,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        // Whatever else the kernel says, it says to the runtime once more, which waits or fails.
         if octets.len() <= SHORT
             && let Ok(sent) = self.try_write(octets)
         {

@@ -35,7 +35,7 @@ impl Turns {
         if self.waiting.get() >= TOGETHER {
             return;
         }
-        let waiting = Waiting::among(self);
+        let _place = Waiting::among(self);
         let mut has_yielded = false;
         poll_fn(|context| {
             if has_yielded {
@@ -46,7 +46,6 @@ impl Turns {
             Poll::Pending
         })
         .await;
-        drop(waiting);
     }
 }
 

@@ -1,9 +1,9 @@
 //! A number to the power of 65537 modulo another, with AVX-512 IFMA: numbers are digits of 52 bits, eight to a vector,
 //! multiplied as in P. L. Montgomery, "Modular Multiplication Without Trial Division" (1985), a digit at a time.
 //!
-//! R = 2^(52 * 8 * N) is more than four times the modulus (256 times, as it happens). So factors may be up to twice the modulus, products stay below
-//! twice of it, and nothing is subtracted before the end (C. D. Walter, "Montgomery exponentiation needs no final
-//! subtractions", 1999).
+//! R = 2^(52 * 8 * N) is more than four times the modulus (256 times, as it happens). So factors may be up to twice the
+//! modulus, products stay below twice of it, and nothing is subtracted before the end (C. D. Walter, "Montgomery
+//! exponentiation needs no final subtractions", 1999).
 //!
 //! That the processor has the instructions is proved by a value, [`Avx512`], without which the kernels cannot be called: the
 //! one call that the compiler could not check for itself stands in `fearless_simd`.
