@@ -8,12 +8,7 @@ mod tests;
 
 use std::net::IpAddr;
 
-use smallvec::SmallVec;
-
 use crate::http1::head::{Framing, Known, Line, RequestHead, ResponseHead, may_trail, octets};
-
-/// Octets of the longest address as text, that of an IPv4-mapped one.
-const ADDRESS: usize = 45;
 
 /// Edits to a request head on its way upstream. `Host`, hop-by-hop fields, `Content-Length`,
 /// `Transfer-Encoding`, `Expect`, forwarding fields and `Via` of the client are never copied.
@@ -205,38 +200,41 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// How the request came, in the fields everybody reads and in the standard one (RFC 7239).
 fn forwarding(out: &mut Vec<u8>, edits: &RequestEdits<'_>) {
     let client = edits.client.to_canonical();
-    let text = address(client);
     out.extend_from_slice(b"X-Forwarded-For: ");
-    out.extend_from_slice(&text);
+    let begins = out.len();
+    address(out, client);
+    let text = begins..out.len();
     for proxy in edits.through {
         out.extend_from_slice(b", ");
-        out.extend_from_slice(&address(proxy.to_canonical()));
+        address(out, proxy.to_canonical());
     }
     let (host, scheme) = (edits.original_host.as_bytes(), edits.scheme.as_bytes());
     for part in [b"\r\nX-Forwarded-Proto: ", scheme, b"\r\nX-Forwarded-Host: ", host] {
         out.extend_from_slice(part);
     }
     out.extend_from_slice(b"\r\nForwarded: for=");
-    node(out, client, &text);
+    node(out, client, |out| out.extend_from_within(text));
     let token = host.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_'));
     let quote: &[u8] = if token { b"" } else { b"\"" };
     for part in [b";host=", quote, host, quote, b";proto=", scheme] {
         out.extend_from_slice(part);
     }
     for proxy in edits.through {
-        let proxy = proxy.to_canonical();
         out.extend_from_slice(b", for=");
-        node(out, proxy, &address(proxy));
+        let proxy = proxy.to_canonical();
+        node(out, proxy, |out| address(out, proxy));
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// RFC 7239 section 6: an IPv6 address is bracketed, and so quoted.
-fn node(out: &mut Vec<u8>, address: IpAddr, text: &[u8]) {
-    let (open, close): (&[u8], &[u8]) = if address.is_ipv6() { (b"\"[", b"]\"") } else { (b"", b"") };
-    for part in [open, text, close] {
-        out.extend_from_slice(part);
+/// An address that `write` appends, as RFC 7239 section 6 has it: one of IPv6 is bracketed, and so quoted.
+fn node(out: &mut Vec<u8>, address: IpAddr, write: impl FnOnce(&mut Vec<u8>)) {
+    if address.is_ipv4() {
+        return write(out);
     }
+    out.extend_from_slice(b"\"[");
+    write(out);
+    out.extend_from_slice(b"]\"");
 }
 
 fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {
@@ -253,26 +251,26 @@ fn framing(out: &mut Vec<u8>, framing: Framing, declared_length: Option<u64>) {
     }
 }
 
-/// An address as text: written twice a request, so it is put together once, where no vector has to grow.
-fn address(address: IpAddr) -> SmallVec<[u8; ADDRESS]> {
-    let mut text = SmallVec::new();
-    match address {
-        IpAddr::V4(address) => {
-            for part in address.octets() {
-                if part >= 100 {
-                    text.push(b'0' + part / 100);
-                }
-                if part >= 10 {
-                    text.push(b'0' + part / 10 % 10);
-                }
-                text.push(b'0' + part % 10);
-                text.push(b'.');
-            }
-            text.pop();
-        }
-        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
+/// Appends an address. Its octets are written here: `write!` costs several times as much.
+fn address(out: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(address) = address else { return out.extend_from_slice(address.to_string().as_bytes()) };
+    let [first, rest @ ..] = address.octets();
+    octet(out, first);
+    for part in rest {
+        out.push(b'.');
+        octet(out, part);
     }
-    text
+}
+
+/// Appends a number below 256 in decimal.
+fn octet(out: &mut Vec<u8>, number: u8) {
+    if number >= 100 {
+        out.push(b'0' + number / 100);
+    }
+    if number >= 10 {
+        out.push(b'0' + number / 10 % 10);
+    }
+    out.push(b'0' + number % 10);
 }
 
 /// Appends `number` in decimal: `write!` costs several times as much, twice a request.

@@ -13,8 +13,8 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 const KEY_ID_OCTETS: usize = 64;
 
 /// A method's label: itself, exact case, if it is a standard one.
-pub fn method(method: &str) -> &'static str {
-    METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER)
+pub fn method(method: &[u8]) -> &'static str {
+    METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or(OTHER)
 }
 
 /// A status as sent, if it is one (RFC 9110 section 15).

@@ -125,7 +125,7 @@ impl RouteMetrics {
 
     /// A request was answered. `method` is as the client sent it.
     pub fn request(&self, method: &str, status: u16, seconds: f64) {
-        let method = label::method(method);
+        let method = label::method(method.as_bytes());
         let status = label::status(status).unwrap_or(0);
         self.children.requests.with(
             |key| *key == (method, status),

@@ -100,7 +100,7 @@ impl Record {
     }
 
     /// The request line, without its query: a query may hold a credential.
-    pub(in crate::proxy) fn request(&mut self, method: &str, path: &[u8]) {
+    pub(in crate::proxy) fn request(&mut self, method: &[u8], path: &[u8]) {
         self.method = label::method(method);
         if self.logged {
             self.path = shown(&String::from_utf8_lossy(path));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::gate::denial::{Advice, Denial, Reason};
-use crate::http1::head::{HeadLimits, RequestError, RequestHead, ResponseHead, octets, text};
+use crate::http1::head::{HeadLimits, RequestError, RequestHead, ResponseHead, octets};
 use crate::http1::websocket::Accept;
 use crate::proxy::access_log::Record;
 use crate::proxy::buffer::Buffer;
@@ -271,11 +271,11 @@ impl Connection {
 
     /// Decides a request whose head was read, and answers it.
     async fn answer(&mut self, record: &mut Record) -> (u16, Next) {
-        let method = text(self.input.filled(), &self.head.method);
+        let method = octets(self.input.filled(), &self.head.method);
         // In HTTP/2 every client does (RFC 9113 section 8.1).
         self.head.takes_trailers |= self.downstream.version == Version::Http2;
         record.request(method, octets(self.input.filled(), &self.head.path));
-        self.to_head = method == "HEAD";
+        self.to_head = method == b"HEAD";
         self.cors.clear();
         self.metadata = None;
         self.said = None;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate;
-use crate::http1::head::{RequestHead, octets as field, text};
+use crate::http1::head::{RequestHead, octets as field};
 use crate::http1::websocket::messages::Violation;
 use crate::http1::websocket::sieve::{Sieve, Sifted};
 use crate::policy::route::CompiledRoute;
@@ -88,7 +88,7 @@ impl Renewal<'_> {
         let asked = Asked { head, octets, downstream: self.downstream, presented, message: None };
         let (id, logged) = (self.worker.ids.next(), self.worker.shared.parts.access_log);
         let mut record = Record::begin(id, Instant::now(), self.downstream.address, logged);
-        record.request(text(octets, &head.method), field(octets, &head.path));
+        record.request(field(octets, &head.method), field(octets, &head.path));
         let mut heard = pin!(farewells.heard());
         let gone = |context: &mut std::task::Context<'_>| heard.as_mut().poll(context).map(drop);
         let judged = judge_unless(self.worker, asked, gone, &mut Vec::new(), &mut record).await;

@@ -400,9 +400,11 @@ fn check_edges(value: &[u8]) -> Result<(), RequestError> {
 /// RFC 9110 section 8.6, in its one spelling: no sign, no leading zero, no list, at most 63 bits.
 fn length(value: &[u8]) -> Option<u64> {
     let plain = matches!(value, [b'0'] | [b'1'..=b'9', ..]) && value.len() <= 19;
-    if !plain || !value.iter().all(u8::is_ascii_digit) {
+    if !plain {
         return None;
     }
-    let length = std::str::from_utf8(value).ok()?.parse::<u64>().ok()?;
+    let length = value.iter().try_fold(0, |length: u64, octet| {
+        octet.is_ascii_digit().then(|| length * 10 + u64::from(octet - b'0'))
+    })?;
     (length <= i64::MAX.unsigned_abs()).then_some(length)
 }

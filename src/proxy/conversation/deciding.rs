@@ -10,7 +10,7 @@ use crate::gate::conversation::Conversation;
 use crate::gate::denial::{Denial, Reason};
 use crate::gate::grant::Grant;
 use crate::gate::reauthenticate;
-use crate::http1::head::{RequestHead, octets as field, text};
+use crate::http1::head::{RequestHead, octets as field};
 use crate::http1::websocket::Accept;
 use crate::proxy::access_log::Record;
 use crate::proxy::downstream::Downstream;
@@ -129,7 +129,7 @@ fn record(worker: &Rc<Worker>, opened: &Opened) -> Record {
     let logged = worker.shared.parts.access_log;
     let mut record = Record::begin(worker.ids.next(), Instant::now(), opened.downstream.address, logged);
     let Opened { head, octets, .. } = opened;
-    record.request(text(octets, &head.method), field(octets, &head.path));
+    record.request(field(octets, &head.method), field(octets, &head.path));
     record
 }
 
