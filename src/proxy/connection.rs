@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use crate::gate::denial::{Advice, Denial, Reason};
@@ -131,6 +132,10 @@ impl Connection {
         while let Some(connection) = &mut serving.0 {
             let next = connection.one_request().await;
             if next == Next::Again {
+                if !connection.input.is_empty() {
+                    // What was asked for ahead may be refused without waiting for anything: others have turns, too.
+                    consume_budget().await;
+                }
                 continue;
             }
             let Some(connection) = serving.0.take() else { return };

@@ -158,3 +158,22 @@ fn a_time_with_a_point_and_nothing_behind_it_was_refused() {
         assert!(status != 200 || time == "null" || *read == json!(7), "{time}: {read}");
     }
 }
+
+/// Refusals wait for nothing: a connection on which they had been asked for ahead was served to its end first.
+#[test]
+fn a_client_that_asked_ahead_kept_the_others_waiting() {
+    let api = Api::with(|setup| setup.workers(1));
+    let (mut greedy, mut other) = (api.gateway.connect(), api.gateway.connect());
+    for connection in [&mut greedy, &mut other] {
+        assert_eq!(connection.send(&Request::get("/nowhere")).status, 404);
+    }
+    api.gateway.stopped(|| {
+        greedy.write(&Request::get("/greedy").octets().repeat(1000));
+        other.write(&Request::get("/other").octets());
+    });
+    let answer = other.answer();
+    // A worker numbers its requests.
+    let number = answer.json()["request_id"].as_str().map(|id| u64::from_str_radix(&id[16..], 16));
+    let number = number.expect("every refusal has an id").expect("in hexadecimal digits");
+    assert!(number < 300, "{number} requests were answered before: {answer:?}");
+}
