@@ -82,8 +82,8 @@ pub(in crate::proxy) async fn stream(
         held_to.set(HeldTo::Nothing);
         record.answered(started, &view.metrics);
 
-        let manner =
-            Manner { http10: head.http10, last: last || !done.get(), own_cors: grant.cors().is_some(), cors };
+        let last = last || !done.get() || worker.draining.get();
+        let manner = Manner { http10: head.http10, last, own_cors: grant.cors().is_some(), cors };
         let mut answer_out = worker.spares.lend_out();
         let (framing, close) = manner.write(&mut answer_out, answer.filled(), answer_head);
         answer.consume(answer_head.length);

@@ -83,9 +83,13 @@ fn o5_bodies_in_flight_finish_both_ways() {
     up.write(b"POST /any/up HTTP/1.1\r\nHost: api.test\r\nContent-Length: 10\r\n\r\nfirst");
     wait_until("half of it is there", || api.upstream.raw().contains("first"));
     api.gateway.signal("TERM");
-    wait_until("it drains", || api.gateway.probe("/readyz") != Some(200));
+    wait_until("every worker has heard of it", || {
+        Connection::from_source([127, 0, 0, 1].into(), api.gateway.ports.public).is_err()
+    });
     up.write(b"last!");
-    assert_allowed(&up.answer());
+    let response = up.answer();
+    assert_allowed(&response);
+    assert!(response.closes(), "an answer whose body came late says so, too: {response:?}");
     assert_eq!(api.upstream.last().body, b"firstlast!");
     api.gateway.wait_for_exit(0);
 }
